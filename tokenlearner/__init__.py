@@ -1,0 +1,44 @@
+"""TokenLearner in PyTorch: exact modules, models that show where they look, and honest costs.
+
+    import tokenlearner
+
+    model = tokenlearner.load("imagenette-conv-vit-tl8")
+    explanation = tokenlearner.explain(model, "photo.jpg")
+    explanation.predictions[0], explanation.maps.shape
+
+The method is that of Ryoo, Piergiovanni, Arnab, Dehghani and Angelova, "TokenLearner: Adaptive
+Space-Time Tokenization for Videos", NeurIPS 2021 (arXiv:2106.11297).
+"""
+
+from tokenlearner import zoo
+from tokenlearner.inference import Explanation, LearnerMaps, explain
+from tokenlearner.media.images import Image, read_image
+from tokenlearner.models import (
+    ModelInfo,
+    TokenLearnerConfig,
+    Trace,
+    VisionTransformer,
+    VisionTransformerConfig,
+)
+from tokenlearner.modules import TokenFuser, TokenLearner, TokenLearnerV11
+from tokenlearner.zoo import load
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Explanation",
+    "Image",
+    "LearnerMaps",
+    "ModelInfo",
+    "TokenFuser",
+    "TokenLearner",
+    "TokenLearnerConfig",
+    "TokenLearnerV11",
+    "Trace",
+    "VisionTransformer",
+    "VisionTransformerConfig",
+    "explain",
+    "load",
+    "read_image",
+    "zoo",
+]

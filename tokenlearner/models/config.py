@@ -1,0 +1,181 @@
+"""What a vision transformer is made of, as plain data."""
+
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal, TypeVar
+
+from tokenlearner.errors import ConfigError
+from tokenlearner.modules.grids import Grid
+from tokenlearner.modules.mlp import Activation
+from tokenlearner.modules.token_learner import Pooling
+
+Version = Literal["1.0", "1.1"]
+Classifier = Literal["gap", "gmp", "gsp"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TokenLearnerConfig:
+    """Where a TokenLearner sits and of what kind it is.
+
+    Attributes:
+        num_tokens: Tokens to learn.
+        at: Zero-based index of the first block that sees the learned tokens, which is the number of
+            blocks that work on the full grid.
+        version: `1.0` (convolutions, sigmoid) or `1.1` (MLP, softmax).
+        fuser: Write the result of every block from `at` on back onto the grid.
+        pooling: Version 1.0: `sum` or `mean` over positions.
+        bottleneck_dim: Version 1.1 and fuser: hidden width of the MLP that draws the maps.
+        fold_to_square: Version 1.0: see `TokenLearner`; for converted checkpoints.
+    """
+
+    num_tokens: int
+    at: int
+    version: Version = "1.1"
+    fuser: bool = False
+    pooling: Pooling = "sum"
+    bottleneck_dim: int = 64
+    fold_to_square: bool = False
+
+    def __post_init__(self) -> None:
+        if self.num_tokens < 1:
+            raise ConfigError(f"num_tokens is {self.num_tokens}; it must be at least 1")
+        if self.at < 0:
+            raise ConfigError(f"at is {self.at}; it must be 0 (before the first block) or more")
+        if self.version not in ("1.0", "1.1"):
+            raise ConfigError(f"version is {self.version!r}; it must be '1.0' or '1.1'")
+        if self.version == "1.1" and (self.pooling != "sum" or self.fold_to_square):
+            raise ConfigError("pooling and fold_to_square are options of version 1.0 only")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class VisionTransformerConfig:
+    """A vision transformer for images.
+
+    Attributes:
+        image_size: Height and width in pixels that the model is made for.
+        num_classes: Answers; 0 for no head (`forward` then returns the encoded tokens).
+        dim: Channels of a token.
+        depth: Blocks.
+        num_heads: Attention heads of a block.
+        mlp_dim: Hidden width of a block's MLP.
+        patch_size: Height and width of a patch in pixels.
+        head_dim: Channels of a head; `dim / num_heads` unless given.
+        stem_widths: Empty for a linear patch embedding. Otherwise the channels of a convolutional
+            stem's stages but the last; the patch size must be 2 to the power of the stages.
+        token_learner: None for a plain vision transformer.
+        classifier: How tokens are pooled for the head: mean, maximum or sum.
+        representation_size: Width of a tanh layer before the head; None for no such layer.
+        activation: GELU variant everywhere.
+        mlp_activates_output: Activation after both layers of a block's MLP (the Keras example).
+        position_embedding: `learned`, or `frozen` at its random start (the Keras example).
+        embedding_dropout: Probability, after the position embedding.
+        dropout: Probability, inside blocks, learners and fusers.
+        attention_dropout: Probability, on attention weights.
+        head_bias: Start value of the head's bias (-10 in the official ImageNet configuration).
+    """
+
+    image_size: tuple[int, int]
+    num_classes: int
+    dim: int
+    depth: int
+    num_heads: int
+    mlp_dim: int
+    patch_size: tuple[int, int] = (16, 16)
+    head_dim: int | None = None
+    stem_widths: tuple[int, ...] = ()
+    token_learner: TokenLearnerConfig | None = None
+    classifier: Classifier = "gap"
+    representation_size: int | None = None
+    activation: Activation = "gelu_tanh"
+    mlp_activates_output: bool = False
+    position_embedding: Literal["learned", "frozen"] = "learned"
+    embedding_dropout: float = 0.0
+    dropout: float = 0.0
+    attention_dropout: float = 0.0
+    head_bias: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("dim", "depth", "num_heads", "mlp_dim"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        if self.head_dim is None and self.dim % self.num_heads:
+            raise ConfigError(
+                f"dim={self.dim} is no multiple of num_heads={self.num_heads}; change one, "
+                "or give head_dim"
+            )
+        if min(self.grid) < 1:
+            raise ConfigError(
+                f"image_size={self.image_size} holds no patch of {self.patch_size}; "
+                "take larger images or smaller patches"
+            )
+        if self.stem_widths and self.patch_size != (2 ** (len(self.stem_widths) + 1),) * 2:
+            raise ConfigError(
+                f"a stem of {len(self.stem_widths) + 1} stages makes cells of "
+                f"{2 ** (len(self.stem_widths) + 1)} px, but patch_size={self.patch_size}"
+            )
+        if self.classifier not in ("gap", "gmp", "gsp"):
+            raise ConfigError(
+                f"classifier is {self.classifier!r}; it must be 'gap', 'gmp' or 'gsp' "
+                "(the official code does not implement 'token' either)"
+            )
+        if self.token_learner and self.token_learner.at >= self.depth:
+            raise ConfigError(
+                f"token_learner.at is {self.token_learner.at}, but there are {self.depth} blocks; "
+                f"it must be 0 to {self.depth - 1}"
+            )
+
+    @property
+    def grid(self) -> Grid:
+        """Rows and columns of patches."""
+        return (
+            self.image_size[0] // self.patch_size[0],
+            self.image_size[1] // self.patch_size[1],
+        )
+
+    @property
+    def learner_blocks(self) -> tuple[int, ...]:
+        """The blocks that have a learner before them."""
+        learner = self.token_learner
+        if learner is None:
+            return ()
+        return tuple(range(learner.at, self.depth)) if learner.fuser else (learner.at,)
+
+    @property
+    def tokens_per_block(self) -> tuple[int, ...]:
+        """How many tokens each block works on."""
+        full = self.grid[0] * self.grid[1]
+        learner = self.token_learner
+        if learner is None:
+            return (full,) * self.depth
+        return (full,) * learner.at + (learner.num_tokens,) * (self.depth - learner.at)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns JSON-able data."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> "VisionTransformerConfig":
+        """Builds a configuration from what `to_dict` returned.
+
+        Raises:
+            ConfigError: If a field is unknown, missing or out of range.
+        """
+        data = dict(data)
+        for name in ("image_size", "patch_size", "stem_widths"):
+            if name in data:
+                data[name] = tuple(data[name])
+        if data.get("token_learner") is not None:
+            data["token_learner"] = _build(TokenLearnerConfig, data["token_learner"])
+        return _build(cls, data)
+
+
+T = TypeVar("T")
+
+
+def _build(cls: type[T], data: dict[str, Any]) -> T:
+    known = {f.name for f in fields(cls)}  # pyright: ignore[reportArgumentType]
+    if unknown := sorted(set(data) - known):
+        raise ConfigError(f"{cls.__name__} has no field {unknown}; it has {sorted(known)}")
+    try:
+        return cls(**data)
+    except TypeError as error:
+        raise ConfigError(f"{cls.__name__}: {error}") from error

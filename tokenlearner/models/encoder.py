@@ -1,0 +1,173 @@
+"""The transformer encoder, with or without TokenLearner and TokenFuser."""
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import nn
+
+from tokenlearner.errors import ConfigError
+from tokenlearner.models.config import TokenLearnerConfig, VisionTransformerConfig
+from tokenlearner.models.outputs import EncoderTrace, FuserTrace, LearnerTrace
+from tokenlearner.modules.blocks import Block
+from tokenlearner.modules.dropout import Dropout
+from tokenlearner.modules.embed import resample_position_embedding
+from tokenlearner.modules.grids import Grid
+from tokenlearner.modules.shapes import Float, Tensor
+from tokenlearner.modules.token_fuser import TokenFuser
+from tokenlearner.modules.token_learner import (
+    LAYER_NORM_EPS,
+    TokenLearner,
+    TokenLearnerV11,
+)
+
+
+@dataclass(slots=True)
+class _Record:
+    """Collects intermediates during one call."""
+
+    positioned: Tensor | None = None
+    blocks: list[Tensor] = field(default_factory=list)
+    learners: list[LearnerTrace] = field(default_factory=list)
+    fusers: list[FuserTrace] = field(default_factory=list)
+
+
+class Encoder(nn.Module):
+    """Position embedding, pre-norm blocks, final norm; a learner before block `at`.
+
+    Without a fuser there is one learner, and block `at` and all later ones see its tokens only.
+    With a fuser every block from `at` on has its own learner and fuser: it works on the learned
+    tokens, and its result is written back onto the full grid.
+
+    Args:
+        config: Sizes, learner and variants; what concerns stem and head is ignored.
+        grid: Rows and columns the position embedding is made for.
+
+    Source: `EncoderMod` and `EncoderModFuser` of the official code.
+    """
+
+    position_embedding: Tensor
+
+    def __init__(self, config: VisionTransformerConfig, grid: Grid) -> None:
+        super().__init__()
+        self.grid = grid
+        self.token_learner = config.token_learner
+        embedding = torch.empty(1, grid[0] * grid[1], config.dim)
+        if config.position_embedding == "learned":
+            self.position_embedding = nn.Parameter(nn.init.normal_(embedding, std=0.02))
+        else:  # the Keras example draws it once and never trains it
+            self.register_buffer("position_embedding", nn.init.uniform_(embedding, -0.05, 0.05))
+        self.dropout = Dropout(config.embedding_dropout)
+        self.blocks = nn.ModuleList(
+            Block(
+                config.dim,
+                config.num_heads,
+                config.mlp_dim,
+                head_dim=config.head_dim,
+                activation=config.activation,
+                mlp_activates_output=config.mlp_activates_output,
+                dropout=config.dropout,
+                attention_dropout=config.attention_dropout,
+            )
+            for _ in range(config.depth)
+        )
+        learner_blocks = config.learner_blocks
+        self.learners = nn.ModuleDict(
+            {str(block): _make_learner(config) for block in learner_blocks}
+        )
+        has_fuser = config.token_learner is not None and config.token_learner.fuser
+        self.fusers = nn.ModuleDict(
+            {str(block): _make_fuser(config) for block in learner_blocks if has_fuser}
+        )
+        self.norm = nn.LayerNorm(config.dim, eps=LAYER_NORM_EPS)
+
+    def forward(
+        self, tokens: Float[Tensor, "batch position dim"], *, grid: Grid | None = None
+    ) -> Float[Tensor, "batch length dim"]:
+        """Encodes tokens.
+
+        Args:
+            tokens: Patch tokens, row by row.
+            grid: Their rows and columns; the grid the encoder was made for unless given. For another
+                grid the position embedding is resampled.
+
+        Returns:
+            The tokens after the last block and the final norm: the learned ones, or with a fuser
+            (or without learner) one per position.
+
+        Raises:
+            ShapeError: If `grid` and `tokens` do not fit.
+        """
+        return self._encode(tokens, grid or self.grid, None)
+
+    def trace(
+        self, tokens: Float[Tensor, "batch position dim"], *, grid: Grid | None = None
+    ) -> EncoderTrace:
+        """Does what `forward` does and returns everything on the way."""
+        record = _Record()
+        encoded = self._encode(tokens, grid or self.grid, record)
+        assert record.positioned is not None
+        return EncoderTrace(
+            positioned=record.positioned,
+            blocks=tuple(record.blocks),
+            learners=tuple(record.learners),
+            fusers=tuple(record.fusers),
+            encoded=encoded,
+        )
+
+    def _encode(self, tokens: Tensor, grid: Grid, record: _Record | None) -> Tensor:
+        embedding = resample_position_embedding(self.position_embedding, old=self.grid, new=grid)
+        x = self.dropout(tokens + embedding)
+        if record:
+            record.positioned = x
+        for index, block in enumerate(self.blocks):
+            name = str(index)
+            before = x
+            if name in self.learners:
+                x, maps = self.learners[name](x, grid=grid, return_maps=True)
+                if record:
+                    record.learners.append(LearnerTrace(index, maps, before, x))
+            x = block(x)
+            if record:
+                record.blocks.append(x)
+            if name in self.fusers:
+                update, maps = self.fusers[name](x, before, return_maps=True)
+                x = before + update
+                if record:
+                    record.fusers.append(FuserTrace(index, maps.unflatten(2, grid), update))
+        return self.norm(x)
+
+
+def _make_learner(config: VisionTransformerConfig) -> nn.Module:
+    learner = _learner_config(config)
+    if learner.version == "1.0":
+        return TokenLearner(
+            learner.num_tokens,
+            config.dim,
+            pooling=learner.pooling,
+            activation=config.activation,
+            fold_to_square=learner.fold_to_square,
+        )
+    return TokenLearnerV11(
+        learner.num_tokens,
+        config.dim,
+        bottleneck_dim=learner.bottleneck_dim,
+        activation=config.activation,
+        dropout=config.dropout,
+    )
+
+
+def _make_fuser(config: VisionTransformerConfig) -> TokenFuser:
+    learner = _learner_config(config)
+    return TokenFuser(
+        learner.num_tokens,
+        config.dim,
+        bottleneck_dim=learner.bottleneck_dim,
+        activation=config.activation,
+        dropout=config.dropout,
+    )
+
+
+def _learner_config(config: VisionTransformerConfig) -> TokenLearnerConfig:
+    if config.token_learner is None:
+        raise ConfigError("this configuration has no token_learner")
+    return config.token_learner

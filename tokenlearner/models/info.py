@@ -1,0 +1,81 @@
+"""What is known about a model besides its weights."""
+
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+from tokenlearner.preprocess import Preprocessing
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Provenance:
+    """Where weights come from.
+
+    Attributes:
+        trained_on: Data set.
+        data_licence: Licence of the training data.
+        weights_licence: Licence of the weights.
+        recipe: Name of the recipe.
+        command: The command that trained them.
+        hardware: What it ran on.
+        hours: Time it took.
+        date: Day it ended, ISO 8601.
+        epochs: Passes over the training data.
+        seed: Random seed.
+        versions: Versions of the software that matters.
+    """
+
+    trained_on: str
+    data_licence: str
+    weights_licence: str
+    recipe: str
+    command: str
+    hardware: str
+    hours: float
+    date: str
+    epochs: int
+    seed: int
+    versions: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ModelInfo:
+    """A model's name, answers, preprocessing and origin.
+
+    Attributes:
+        name: Name in the zoo, or of the folder or repository.
+        class_names: Name of each answer.
+        preprocessing: How photos are prepared.
+        provenance: Where the weights come from; None for random weights.
+        source: Folder or repository the weights were read from.
+        sha256: Checksum of the weights file, hexadecimal.
+    """
+
+    name: str
+    class_names: tuple[str, ...]
+    preprocessing: Preprocessing
+    provenance: Provenance | None = None
+    source: str = ""
+    sha256: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the JSON-able part that belongs in a model folder's `config.json`."""
+        data = asdict(self)
+        del data["source"], data["sha256"]
+        return data
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any], **where: str) -> "ModelInfo":
+        """Builds the information from what `to_dict` returned, and where it was read from."""
+        provenance = data.get("provenance")
+        return cls(
+            name=data["name"],
+            class_names=tuple(data["class_names"]),
+            preprocessing=Preprocessing.from_dict(data["preprocessing"]),
+            provenance=None if provenance is None else _provenance(provenance),
+            **where,
+        )
+
+
+def _provenance(data: dict[str, Any]) -> Provenance:
+    known = {f.name for f in fields(Provenance)}
+    return Provenance(**{name: value for name, value in data.items() if name in known})

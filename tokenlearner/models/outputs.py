@@ -1,0 +1,86 @@
+"""What a model saw on its way: returned by `trace`, never hooked and never stored."""
+
+from dataclasses import dataclass
+
+from tokenlearner.modules.shapes import Float, Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class LearnerTrace:
+    """One TokenLearner at work.
+
+    Attributes:
+        block: Zero-based index of the first block that sees the learned tokens.
+        maps: Where each token looked. Version 1.1: sums to 1 over the grid. Version 1.0: 0..1.
+        tokens_before: What came in.
+        tokens_after: The learned tokens.
+    """
+
+    block: int
+    maps: Float[Tensor, "batch token height width"]
+    tokens_before: Float[Tensor, "batch position dim"]
+    tokens_after: Float[Tensor, "batch token dim"]
+
+
+@dataclass(frozen=True, slots=True)
+class FuserTrace:
+    """One TokenFuser at work.
+
+    Attributes:
+        block: Zero-based index of the block whose result it writes back.
+        maps: How strongly each position took each token, 0..1.
+        update: What was added to the grid.
+    """
+
+    block: int
+    maps: Float[Tensor, "batch token height width"]
+    update: Float[Tensor, "batch position dim"]
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderTrace:
+    """An encoder at work.
+
+    Attributes:
+        positioned: The tokens with their position embedding.
+        blocks: What each block returned (with a fuser: before it is written back).
+        learners: In order of use; empty without TokenLearner.
+        fusers: In order of use; empty without TokenFuser.
+        encoded: The result, after the final norm.
+    """
+
+    positioned: Float[Tensor, "batch position dim"]
+    blocks: tuple[Tensor, ...]
+    learners: tuple[LearnerTrace, ...]
+    fusers: tuple[FuserTrace, ...]
+    encoded: Float[Tensor, "batch length dim"]
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """A classifier at work.
+
+    Attributes:
+        logits: The answer.
+        embedded: The patch tokens before the position embedding.
+        encoder: All that happened between.
+        representation: What the last layer saw: the pooled tokens, or the representation layer's
+            result before its tanh.
+        grid: Rows and columns of the patch tokens.
+    """
+
+    logits: Float[Tensor, "batch classes"]
+    embedded: Float[Tensor, "batch position dim"]
+    encoder: EncoderTrace
+    representation: Float[Tensor, "batch features"]
+    grid: tuple[int, int]
+
+    @property
+    def learners(self) -> tuple[LearnerTrace, ...]:
+        """The TokenLearners in order of use."""
+        return self.encoder.learners
+
+    @property
+    def fusers(self) -> tuple[FuserTrace, ...]:
+        """The TokenFusers in order of use."""
+        return self.encoder.fusers

@@ -1,0 +1,29 @@
+"""Modules: tensors in, tensors out. Nothing is stored on them between calls."""
+
+from tokenlearner.modules.attention import Attention
+from tokenlearner.modules.blocks import Block
+from tokenlearner.modules.embed import (
+    ConvStem,
+    PatchEmbedding,
+    resample_position_embedding,
+)
+from tokenlearner.modules.mlp import Mlp
+from tokenlearner.modules.token_fuser import TokenFuser
+from tokenlearner.modules.token_learner import (
+    TokenLearner,
+    TokenLearnerV11,
+    pool_tokens,
+)
+
+__all__ = [
+    "Attention",
+    "Block",
+    "ConvStem",
+    "Mlp",
+    "PatchEmbedding",
+    "TokenFuser",
+    "TokenLearner",
+    "TokenLearnerV11",
+    "pool_tokens",
+    "resample_position_embedding",
+]

@@ -1,0 +1,73 @@
+"""From pixels to a grid of tokens, and where each token sits."""
+
+import torch.nn.functional as F
+from torch import nn
+
+from tokenlearner.errors import ShapeError
+from tokenlearner.modules.grids import Grid
+from tokenlearner.modules.shapes import Float, Tensor
+
+
+class PatchEmbedding(nn.Conv2d):
+    """One linear map per patch: a convolution whose kernel is its stride.
+
+    An incomplete last row or column of patches is dropped, as in the official code.
+
+    Args:
+        dim: Channels of a token.
+        patch_size: Height and width of a patch in pixels.
+        in_channels: Channels of the image.
+    """
+
+    def __init__(self, dim: int, patch_size: tuple[int, int], *, in_channels: int = 3) -> None:
+        super().__init__(in_channels, dim, kernel_size=patch_size, stride=patch_size)
+        nn.init.kaiming_normal_(self.weight, nonlinearity="linear")
+        if self.bias is not None:
+            nn.init.zeros_(self.bias)
+
+
+class ConvStem(nn.Sequential):
+    """Overlapping convolutions instead of patches: halves the grid once per entry of `widths`.
+
+    Each stage is a 4x4 convolution of stride 2 with padding 1. An even kernel keeps every cell
+    centred on the pixels it stands for; the usual 3x3 would shift the grid by nearly half a cell
+    after four stages, and the attention maps with it.
+
+    Args:
+        dim: Channels of a token, reached after the last stage.
+        widths: Channels after each stage but the last.
+        in_channels: Channels of the image.
+
+    Source: the idea is that of "Early Convolutions Help Transformers See Better" (Xiao et al., 2021).
+    """
+
+    def __init__(self, dim: int, widths: tuple[int, ...], *, in_channels: int = 3) -> None:
+        layers: list[nn.Module] = []
+        for width in widths:
+            layers += [
+                nn.Conv2d(in_channels, width, 4, stride=2, padding=1, bias=False),
+                nn.BatchNorm2d(width),
+                nn.GELU(approximate="tanh"),
+            ]
+            in_channels = width
+        layers.append(nn.Conv2d(in_channels, dim, 4, stride=2, padding=1))
+        super().__init__(*layers)
+
+
+def resample_position_embedding(
+    embedding: Float[Tensor, "1 position dim"], *, old: Grid, new: Grid
+) -> Float[Tensor, "1 new_position dim"]:
+    """Returns a position embedding for another grid: bilinear, corners on corners.
+
+    Source: the rule by which the official code transfers checkpoints to another resolution.
+
+    Raises:
+        ShapeError: If `embedding` does not lie on the grid `old`.
+    """
+    if embedding.shape[1] != old[0] * old[1]:
+        raise ShapeError(f"{embedding.shape[1]} position embeddings do not fill a grid of {old}")
+    if old == new:
+        return embedding
+    plane = embedding.transpose(1, 2).unflatten(2, old)
+    plane = F.interpolate(plane, size=new, mode="bilinear", align_corners=True)
+    return plane.flatten(2).transpose(1, 2)

@@ -1,0 +1,283 @@
+"""From pixels to a model's input, and back: which part of the photo does a grid cell cover?"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Literal, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image as PillowImage
+
+from tokenlearner.errors import ConfigError, ShapeError
+from tokenlearner.modules.shapes import Float, Tensor
+
+_FILTERS = {
+    "bilinear": PillowImage.Resampling.BILINEAR,
+    "bicubic": PillowImage.Resampling.BICUBIC,
+    "area": PillowImage.Resampling.BOX,
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Preprocessing:
+    """How a photo becomes a model's input; the same in training, evaluation and use.
+
+    `dataclasses.asdict` gives a form that JSON can hold, `from_dict` reads it back.
+
+    Attributes:
+        image_size: Height and width of the input in pixels.
+        mean: Subtracted from red, green and blue, on a scale of 0 to 1.
+        std: Divided by, after that.
+        resize: `"crop"` keeps the photo's aspect: the largest centred rectangle of the input's
+            aspect, times `crop_ratio`. `"squash"` takes the whole photo and ignores its aspect.
+        crop_ratio: Above 0, up to 1: the share of that largest rectangle's sides that is kept.
+        interpolation: All three average over what they shrink, so that nothing aliases.
+
+    Raises:
+        ConfigError: A value is out of range, or `crop_ratio` is set where nothing is cropped.
+    """
+
+    image_size: tuple[int, int]
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    resize: Literal["squash", "crop"] = "crop"
+    crop_ratio: float = 1.0
+    interpolation: Literal["bilinear", "bicubic", "area"] = "bicubic"
+
+    def __post_init__(self) -> None:
+        if len(self.image_size) != 2 or min(self.image_size) < 1:
+            raise ConfigError(
+                f"image_size is {self.image_size}; wanted a height and a width of at least 1 px."
+            )
+        if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
+            raise ConfigError(
+                f"mean is {self.mean} and std is {self.std}; wanted one number each for red, green "
+                "and blue, those of std above 0."
+            )
+        if self.resize not in ("squash", "crop"):
+            raise ConfigError(f"resize is {self.resize!r}; wanted 'squash' or 'crop'.")
+        if self.interpolation not in _FILTERS:
+            raise ConfigError(
+                f"interpolation is {self.interpolation!r}; wanted one of {', '.join(_FILTERS)}."
+            )
+        if not 0 < self.crop_ratio <= 1:
+            raise ConfigError(f"crop_ratio is {self.crop_ratio}; wanted above 0 and up to 1.")
+        if self.resize == "squash" and self.crop_ratio != 1:
+            raise ConfigError(
+                f"crop_ratio is {self.crop_ratio}, but 'squash' takes the whole photo. Leave it at "
+                "1, or set resize to 'crop'."
+            )
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Builds it from what `dataclasses.asdict` made, after a trip through JSON or not.
+
+        Raises:
+            ConfigError: A key is unknown or missing, or a value out of range.
+        """
+        known = {field.name for field in fields(cls)}
+        if unknown := sorted(set(values) - known):
+            raise ConfigError(
+                f"Preprocessing has no {', '.join(unknown)}; it has {', '.join(sorted(known))}."
+            )
+        if missing := sorted({"image_size", "mean", "std"} - set(values)):
+            raise ConfigError(f"Preprocessing needs {', '.join(missing)} too.")
+        # JSON has no tuples.
+        return cls(**{key: tuple(v) if isinstance(v, list) else v for key, v in values.items()})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Geometry:
+    """Where on a photo the model looked.
+
+    Positions on the photo are continuous: pixel (column, row) covers [column, column + 1) by
+    [row, row + 1), and (0, 0) is the top left corner. A grid divides the box evenly.
+
+    Attributes:
+        source_size: Height and width of the photo in pixels.
+        model_size: Height and width of the model's input in pixels.
+        box: The rectangle of the photo that became the input: left, top, right, bottom.
+
+    Raises:
+        ConfigError: The box is empty or reaches out of the photo.
+    """
+
+    source_size: tuple[int, int]
+    model_size: tuple[int, int]
+    box: tuple[float, float, float, float]
+
+    def __post_init__(self) -> None:
+        left, top, right, bottom = self.box
+        height, width = self.source_size
+        if not (0 <= left < right <= width and 0 <= top < bottom <= height):
+            raise ConfigError(
+                f"The box {self.box} does not lie in a photo of {width} × {height} px; wanted left, "
+                "top, right, bottom within it."
+            )
+
+    def cell_box(
+        self, row: int, column: int, grid: tuple[int, int]
+    ) -> tuple[float, float, float, float]:
+        """The part of the photo under one cell of a grid (rows, columns): left, top, right, bottom.
+
+        Raises:
+            ConfigError: The grid has no such cell.
+        """
+        rows, columns = grid
+        if not (0 <= row < rows and 0 <= column < columns):
+            raise ConfigError(
+                f"There is no cell at row {row}, column {column} of a grid of {rows} × {columns}; "
+                "both count from 0."
+            )
+        left, top, right, bottom = self.box
+        cell_width, cell_height = (right - left) / columns, (bottom - top) / rows
+        return (
+            left + column * cell_width,
+            top + row * cell_height,
+            left + (column + 1) * cell_width,
+            top + (row + 1) * cell_height,
+        )
+
+    def cell_at(self, x: float, y: float, grid: tuple[int, int]) -> tuple[int, int] | None:
+        """Row and column of the grid cell over a position on the photo; None outside the box."""
+        left, top, right, bottom = self.box
+        if not (left <= x < right and top <= y < bottom):
+            return None
+        rows, columns = grid
+        # Just inside the far edge the quotient may round up to the count itself.
+        return (
+            min(int((y - top) / (bottom - top) * rows), rows - 1),
+            min(int((x - left) / (right - left) * columns), columns - 1),
+        )
+
+    def to_source(
+        self, maps: NDArray[np.floating], *, interpolation: Literal["smooth", "patch"] = "smooth"
+    ) -> NDArray[np.float32]:
+        """Lays maps over the photo: [S, rows, columns] to float32 [S, height, width].
+
+        A pixel shows the map at its centre; pixels whose centre lies outside the box are 0.
+
+        Args:
+            maps: One value per grid cell.
+            interpolation: `"patch"` gives all pixels of a cell exactly its value. `"smooth"` is
+                bicubic (Catmull-Rom, edge cells continued outwards): it passes through each cell's
+                value at the cell's centre, and is clamped to each map's own lowest and highest.
+
+        Raises:
+            ShapeError: The maps are not [S, rows, columns].
+            ConfigError: There is no such interpolation.
+        """
+        if maps.ndim != 3 or not maps.size:
+            raise ShapeError(f"Got maps of shape {list(maps.shape)}; wanted [S, rows, columns].")
+        if interpolation not in ("smooth", "patch"):
+            raise ConfigError(f"interpolation is {interpolation!r}; wanted 'smooth' or 'patch'.")
+        left, top, right, bottom = self.box
+        inside_y, y = _grid_positions(self.source_size[0], top, bottom, maps.shape[1])
+        inside_x, x = _grid_positions(self.source_size[1], left, right, maps.shape[2])
+        laid = np.zeros((len(maps), *self.source_size), np.float32)
+        if interpolation == "patch":
+            cells_y = np.minimum(y.astype(np.intp), maps.shape[1] - 1)
+            cells_x = np.minimum(x.astype(np.intp), maps.shape[2] - 1)
+            laid[:, inside_y, inside_x] = maps[:, cells_y[:, None], cells_x]
+            return laid
+        weights_y = _bicubic_weights(y, maps.shape[1])
+        weights_x = _bicubic_weights(x, maps.shape[2])
+        for one_map, target in zip(maps, laid, strict=True):  # One at a time, to save memory.
+            values = one_map.astype(np.float32)
+            smooth = weights_y @ values @ weights_x.T
+            target[inside_y, inside_x] = np.clip(smooth, values.min(), values.max(), out=smooth)
+        return laid
+
+
+def locate(source_size: tuple[int, int], preprocessing: Preprocessing) -> Geometry:
+    """Which part of a photo of this height and width becomes the model's input.
+
+    The box is a pixel wide and high at least, whatever the ratio.
+
+    Examples:
+        >>> square = Preprocessing(image_size=(160, 160), mean=(0, 0, 0), std=(1, 1, 1))
+        >>> locate((300, 400), square).box
+        (50.0, 0.0, 350.0, 300.0)
+    """
+    height, width = source_size
+    if min(source_size) < 1:
+        raise ShapeError(f"The photo is {width} × {height} px; wanted at least one pixel.")
+    box_height, box_width = float(height), float(width)
+    if preprocessing.resize == "crop":
+        model_height, model_width = preprocessing.image_size
+        # Source pixels per model pixel.
+        scale = min(height / model_height, width / model_width) * preprocessing.crop_ratio
+        box_height = min(max(model_height * scale, 1.0), height)
+        box_width = min(max(model_width * scale, 1.0), width)
+    left, top = (width - box_width) / 2, (height - box_height) / 2
+    return Geometry(
+        source_size=source_size,
+        model_size=preprocessing.image_size,
+        box=(left, top, min(left + box_width, width), min(top + box_height, height)),
+    )
+
+
+def prepare(
+    pixels: np.ndarray, preprocessing: Preprocessing
+) -> tuple[Float[Tensor, "1 3 height width"], Geometry]:
+    """Makes a model's input of a photo.
+
+    The source rectangle is resampled in one step and to a fraction of a pixel, so the geometry is
+    exact: nothing is rounded on the way.
+
+    Args:
+        pixels: uint8 RGB [height, width, 3].
+        preprocessing: What the model was trained with.
+
+    Returns:
+        images: float32, normalised, on the CPU.
+        geometry: Where on the photo they come from.
+
+    Raises:
+        ShapeError: The pixels are of another shape or type.
+    """
+    if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8 or not pixels.size:
+        raise ShapeError(
+            f"Got {pixels.dtype} pixels of shape {list(pixels.shape)}; wanted uint8 RGB "
+            "[height, width, 3]. Open the file with tokenlearner.media.read_image."
+        )
+    geometry = locate((pixels.shape[0], pixels.shape[1]), preprocessing)
+    model_height, model_width = geometry.model_size
+    resized = PillowImage.fromarray(pixels).resize(
+        (model_width, model_height), _FILTERS[preprocessing.interpolation], box=geometry.box
+    )
+    values = np.asarray(resized, np.float32) / 255
+    values = (values - np.float32(preprocessing.mean)) / np.float32(preprocessing.std)
+    images = torch.from_numpy(np.ascontiguousarray(values.transpose(2, 0, 1)))[None]
+    return images, geometry
+
+
+def _grid_positions(
+    num_pixels: int, start: float, stop: float, num_cells: int
+) -> tuple[slice, NDArray[np.float64]]:
+    """The pixels of one axis whose centres lie in the box, and those centres in units of cells."""
+    inside = slice(math.ceil(start - 0.5), min(math.ceil(stop - 0.5), num_pixels))
+    centres = np.arange(inside.start, inside.stop) + 0.5
+    return inside, (centres - start) / (stop - start) * num_cells
+
+
+def _bicubic_weights(positions: NDArray[np.float64], num_cells: int) -> NDArray[np.float32]:
+    """[positions, cells]: what each cell adds at each position; a row adds up to 1."""
+    from_centre = positions - 0.5
+    first = np.floor(from_centre)
+    t = from_centre - first
+    # Catmull-Rom: the cubic convolution kernel with a = -1/2, at cells -1, 0, 1 and 2.
+    taps = (
+        ((-0.5 * t + 1.0) * t - 0.5) * t,
+        (1.5 * t - 2.5) * t * t + 1.0,
+        ((-1.5 * t + 2.0) * t + 0.5) * t,
+        (0.5 * t - 0.5) * t * t,
+    )
+    weights = np.zeros((len(positions), num_cells))
+    rows = np.arange(len(positions))
+    for offset, tap in zip((-1, 0, 1, 2), taps, strict=True):
+        cells = np.clip(first.astype(np.intp) + offset, 0, num_cells - 1)
+        weights[rows, cells] += tap  # Each row meets a cell once per tap, so += loses nothing.
+    return weights.astype(np.float32)

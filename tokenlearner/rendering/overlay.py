@@ -1,0 +1,269 @@
+"""Attention maps painted over the photo they belong to.
+
+The browser's viewer (app/components/attention_viewer/field.js) paints by the same rules, so that a
+saved picture shows what was on the screen: values are normalised on the grid, brought to pixels,
+clamped, and only then coloured.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal, Protocol, get_args, runtime_checkable
+
+import numpy as np
+
+from tokenlearner.errors import ConfigError
+from tokenlearner.modules.shapes import Float, UInt8
+from tokenlearner.rendering.colormap import COLORMAPS, token_rgb
+
+Mode = Literal["token", "composite"]
+Interpolation = Literal["smooth", "patch"]
+Scale = Literal["shared", "token"]
+Box = tuple[float, float, float, float]
+
+_BAND_ELEMENTS = 4_000_000  # values of one band of rows: bounds the memory of a 60-megapixel photo
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ViewSettings:
+    """What to show of a set of maps, and how. The viewer, the links and the CLI use these fields.
+
+    Attributes:
+        tokens: Tokens to show, counted from 0; several are added up. Empty means the first.
+        mode: `"token"` paints the values of `tokens`; `"composite"` paints, everywhere, the colour
+            of the token that is strongest there relative to its own peak.
+        opacity: 0 (photo only) to 1 (overlay only).
+        colormap: A key of `COLORMAPS`.
+        interpolation: `"smooth"` (bicubic) or `"patch"` (every grid cell in one colour).
+        scale: `"shared"` runs from 0 to the largest value of any token; `"token"` from the
+            smallest to the largest value of what is shown.
+        mass: In (0, 1]; below 1, only the smallest set of grid cells that holds this share of the
+            total is painted.
+
+    Raises:
+        ConfigError: If a field is outside of what is listed above.
+    """
+
+    tokens: tuple[int, ...] = ()
+    mode: Mode = "token"
+    opacity: float = 0.6
+    colormap: str = "viridis"
+    interpolation: Interpolation = "smooth"
+    scale: Scale = "shared"
+    mass: float = 1.0
+
+    def __post_init__(self) -> None:
+        _require("mode", self.mode, get_args(Mode))
+        _require("colormap", self.colormap, tuple(COLORMAPS))
+        _require("interpolation", self.interpolation, get_args(Interpolation))
+        _require("scale", self.scale, get_args(Scale))
+        if not 0 <= self.opacity <= 1:
+            raise ConfigError(f"opacity is {self.opacity}; give a number from 0 to 1")
+        if not 0 < self.mass <= 1:
+            raise ConfigError(f"mass is {self.mass}; give a number above 0 and at most 1")
+        if any(token < 0 for token in self.tokens):
+            raise ConfigError(f"tokens are {self.tokens}; they are counted from 0")
+
+
+def _require(field: str, value: str, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise ConfigError(f"{field} is {value!r}; choose one of {', '.join(allowed)}")
+
+
+@runtime_checkable
+class Located(Protocol):
+    """Knows which rectangle of the photo the model saw: (x0, y0, x1, y1) in pixels."""
+
+    @property
+    def box(self) -> Box: ...
+
+
+@runtime_checkable
+class Learner(Protocol):
+    """Holds the maps of one learner, [token, height, width], non-negative, at true magnitude."""
+
+    @property
+    def maps(self) -> np.ndarray: ...
+
+
+@runtime_checkable
+class Explained(Protocol):
+    """What pictures need of an `Explanation`."""
+
+    @property
+    def model_name(self) -> str: ...
+    @property
+    def image(self) -> np.ndarray: ...
+    @property
+    def geometry(self) -> Located: ...
+    @property
+    def learners(self) -> tuple[Learner, ...]: ...
+
+
+def maps_of(explanation: Explained, learner: int) -> Float[np.ndarray, "token height width"]:
+    """The maps of one learner of an explanation.
+
+    Raises:
+        ConfigError: If the model has no such learner.
+    """
+    count = len(explanation.learners)
+    if not 0 <= learner < count:
+        raise ConfigError(
+            f"learner {learner} was asked for, but {explanation.model_name} has {count}; "
+            + (f"choose 0 to {count - 1}" if count else "choose a model with a TokenLearner")
+        )
+    return explanation.learners[learner].maps
+
+
+def combine_tokens(
+    maps: Float[np.ndarray, "token height width"], tokens: tuple[int, ...]
+) -> Float[np.ndarray, "height width"]:
+    """The maps of `tokens`, added up cell by cell; of the first token if there are none.
+
+    Raises:
+        ConfigError: If there is no such token.
+    """
+    beyond = [token for token in tokens if token >= len(maps)]
+    if beyond:
+        raise ConfigError(
+            f"token {beyond[0]} was asked for, but there are {len(maps)}; "
+            f"choose from 0 to {len(maps) - 1}"
+        )
+    return maps[list(dict.fromkeys(tokens or (0,)))].sum(axis=0)
+
+
+def value_range(
+    maps: Float[np.ndarray, "token height width"], settings: ViewSettings
+) -> tuple[float, float]:
+    """The values at the two ends of the colour scale when `settings` are applied to `maps`."""
+    shown = combine_tokens(maps, settings.tokens)
+    if settings.scale == "token":
+        return float(shown.min()), float(shown.max())
+    return 0.0, float(max(maps.max(), shown.max()))
+
+
+def smallest_area(
+    values: Float[np.ndarray, "height width"], mass: float
+) -> Float[np.ndarray, "height width"]:
+    """1 on the fewest cells that together hold `mass` (0..1] of the total, 0 elsewhere.
+
+    Of equal cells the first in reading order is taken.
+
+    Example:
+        >>> smallest_area(np.array([[1, 5], [3, 1]], dtype=np.float32), 0.6)
+        array([[0., 1.],
+               [1., 0.]], dtype=float32)
+    """
+    flat = values.astype(np.float64).ravel()
+    order = np.argsort(-flat, kind="stable")
+    held = np.cumsum(flat[order])
+    inside = np.ones(flat.shape, dtype=np.float32)
+    if mass < 1 and held[-1] > 0:
+        # The tolerance keeps rounding in the sum from asking for one cell too many.
+        needed = int(np.searchsorted(held, mass * held[-1] * (1 - 1e-9))) + 1
+        inside[order[needed:]] = 0
+    return inside.reshape(values.shape)
+
+
+def axis_weights(
+    length_px: int, start_px: float, stop_px: float, cells: int, interpolation: Interpolation
+) -> Float[np.ndarray, "length cells"]:
+    """How much each cell of a row of `cells` counts for each pixel of an axis.
+
+    The cells divide [start_px, stop_px) evenly. Cells and pixels are aligned by their centres;
+    beyond the outermost centres the outermost cell goes on. Pixels whose centre is outside have
+    no weight. `"smooth"` is Keys' cubic convolution with a = -0.75, as in OpenCV and PyTorch.
+
+    Returns:
+        float32 [length_px, cells]; rows add up to 1 inside and to 0 outside.
+    """
+    weights = np.zeros((length_px, cells), dtype=np.float32)
+    centres = np.arange(length_px) + 0.5
+    inside = np.flatnonzero((centres >= start_px) & (centres < stop_px))
+    position = (centres[inside] - start_px) / (stop_px - start_px) * cells
+    if interpolation == "patch":
+        weights[inside, np.minimum(position.astype(int), cells - 1)] = 1
+        return weights
+    position -= 0.5
+    base = np.floor(position).astype(int)
+    for tap in (-1, 0, 1, 2):
+        cell = np.clip(base + tap, 0, cells - 1)
+        np.add.at(weights, (inside, cell), _cubic(position - (base + tap)))
+    return weights
+
+
+def _cubic(distance: np.ndarray) -> np.ndarray:
+    a, x = -0.75, np.abs(distance)
+    near = ((a + 2) * x - (a + 3)) * x * x + 1
+    far = ((a * x - 5 * a) * x + 8 * a) * x - 4 * a
+    return np.where(x <= 1, near, np.where(x < 2, far, 0.0))
+
+
+def paint(
+    photo: UInt8[np.ndarray, "rows columns 3"],
+    box: Box,
+    maps: Float[np.ndarray, "token height width"],
+    settings: ViewSettings,
+) -> UInt8[np.ndarray, "rows columns 3"]:
+    """Paint maps over the part of a photo that lies in `box` (x0, y0, x1, y1 in its pixels).
+
+    Returns:
+        A new picture of the photo's size; outside of the box it equals the photo.
+    """
+    if settings.mode == "composite":
+        levels = _own_scale(maps)
+        area = smallest_area(levels.max(axis=0), settings.mass)
+        palette = np.array([token_rgb(k) for k in range(len(maps))], dtype=np.float32)
+    else:
+        shown = combine_tokens(maps, settings.tokens)
+        low, high = value_range(maps, settings)
+        levels = ((shown - low) / ((high - low) or 1.0)).clip(0, 1)[None]
+        area = smallest_area(shown, settings.mass)
+        palette = COLORMAPS[settings.colormap].astype(np.float32)
+
+    rows_px, columns_px = photo.shape[:2]
+    _, height, width = maps.shape
+    across = axis_weights(columns_px, box[0], box[2], width, settings.interpolation).T
+    down = axis_weights(rows_px, box[1], box[3], height, settings.interpolation)
+    wide_levels, wide_area = levels @ across, area @ across
+    picture = photo.copy()
+    for band in _bands(rows_px, columns_px * len(levels)):
+        level = (down[band] @ wide_levels).clip(0, 1)
+        alpha = settings.opacity * (down[band] @ wide_area).clip(0, 1)
+        if settings.mode == "composite":
+            alpha *= level.max(axis=0)
+            colour = palette[level.argmax(axis=0)]
+        else:
+            colour = palette[(level[0] * 255 + 0.5).astype(np.uint8)]
+        blended = photo[band] + (colour - photo[band]) * alpha[..., None]
+        picture[band] = (blended + 0.5).astype(np.uint8)
+    return picture
+
+
+def _own_scale(maps: np.ndarray) -> np.ndarray:
+    peaks = maps.max(axis=(1, 2), keepdims=True)
+    return (maps / np.where(peaks > 0, peaks, 1)).clip(0, 1)
+
+
+def _bands(rows: int, elements_per_row: int) -> Iterator[slice]:
+    step = max(1, _BAND_ELEMENTS // max(1, elements_per_row))
+    return (slice(start, start + step) for start in range(0, rows, step))
+
+
+def render_overlay(
+    explanation: Explained, settings: ViewSettings, *, learner: int = 0
+) -> UInt8[np.ndarray, "rows columns 3"]:
+    """Paint an explanation's maps over its photo, at the photo's full resolution.
+
+    Args:
+        explanation: Photo, geometry and maps.
+        settings: What to show and how.
+        learner: Which of the model's TokenLearners, counted from 0.
+
+    Returns:
+        uint8 RGB, of the photo's size.
+
+    Raises:
+        ConfigError: If the learner or a token does not exist.
+    """
+    maps = maps_of(explanation, learner)
+    return paint(explanation.image, explanation.geometry.box, maps, settings)

@@ -1,0 +1,1 @@
+"""Training and evaluation: data, recipes, the loop, metrics."""

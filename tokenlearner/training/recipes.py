@@ -1,0 +1,181 @@
+"""How the shipped models were trained. Each function is one recipe; its docstring says what to expect."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from tokenlearner.errors import ConfigError
+from tokenlearner.models.config import TokenLearnerConfig, VisionTransformerConfig
+from tokenlearner.models.presets import conv_vit, mini_vit
+from tokenlearner.preprocess import Preprocessing
+from tokenlearner.training.augment import Augmentation
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Recipe:
+    """Everything that decides a training run but the data and the device.
+
+    Attributes:
+        name: Name of the recipe and of the model it makes.
+        model: Architecture.
+        preprocessing: How photos are prepared for the finished model.
+        canvas: Height and width in pixels at which training photos are kept in memory.
+        stages: (epochs, image side in pixels), in order; the last side is the model's own.
+        batch_size: Photos in a step.
+        learning_rate: Peak.
+        schedule: `constant`, or `cosine` down to zero.
+        warmup_epochs: Epochs of linear growth to the peak.
+        weight_decay: AdamW's, on matrices and kernels only if `decay_vectors` is false.
+        decay_vectors: Decay biases and norms as well, as Keras' AdamW does.
+        label_smoothing: Share of the target spread over all classes.
+        augmentation: How training photos are varied.
+        ema_decay: Decay of the running average of the weights that becomes the model; None: none.
+        gradient_clip: Largest norm of a gradient; None for any.
+        holdout: Training photos held out to watch the run.
+        keep: The model of the `last` epoch, or the `best` on the held-out photos.
+        seed: Of weights, order and augmentation.
+        weights_dtype: Number format of the shipped weights.
+    """
+
+    name: str
+    model: VisionTransformerConfig
+    preprocessing: Preprocessing
+    canvas: tuple[int, int]
+    stages: tuple[tuple[int, int], ...]
+    batch_size: int
+    learning_rate: float
+    schedule: Literal["constant", "cosine"]
+    warmup_epochs: int = 0
+    weight_decay: float = 0.0
+    decay_vectors: bool = False
+    label_smoothing: float = 0.0
+    augmentation: Augmentation = Augmentation()
+    ema_decay: float | None = None
+    gradient_clip: float | None = None
+    holdout: int = 0
+    keep: Literal["last", "best"] = "last"
+    seed: int = 0
+    weights_dtype: Literal["float32", "float16"] = "float32"
+
+    def __post_init__(self) -> None:
+        if self.keep == "best" and not self.holdout:
+            raise ConfigError("keep='best' needs held-out photos; set holdout, or keep='last'")
+        if (self.stages[-1][1],) * 2 != self.model.image_size:
+            raise ConfigError(
+                f"the last stage trains at {self.stages[-1][1]} px, "
+                f"but the model is made for {self.model.image_size}"
+            )
+
+    @property
+    def epochs(self) -> int:
+        """Passes over the training photos."""
+        return sum(epochs for epochs, _ in self.stages)
+
+    def image_side_px(self, epoch: int) -> int:
+        """Returns the side of training photos in the zero-based `epoch`."""
+        for epochs, side in self.stages:
+            if epoch < epochs:
+                return side
+            epoch -= epochs
+        return self.stages[-1][1]
+
+
+def cifar10_mini_vit() -> Recipe:
+    """The mini ViT of the Keras example without a learner, as published: 20 epochs on 40,000 photos.
+
+    tokenlearner train cifar10-mini-vit --data uoft-cs/cifar10 --out runs/cifar10-mini-vit
+
+    AdamW at a constant 1e-3, batch 256, photos resized to 52 px and cropped to 48. The best epoch on
+    10,000 held-out photos is kept. Published: 56.1 to 56.4 % (mean of five runs).
+    """
+    return Recipe(
+        name="cifar10-mini-vit",
+        model=mini_vit(),
+        preprocessing=Preprocessing(
+            image_size=(48, 48),
+            mean=(0.0, 0.0, 0.0),
+            std=(1.0, 1.0, 1.0),
+            resize="crop",
+            crop_ratio=48 / 52,
+            interpolation="bilinear",
+        ),
+        canvas=(32, 32),
+        stages=((20, 48),),
+        batch_size=256,
+        learning_rate=1e-3,
+        schedule="constant",
+        weight_decay=1e-4,
+        decay_vectors=True,
+        augmentation=Augmentation(area=((48 / 52) ** 2, (48 / 52) ** 2)),
+        holdout=10_000,
+        keep="best",
+    )
+
+
+def cifar10_mini_vit_tl8() -> Recipe:
+    """The same with 8 learned tokens (version 1.0) before the last of four blocks.
+
+    tokenlearner train cifar10-mini-vit-tl8 --data uoft-cs/cifar10 --out runs/cifar10-mini-vit-tl8
+
+    Published: 56.55 % (mean of five runs).
+    """
+    return replace(
+        cifar10_mini_vit(), name="cifar10-mini-vit-tl8", model=mini_vit(num_tokens=8)
+    )
+
+
+def imagenette_conv_vit() -> Recipe:
+    """A ViT with a convolutional stem and a 10x10 grid on Imagenette, from scratch on a CPU.
+
+    tokenlearner train imagenette-conv-vit --data IMAGENETTE --out runs/imagenette-conv-vit
+
+    Resolution grows from 96 to 160 px; the running average of the weights is the model.
+    """
+    return Recipe(
+        name="imagenette-conv-vit",
+        model=conv_vit(),
+        preprocessing=Preprocessing(
+            image_size=(160, 160),
+            mean=(0.485, 0.456, 0.406),
+            std=(0.229, 0.224, 0.225),
+            resize="squash",
+            interpolation="bilinear",
+        ),
+        canvas=(160, 160),
+        stages=((36, 96), (16, 128), (8, 160)),
+        batch_size=64,
+        learning_rate=1e-3,
+        schedule="cosine",
+        warmup_epochs=4,
+        weight_decay=0.05,
+        label_smoothing=0.1,
+        augmentation=Augmentation(area=(0.25, 1.0), aspect=4 / 3, colour=0.3, mixup=0.2),
+        ema_decay=0.998,
+        gradient_clip=1.0,
+        holdout=469,
+        weights_dtype="float16",
+    )
+
+
+def imagenette_conv_vit_tl8() -> Recipe:
+    """The same with 8 learned tokens (version 1.1) before block 3 of 6.
+
+    tokenlearner train imagenette-conv-vit-tl8 --data IMAGENETTE --out runs/imagenette-conv-vit-tl8
+    """
+    learner = TokenLearnerConfig(num_tokens=8, at=3)
+    return replace(
+        imagenette_conv_vit(),
+        name="imagenette-conv-vit-tl8",
+        model=conv_vit(token_learner=learner),
+    )
+
+
+RECIPES: dict[str, Callable[[], Recipe]] = {
+    recipe.__name__.replace("_", "-"): recipe
+    for recipe in (
+        cifar10_mini_vit,
+        cifar10_mini_vit_tl8,
+        imagenette_conv_vit,
+        imagenette_conv_vit_tl8,
+    )
+}

@@ -1,0 +1,110 @@
+"""The models that come with the project, and `load` for these and others."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from tokenlearner.checkpoints import CARD_FILE, CONFIG_FILE, METRICS_FILE, WEIGHTS_FILE, load_model
+from tokenlearner.errors import CheckpointError
+from tokenlearner.models.vit import VisionTransformer
+
+HUB_PREFIX = "hf-hub:"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ZooEntry:
+    """One shipped model.
+
+    Attributes:
+        name: Its folder under `checkpoints/`.
+        title: For people.
+        dataset: `imagenette` or `cifar10`.
+        sha256: Checksum of its weights file.
+        baseline: Name of the same model without TokenLearner; None for a baseline.
+    """
+
+    name: str
+    title: str
+    dataset: str
+    sha256: str
+    baseline: str | None = None
+
+
+ENTRIES: tuple[ZooEntry, ...] = ()
+
+
+def names() -> tuple[str, ...]:
+    """Returns the names of the shipped models, the best to start with first."""
+    return tuple(entry.name for entry in ENTRIES)
+
+
+def entry(name: str) -> ZooEntry:
+    """Returns the facts about a shipped model.
+
+    Raises:
+        CheckpointError: If there is none of that name; the message lists them all.
+    """
+    for candidate in ENTRIES:
+        if candidate.name == name:
+            return candidate
+    raise CheckpointError(f"there is no shipped model {name!r}; there are {', '.join(names())}")
+
+
+def card(name: str) -> str:
+    """Returns the model card of a shipped model, in Markdown."""
+    return (folder(name) / CARD_FILE).read_text(encoding="utf-8")
+
+
+def folder(name: str) -> Path:
+    """Returns the folder of a shipped model.
+
+    The folder `checkpoints/` stands beside the package; `TOKENLEARNER_CHECKPOINTS` names another.
+    """
+    root = os.environ.get("TOKENLEARNER_CHECKPOINTS")
+    base = Path(root) if root else Path(__file__).resolve().parent.parent / "checkpoints"
+    return base / entry(name).name
+
+
+def load(name: str | Path) -> VisionTransformer:
+    """Loads a model with its weights.
+
+    Args:
+        name: One of `names()`, the path of a model folder, or `hf-hub:owner/name`, optionally with
+            `@revision`, for a repository on the Hugging Face Hub (downloaded to the local cache;
+            with `HF_HUB_OFFLINE=1` only taken from it).
+
+    Returns:
+        The model in eval mode on the CPU; `model.info` tells its classes, preprocessing and origin.
+
+    Raises:
+        CheckpointError: If there is no such model, or its files are not what they should be.
+    """
+    text = str(name)
+    if text.startswith(HUB_PREFIX):
+        return load_model(_fetch(text.removeprefix(HUB_PREFIX)))
+    if text in names():
+        return load_model(folder(text), sha256=entry(text).sha256)
+    if Path(name).is_dir():
+        return load_model(name)
+    raise CheckpointError(
+        f"{text!r} is neither a shipped model ({', '.join(names())}) nor a folder; "
+        f"for the Hub write {HUB_PREFIX}owner/name"
+    )
+
+
+def _fetch(repository: str) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    repo_id, _, revision = repository.partition("@")
+    wanted = [CONFIG_FILE, WEIGHTS_FILE, CARD_FILE, METRICS_FILE]
+    try:
+        path = snapshot_download(repo_id, revision=revision or None, allow_patterns=wanted)
+    except LocalEntryNotFoundError as error:
+        raise CheckpointError(
+            f"{repository} is not in the local cache and the Hub cannot be reached; "
+            "connect once, or unset HF_HUB_OFFLINE"
+        ) from error
+    except (HfHubHTTPError, HFValidationError) as error:
+        raise CheckpointError(f"the Hub has no model {repository}: {error}") from error
+    return Path(path)
