@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -71,7 +71,7 @@ class Preprocessing:
             )
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+    def from_dict(cls, values: Mapping[str, Any]) -> "Preprocessing":
         """Builds it from what `dataclasses.asdict` made, after a trip through JSON or not.
 
         Raises:
@@ -85,7 +85,8 @@ class Preprocessing:
         if missing := sorted({"image_size", "mean", "std"} - set(values)):
             raise ConfigError(f"Preprocessing needs {', '.join(missing)} too.")
         # JSON has no tuples.
-        return cls(**{key: tuple(v) if isinstance(v, list) else v for key, v in values.items()})
+        values = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
+        return cls(**values)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -113,8 +114,8 @@ class Geometry:
         height, width = self.source_size
         if not (0 <= left < right <= width and 0 <= top < bottom <= height):
             raise ConfigError(
-                f"The box {self.box} does not lie in a photo of {width} × {height} px; wanted left, "
-                "top, right, bottom within it."
+                f"The box {self.box} does not lie in a photo of {width} × {height} px; wanted "
+                "left, top, right, bottom within it."
             )
 
     def cell_box(
@@ -197,14 +198,16 @@ def locate(source_size: tuple[int, int], preprocessing: Preprocessing) -> Geomet
     The box is a pixel wide and high at least, whatever the ratio.
 
     Examples:
-        >>> square = Preprocessing(image_size=(160, 160), mean=(0, 0, 0), std=(1, 1, 1))
+        >>> square = Preprocessing(image_size=(160, 160), mean=(0.5,) * 3, std=(0.5,) * 3)
         >>> locate((300, 400), square).box
         (50.0, 0.0, 350.0, 300.0)
     """
-    height, width = source_size
     if min(source_size) < 1:
-        raise ShapeError(f"The photo is {width} × {height} px; wanted at least one pixel.")
-    box_height, box_width = float(height), float(width)
+        raise ShapeError(
+            f"The photo is {source_size[1]} × {source_size[0]} px; wanted at least one pixel."
+        )
+    height, width = float(source_size[0]), float(source_size[1])
+    box_height, box_width = height, width
     if preprocessing.resize == "crop":
         model_height, model_width = preprocessing.image_size
         # Source pixels per model pixel.
@@ -249,21 +252,22 @@ def prepare(
         (model_width, model_height), _FILTERS[preprocessing.interpolation], box=geometry.box
     )
     values = np.asarray(resized, np.float32) / 255
-    values = (values - np.float32(preprocessing.mean)) / np.float32(preprocessing.std)
+    mean, std = (np.array(v, np.float32) for v in (preprocessing.mean, preprocessing.std))
+    values = (values - mean) / std
     images = torch.from_numpy(np.ascontiguousarray(values.transpose(2, 0, 1)))[None]
     return images, geometry
 
 
 def _grid_positions(
     num_pixels: int, start: float, stop: float, num_cells: int
-) -> tuple[slice, NDArray[np.float64]]:
+) -> tuple[slice, NDArray[np.floating]]:
     """The pixels of one axis whose centres lie in the box, and those centres in units of cells."""
     inside = slice(math.ceil(start - 0.5), min(math.ceil(stop - 0.5), num_pixels))
     centres = np.arange(inside.start, inside.stop) + 0.5
     return inside, (centres - start) / (stop - start) * num_cells
 
 
-def _bicubic_weights(positions: NDArray[np.float64], num_cells: int) -> NDArray[np.float32]:
+def _bicubic_weights(positions: NDArray[np.floating], num_cells: int) -> NDArray[np.float32]:
     """[positions, cells]: what each cell adds at each position; a row adds up to 1."""
     from_centre = positions - 0.5
     first = np.floor(from_centre)

@@ -88,9 +88,7 @@ class Image:
         return self.pixels.shape[0]
 
 
-def read_image(
-    source: bytes | Path | str, *, limits: ImageLimits = DEFAULT_IMAGE_LIMITS
-) -> Image:
+def read_image(source: bytes | Path | str, *, limits: ImageLimits = DEFAULT_IMAGE_LIMITS) -> Image:
     """Reads a JPEG, PNG, WebP, BMP or TIFF photo, recognised by its content.
 
     Of files with several pictures the first is taken. RGB values are taken as stored; a colour
@@ -114,7 +112,7 @@ def read_image(
     _check_size(picture.size, limits)
     original_mode = picture.mode
     bits, white_is_zero = _sample_layout(picture, data)
-    frames = _count_frames(picture)
+    frames_note = _frames_note(picture)
     # Pillow turns TIFFs itself while decoding them, and nothing else; the tag is gone afterwards.
     was_turned = isinstance(picture, TiffImageFile) and _orientation(picture) in _TURNS
 
@@ -137,7 +135,7 @@ def read_image(
         sha256=hashlib.sha256(data).hexdigest(),
         format=kind,
         original_mode=original_mode,
-        notes=(*notes, *frames),
+        notes=(*notes, *frames_note),
     )
 
 
@@ -198,7 +196,7 @@ def _describe_unsupported(data: bytes, kind: str | None) -> str:
         return f"The file is empty (0 bytes). Choose a photo: {_WANTED}."
     if kind is None:
         return f"The file's content is not that of a photo. Choose one in {_WANTED}."
-    if kind.endswith(("video", "audio", "archive", "text", "page")):
+    if kind.endswith(("video", "file", "archive", "text", "page")):
         return f"The file's content is {_with_article(kind)}, not a photo. Choose one in {_WANTED}."
     return (
         f"The file's content is {_with_article(kind)}, which is not supported. Save the picture as "
@@ -209,8 +207,8 @@ def _describe_unsupported(data: bytes, kind: str | None) -> str:
 def _with_article(kind: str) -> str:
     if kind == "plain text":
         return kind
-    # By sound: "an MP4 video", "an SVG", "an HEIC", but "a GIF".
-    return f"{'an' if kind.startswith(('A', 'I', 'O', 'MP', 'M4', 'SVG', 'FLAC')) else 'a'} {kind}"
+    # By sound: "an MP4 video" and "an SVG", but "a GIF".
+    return f"{'an' if kind.startswith(('A', 'I', 'O', 'MP', 'M4', 'SVG')) else 'a'} {kind}"
 
 
 def _open(data: bytes, kind: str) -> ImageFile:
@@ -264,13 +262,12 @@ def _sample_layout(picture: ImageFile, data: bytes) -> tuple[int, bool]:
     return 8, False
 
 
-def _count_frames(picture: ImageFile) -> tuple[str, ...]:
-    if not getattr(picture, "is_animated", False):
-        return ()
+def _frames_note(picture: ImageFile) -> tuple[str, ...]:
     if isinstance(picture, TiffImageFile):
         # Counting pages means reading every page's header, as many as a hostile file cares to list.
-        return ("first page of several",)
-    return (f"first of {picture.n_frames} frames",)
+        return ("first page of several",) if picture.is_animated else ()
+    num_frames = getattr(picture, "n_frames", 1)
+    return (f"first of {num_frames} frames",) if num_frames > 1 else ()
 
 
 def _orientation(picture: ImageFile) -> int:

@@ -21,19 +21,19 @@ _SIGNATURES: tuple[tuple[int, bytes, str], ...] = (
     (0, b"\xff\x0a", "JPEG XL"),
     (0, b"\x1aE\xdf\xa3", "Matroska or WebM video"),
     (0, b"FLV\x01", "Flash video"),
-    (0, b"OggS", "Ogg"),
-    (0, b"ID3", "MP3 audio"),
-    (0, b"fLaC", "FLAC audio"),
+    (0, b"OggS", "Ogg file"),
+    (0, b"ID3", "MP3 audio file"),
+    (0, b"fLaC", "FLAC audio file"),
     (0, b"PK\x03\x04", "ZIP archive"),
     (0, b"\x1f\x8b", "gzip archive"),
     (4, b"moov", "QuickTime video"),
     (4, b"mdat", "QuickTime video"),
 )
-_RIFF_KINDS = {b"WEBP": "WebP", b"AVI ": "AVI video", b"WAVE": "WAV audio"}
+_RIFF_KINDS = {b"WEBP": "WebP", b"AVI ": "AVI video", b"WAVE": "WAV audio file"}
 _FTYP_KINDS = {
     **dict.fromkeys((b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1"), "HEIC"),
     **dict.fromkeys((b"avif", b"avis"), "AVIF"),
-    b"M4A ": "M4A audio",
+    b"M4A ": "M4A audio file",
     b"qt  ": "QuickTime video",
 }
 _BMP_HEADER_BYTES = {12, 16, 40, 52, 56, 64, 108, 124}

@@ -87,8 +87,8 @@ class Encoder(nn.Module):
 
         Args:
             tokens: Patch tokens, row by row.
-            grid: Their rows and columns; the grid the encoder was made for unless given. For another
-                grid the position embedding is resampled.
+            grid: Their rows and columns; the grid the encoder was made for unless given. For
+                another grid the position embedding is resampled.
 
         Returns:
             The tokens after the last block and the final norm: the learned ones, or with a fuser

@@ -50,12 +50,14 @@ class VisionTransformer(nn.Module):
             nn.init.zeros_(self.head.weight)
             nn.init.constant_(self.head.bias, config.head_bias)
 
-    def forward(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch ... last"]:
+    def forward(
+        self, images: Float[Tensor, "batch 3 height width"]
+    ) -> Float[Tensor, "batch ... _"]:
         """Classifies images.
 
         Args:
-            images: Normalised as the model's preprocessing says. Any size of at least one patch; for
-                another size than `config.image_size` the position embedding is resampled.
+            images: Normalised as the model's preprocessing says. Any size of at least one patch;
+                for another size than `config.image_size` the position embedding is resampled.
 
         Returns:
             Logits `[batch, classes]`; without head the encoded tokens `[batch, length, dim]`.
@@ -63,7 +65,7 @@ class VisionTransformer(nn.Module):
         Raises:
             ShapeError: If `images` is not `[batch, 3, height, width]` or smaller than a patch.
         """
-        tokens, grid = self._embed(images)
+        tokens, grid = self.embed(images)
         encoded = self.encoder(tokens, grid=grid)
         if self.head is None:
             return encoded
@@ -76,8 +78,11 @@ class VisionTransformer(nn.Module):
             ShapeError: As `forward`, or if the model has no head (trace its `encoder` instead).
         """
         if self.head is None:
-            raise ShapeError("this model has no head to trace; call model.encoder.trace(tokens)")
-        tokens, grid = self._embed(images)
+            raise ShapeError(
+                "this model has no head to trace; call model.encoder.trace(tokens, grid=grid) "
+                "with what model.embed(images) returns"
+            )
+        tokens, grid = self.embed(images)
         encoder = self.encoder.trace(tokens, grid=grid)
         representation = self._represent(encoder.encoded)
         return Trace(
@@ -88,7 +93,12 @@ class VisionTransformer(nn.Module):
             grid=grid,
         )
 
-    def _embed(self, images: Tensor) -> tuple[Tensor, Grid]:
+    def embed(self, images: Tensor) -> tuple[Tensor, Grid]:
+        """Returns the patch tokens `[batch, position, dim]`, and the rows and columns they fill.
+
+        Raises:
+            ShapeError: If `images` is not `[batch, 3, height, width]` or smaller than a patch.
+        """
         height, width = self.config.patch_size
         if images.ndim != 4 or images.shape[1] != 3:
             raise ShapeError(

@@ -38,7 +38,8 @@ class ConvStem(nn.Sequential):
         widths: Channels after each stage but the last.
         in_channels: Channels of the image.
 
-    Source: the idea is that of "Early Convolutions Help Transformers See Better" (Xiao et al., 2021).
+    Source: the idea is that of "Early Convolutions Help Transformers See Better" (Xiao et al.,
+    2021).
     """
 
     def __init__(self, dim: int, widths: tuple[int, ...], *, in_channels: int = 3) -> None:

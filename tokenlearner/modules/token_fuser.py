@@ -26,8 +26,9 @@ class TokenFuser(nn.Module):
         activation: GELU variant.
         dropout: Probability, inside the MLP and on the result.
 
-    Source: `TokenFuser` of the official code; section 2.3 of the paper. Like there, the token mixing
-    starts at zero, so a fresh fuser returns zeros and the block around it starts as the identity.
+    Source: `TokenFuser` of the official code; section 2.3 of the paper. Like there, the token
+    mixing starts at zero, so a fresh fuser returns zeros and the block around it starts as the
+    identity.
     """
 
     def __init__(

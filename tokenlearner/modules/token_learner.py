@@ -1,7 +1,7 @@
 """TokenLearner: a few tokens, each a weighted sum over the grid (Ryoo et al., NeurIPS 2021).
 
-The idea is `pool_tokens`; the two classes differ in how they draw the maps. Both follow the official
-implementation (google-research/scenic, projects/token_learner) to float32 rounding.
+The idea is `pool_tokens`; the two classes differ in how they draw the maps. Both follow the
+official implementation (google-research/scenic, projects/token_learner) to float32 rounding.
 """
 
 from typing import Literal, overload
@@ -68,7 +68,7 @@ class _Learner(nn.Module):
 
         Args:
             x: Tokens `[batch, position, dim]` or a feature map `[batch, dim, height, width]`.
-            grid: Rows and columns of the positions; needed when `x` is a sequence that is no square.
+            grid: Rows and columns of the positions; needed where `x` is a sequence and no square.
             return_maps: Return the attention maps as well.
 
         Returns:
@@ -119,13 +119,14 @@ class TokenLearner(_Learner):
             raise ConfigError(f"pooling is {pooling!r}; it must be 'sum' or 'mean'")
         self.pooling = pooling
         self.fold_to_square = fold_to_square
-        self.convs = nn.ModuleList(
+        convs = [
             nn.Conv2d(channels, num_tokens, kernel_size=3, padding=1, bias=False)
             for channels in (in_channels, num_tokens, num_tokens, num_tokens)
-        )
-        self.activation = make_activation(activation)
-        for conv in self.convs:
+        ]
+        for conv in convs:
             nn.init.kaiming_normal_(conv.weight, nonlinearity="linear")  # LeCun normal, as Flax
+        self.convs = nn.ModuleList(convs)
+        self.activation = make_activation(activation)
 
     def attend(
         self, x: Float[Tensor, "batch position dim"], grid: Grid | None

@@ -1,0 +1,1 @@
+"""The dashboard: pages and widgets on top of the library."""

@@ -1,0 +1,131 @@
+"""The attention viewer: photo, overlay, thumbnails and controls, drawn in the browser.
+
+Maps travel once, as numbers; no control needs the server. What the user sees is kept in the query
+string, which `settings_from_query` reads. Python hears from the viewer only when someone wants to
+save a picture or to see another sample.
+"""
+
+import re
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import streamlit as st
+
+from app.components.attention_viewer.payload import (
+    encode_display_photo,
+    pack_payload,
+    settings_from_query,
+    settings_from_values,
+)
+from tokenlearner.rendering.overlay import Explained, ViewSettings
+
+__all__ = [
+    "ViewerEvent",
+    "attention_viewer",
+    "bundle_modules",
+    "encode_display_photo",
+    "pack_payload",
+    "settings_from_query",
+]
+
+_FOLDER = Path(__file__).parent
+_MODULES = (
+    "payload",
+    "settings",
+    "field",
+    "scene",
+    "paint",
+    "words",
+    "strip",
+    "picture",
+    "controls",
+    "keyboard",
+    "viewer",
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ViewerEvent:
+    """What the user asked of the page, for the one run that follows.
+
+    Attributes:
+        export: Settings of the picture to save; hand it over as `download` in the next run.
+        step: -1 or 1 for the previous or next sample, 0 for neither.
+    """
+
+    export: ViewSettings | None = None
+    step: int = 0
+
+
+def bundle_modules() -> str:
+    """The viewer's ES modules as one: Streamlit takes inline JavaScript as a single module."""
+    sources = [(_FOLDER / f"{name}.js").read_text(encoding="utf-8") for name in _MODULES]
+    code = re.sub(r"^import\b[^;]*;\n", "", "\n".join(sources), flags=re.MULTILINE)
+    return re.sub(r"^export (?!default)", "", code, flags=re.MULTILINE)
+
+
+@cache
+def _component():
+    return st.components.v2.component(
+        "attention_viewer",
+        html=(_FOLDER / "viewer.html").read_text(encoding="utf-8"),
+        css=(_FOLDER / "viewer.css").read_text(encoding="utf-8"),
+        js=bundle_modules(),
+    )
+
+
+def attention_viewer(
+    *,
+    explanation: Explained,
+    learner: int = 0,
+    settings: ViewSettings,
+    photo_jpeg: bytes,
+    key: str,
+    height_px: int | None = None,
+    stage: bool = False,
+    download: tuple[str, bytes] | None = None,
+) -> ViewerEvent | None:
+    """Show an explanation's maps over its photo.
+
+    Args:
+        explanation: Photo, geometry and maps.
+        learner: Which of the model's TokenLearners, counted from 0.
+        settings: What to show first. Later changes belong to the user: the viewer keeps them when
+            another explanation arrives, and in the query string.
+        photo_jpeg: The photo for the screen, from `encode_display_photo`.
+        key: Identifies the viewer from run to run.
+        height_px: Height of the picture's frame; by default it follows the page's width and height.
+        stage: Fill the viewport; up and down ask for other samples.
+        download: File name and content for the browser to save, once, in answer to an `export`.
+
+    Returns:
+        What the user asked for, or None.
+    """
+    wishes = f"{key}:exports"
+    payload = pack_payload(
+        explanation,
+        photo_jpeg,
+        settings,
+        learner=learner,
+        height_px=height_px,
+        stage=stage,
+        download=download,
+        download_id=str(st.session_state.get(wishes, 0)),
+    )
+    # A name without a callback is not reported, and the return value says all there is to say.
+    result = _component()(
+        data=payload, key=key, on_export_change=_ignore, on_step_change=_ignore
+    )
+    if result.export is not None:
+        st.session_state[wishes] = st.session_state.get(wishes, 0) + 1
+    if result.export is None and not result.step:
+        return None
+    return ViewerEvent(
+        export=None if result.export is None else settings_from_values(result.export),
+        step=int(result.step or 0),
+    )
+
+
+def _ignore() -> None:
+    """Streamlit registers an event by its callback."""

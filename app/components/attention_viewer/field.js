@@ -1,0 +1,112 @@
+// Numbers only: from raw maps to the values and tokens that get painted. The rules are those of
+// tokenlearner/rendering/overlay.py; saved pictures must show what the screen shows.
+
+export function combineTokens(maps, tokens) {
+  const sum = Float64Array.from(maps[tokens[0]]);
+  for (const token of tokens.slice(1)) {
+    const map = maps[token];
+    for (let i = 0; i < sum.length; i++) sum[i] += map[i];
+  }
+  return sum;
+}
+
+export function extent(values) {
+  let low = Infinity;
+  let high = -Infinity;
+  let peak = 0;
+  for (let i = 0; i < values.length; i++) {
+    if (values[i] < low) low = values[i];
+    if (values[i] > high) {
+      high = values[i];
+      peak = i;
+    }
+  }
+  return { low, high, peak };
+}
+
+export function valueRange(maps, shown, scale) {
+  const own = extent(shown);
+  if (scale === "token") return { low: own.low, high: own.high };
+  return { low: 0, high: Math.max(own.high, ...maps.map((map) => extent(map).high)) };
+}
+
+export function normalise(values, { low, high }) {
+  const span = high - low || 1;
+  return Float32Array.from(values, (value) => Math.min(1, Math.max(0, (value - low) / span)));
+}
+
+// 1 on the fewest cells that together hold `mass` of the total, 0 elsewhere.
+export function smallestArea(values, mass) {
+  const inside = new Float32Array(values.length).fill(1);
+  if (mass >= 1) return inside;
+  const order = Array.from(values.keys()).sort((a, b) => values[b] - values[a] || a - b);
+  const total = order.reduce((sum, cell) => sum + values[cell], 0);
+  if (!(total > 0)) return inside;
+  let held = 0;
+  for (const cell of order) {
+    // The tolerance keeps rounding in the sum from asking for one cell too many.
+    if (held >= mass * total * (1 - 1e-9)) inside[cell] = 0;
+    held += values[cell];
+  }
+  return inside;
+}
+
+// Keys' cubic convolution, a = -0.75, aligned by centres, the outermost cell going on at the edge.
+function cubicTaps(length, cells) {
+  const a = -0.75;
+  const index = new Int32Array(length * 4);
+  const weight = new Float32Array(length * 4);
+  for (let i = 0; i < length; i++) {
+    const position = ((i + 0.5) / length) * cells - 0.5;
+    const base = Math.floor(position);
+    for (let tap = 0; tap < 4; tap++) {
+      const cell = base + tap - 1;
+      const x = Math.abs(position - cell);
+      index[4 * i + tap] = Math.min(cells - 1, Math.max(0, cell));
+      weight[4 * i + tap] =
+        x <= 1 ? ((a + 2) * x - (a + 3)) * x * x + 1 : ((a * x - 5 * a) * x + 8 * a) * x - 4 * a;
+    }
+  }
+  return { index, weight };
+}
+
+// Grid values to `columns` x `rows` samples in 0..1: bicubic or, for "patch", the cells themselves.
+export function resample(values, { height, width }, { rows, columns }) {
+  if (rows === height && columns === width) return values;
+  const across = cubicTaps(columns, width);
+  const down = cubicTaps(rows, height);
+  const wide = new Float32Array(height * columns);
+  for (let y = 0; y < height; y++) {
+    for (let x = 0, t = 0; x < columns; x++, t += 4) {
+      let sum = 0;
+      for (let k = t; k < t + 4; k++) sum += values[y * width + across.index[k]] * across.weight[k];
+      wide[y * columns + x] = sum;
+    }
+  }
+  const out = new Float32Array(rows * columns);
+  for (let y = 0; y < rows; y++) {
+    const [r0, r1, r2, r3] = Array.from(down.index.subarray(4 * y, 4 * y + 4), (r) => r * columns);
+    const [w0, w1, w2, w3] = down.weight.subarray(4 * y, 4 * y + 4);
+    for (let x = 0, at = y * columns; x < columns; x++, at++) {
+      const sum = wide[r0 + x] * w0 + wide[r1 + x] * w1 + wide[r2 + x] * w2 + wide[r3 + x] * w3;
+      out[at] = sum < 0 ? 0 : sum > 1 ? 1 : sum;
+    }
+  }
+  return out;
+}
+
+// For every sample the strongest of several levels, and how strong it is. The first one wins ties.
+export function strongest(levels) {
+  const strength = levels[0].slice();
+  const winner = new Uint8Array(strength.length);
+  for (let k = 1; k < levels.length; k++) {
+    const level = levels[k];
+    for (let i = 0; i < level.length; i++) {
+      if (level[i] > strength[i]) {
+        strength[i] = level[i];
+        winner[i] = k;
+      }
+    }
+  }
+  return { strength, winner };
+}

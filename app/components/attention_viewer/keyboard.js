@@ -1,0 +1,59 @@
+// Keys that pick tokens: arrows, Home and End walk the strip, digits jump (0 is the tenth token).
+
+const TEXT_INPUTS = "input, select, textarea, [contenteditable], [role=slider], [role=combobox]";
+
+function digitOf(event) {
+  const match = /^(?:Digit|Numpad)(\d)$/.exec(event.code);
+  if (!match) return null;
+  return match[1] === "0" ? 9 : Number(match[1]) - 1;
+}
+
+// `stage`: up and down go to another sample instead of another token.
+function intentOf(event, stage) {
+  const digit = digitOf(event);
+  if (digit !== null) return { pick: digit, combine: event.shiftKey };
+  switch (event.key) {
+    case "ArrowLeft":
+      return { walk: -1 };
+    case "ArrowRight":
+      return { walk: 1 };
+    case "ArrowUp":
+      return stage ? { step: -1 } : { walk: -1, onlyInside: true };
+    case "ArrowDown":
+      return stage ? { step: 1 } : { walk: 1, onlyInside: true };
+    case "Home":
+      return { walk: -Infinity, onlyInside: true };
+    case "End":
+      return { walk: Infinity, onlyInside: true };
+    case " ":
+    case "Enter":
+      return { confirm: true, combine: event.key === " ", onlyInside: true };
+    default:
+      return null;
+  }
+}
+
+// Listens on the whole page, so that keys work before anything was clicked, but gives way to
+// whatever else has the focus. `act(intent)` is called for what remains.
+export function listenToKeys(root, { isStage, act }) {
+  const onKey = (event) => {
+    if (event.altKey || event.metaKey || event.ctrlKey || event.defaultPrevented) return;
+    const target = event.composedPath()[0];
+    if (target.matches?.(TEXT_INPUTS)) return;
+    const inside = root.contains(target);
+    const free = target === document.body || target === document.documentElement;
+    if (!inside && !free && !isStage()) return;
+    const intent = intentOf(event, isStage());
+    if (!intent || (intent.onlyInside && !target.closest?.(".strip"))) return;
+    if (!inside && !isShown(root)) return;
+    event.preventDefault();
+    act(intent);
+  };
+  document.addEventListener("keydown", onKey);
+  return () => document.removeEventListener("keydown", onKey);
+}
+
+function isShown(root) {
+  const { top, bottom, width } = root.getBoundingClientRect();
+  return width > 0 && bottom > 0 && top < window.innerHeight;
+}

@@ -1,0 +1,63 @@
+// The view's settings, by the names of ViewSettings, and their place in the address bar.
+
+// `read_settings` in __init__.py reads what this writes. People count tokens from 1.
+const WRITERS = {
+  token: (settings) => settings.tokens.map((token) => token + 1).join(","),
+  mode: (settings) => settings.mode,
+  opacity: (settings) => String(Number(settings.opacity.toFixed(2))),
+  cmap: (settings) => settings.colormap,
+  interp: (settings) => settings.interpolation,
+  scale: (settings) => settings.scale,
+  mass: (settings) => String(Number(settings.mass.toFixed(2))),
+};
+
+// No token chosen means the first one; tokens that another model lacks are dropped.
+export function withKnownTokens(settings, count) {
+  const tokens = settings.tokens.filter((token) => token >= 0 && token < count);
+  return { ...settings, tokens: tokens.length ? tokens : [0] };
+}
+
+export function toggleToken(settings, token) {
+  if (settings.mode === "composite") return soloToken(settings, token);
+  const others = settings.tokens.filter((other) => other !== token);
+  if (others.length === settings.tokens.length) others.push(token);
+  others.sort((a, b) => a - b);
+  return others.length ? { ...settings, tokens: others } : settings;
+}
+
+export function soloToken(settings, token) {
+  return { ...settings, mode: "token", tokens: [token] };
+}
+
+// Keeps the link to this view current without a trip to the server, at most every `delayMs`
+// (browsers refuse more than a few hundred changes in half a minute). Other parameters stay as they
+// are, defaults are left out.
+export function createAddressBar(delayMs = 150) {
+  let timer = 0;
+  let pending = null;
+
+  function flush() {
+    clearTimeout(timer);
+    timer = 0;
+    if (!pending) return;
+    const [settings, defaults] = pending;
+    pending = null;
+    const url = new URL(window.location.href);
+    for (const [key, write] of Object.entries(WRITERS)) {
+      const text = write(settings);
+      if (text === write(defaults)) url.searchParams.delete(key);
+      else url.searchParams.set(key, text);
+    }
+    // A comma is legal in a query; spelled out it reads better in a link.
+    const link = url.href.replaceAll("%2C", ",");
+    if (link !== window.location.href) history.replaceState(history.state, "", link);
+  }
+
+  return {
+    write(settings, defaults) {
+      pending = [settings, withKnownTokens(defaults, Infinity)];
+      timer ||= setTimeout(flush, delayMs);
+    },
+    flush,
+  };
+}

@@ -1,0 +1,72 @@
+// Everything the viewer says. Tokens, rows and columns are counted from 1 here and only here.
+
+// Three significant digits, as format_value in tokenlearner/rendering/sheet.py writes them.
+export function formatValue(value) {
+  if (value === 0) return "0";
+  const size = Math.abs(value);
+  if (size >= 1000) return String(Math.round(value));
+  return size < 1e-4 ? value.toExponential(2) : value.toPrecision(3);
+}
+
+export const formatPercent = (ratio) => `${Math.round(100 * ratio)} %`;
+
+export function nameOf(settings) {
+  if (settings.mode === "composite") return "All tokens";
+  const numbers = settings.tokens.map((token) => token + 1);
+  if (numbers.length === 1) return `Token ${numbers[0]}`;
+  return `Tokens ${numbers.slice(0, -1).join(", ")} + ${numbers.at(-1)}`;
+}
+
+function placeOf(cell, { height, width }) {
+  const third = (index, count, names) => names[Math.min(2, Math.floor((3 * (index + 0.5)) / count))];
+  const down = third(Math.floor(cell / width), height, ["top", "", "bottom"]);
+  const across = third(cell % width, width, ["left", "", "right"]);
+  if (!down && !across) return "at the centre";
+  return down && across ? `at the ${down} ${across}` : `at the ${down || across}`;
+}
+
+export function cellName(cell, { width }) {
+  return `row ${Math.floor(cell / width) + 1}, column ${(cell % width) + 1}`;
+}
+
+export function summarise(settings, scene) {
+  if (settings.mode === "composite") return "Each colour marks where that token is the strongest";
+  const { peak, high } = scene.describe(settings);
+  const verb = settings.tokens.length > 1 ? "look" : "looks";
+  const spot = `${cellName(peak, scene)}: ${formatValue(high)}`;
+  return `${nameOf(settings)} ${verb} most ${placeOf(peak, scene)} (${spot})`;
+}
+
+export function describePicture(settings, scene) {
+  const size = `on a grid of ${scene.height} by ${scene.width} patches`;
+  if (settings.mode === "composite") {
+    return `The photo, with every patch in the colour of the token that is strongest there, ${size}.`;
+  }
+  return `The photo, with what the model attends to drawn over it, ${size}. ${summarise(settings, scene)}.`;
+}
+
+export function describeCell(cell, settings, scene) {
+  const value = scene.describe(settings).values[cell];
+  const place = cellName(cell, scene);
+  const where = place[0].toUpperCase() + place.slice(1);
+  const winner = `token ${scene.winnerAt(cell) + 1}`;
+  if (settings.mode === "composite") {
+    return `${where}: strongest is ${winner}, at ${formatPercent(value)} of its peak`;
+  }
+  return `${where}: ${formatValue(value)}, strongest here is ${winner}`;
+}
+
+export function describeScale(settings) {
+  if (settings.mode === "composite") return "share of each token’s own peak";
+  if (settings.scale === "shared") return "same scale for all tokens";
+  return settings.tokens.length > 1 ? "scale of this sum alone" : "scale of this token alone";
+}
+
+export function describeTile(token, scene) {
+  const peak = `peak ${formatValue(scene.peaks[token])}`;
+  return `Token ${token + 1}: ${peak}, strongest of all in ${formatPercent(scene.wins[token])} of the patches`;
+}
+
+export function describeMass(mass) {
+  return mass >= 1 ? "everything" : `${formatPercent(mass)} of the attention`;
+}

@@ -1,0 +1,29 @@
+"""The public surface is a list; changing it is a decision, taken here."""
+
+import tokenlearner
+
+PUBLIC = [
+    "Explanation",
+    "Image",
+    "LearnerMaps",
+    "ModelInfo",
+    "TokenFuser",
+    "TokenLearner",
+    "TokenLearnerConfig",
+    "TokenLearnerV11",
+    "Trace",
+    "VisionTransformer",
+    "VisionTransformerConfig",
+    "explain",
+    "load",
+    "read_image",
+    "zoo",
+]
+
+
+def test_public_names_are_these() -> None:
+    assert tokenlearner.__all__ == PUBLIC
+
+
+def test_public_names_exist() -> None:
+    assert [name for name in tokenlearner.__all__ if not hasattr(tokenlearner, name)] == []
