@@ -206,9 +206,12 @@ class TestCells:
             assert self.geometry.cell_at(x, y, (4, 5)) is None
 
     def test_just_inside_the_far_edge(self) -> None:
-        geometry = _geometry(3, 3, (0, 0, 2.1, 2.1))
-        almost = float(np.nextafter(2.1, 0))
-        assert geometry.cell_at(almost, almost, (10, 10)) == (9, 9)
+        # Found by search: the share of the box rounds up to all of it.
+        near, far = 0.1499999999999999, 5.85
+        inside = float(np.nextafter(far, 0))
+        wide, tall = _geometry(36, 6, (near, 0, far, 36)), _geometry(6, 36, (0, near, 36, far))
+        assert wide.cell_at(inside, 1.0, (10, 10)) == (0, 9)
+        assert tall.cell_at(1.0, inside, (10, 10)) == (9, 0)
 
     @pytest.mark.parametrize(("row", "column"), [(4, 0), (0, 5), (-1, 0), (0, -1)])
     def test_no_such_cell(self, row: int, column: int) -> None:

@@ -1,7 +1,7 @@
 """Model folders: `config.json` and `model.safetensors`, read strictly and written whole.
 
-A shipped folder also has `README.md`, the model card, and `metrics.json`, written by the evaluation.
-Weights are only ever read by safetensors; a pickle is never opened.
+A shipped folder also has `README.md`, the model card, and `metrics.json`, both written by the
+evaluation. Weights are only ever read by safetensors; a pickle is never opened.
 """
 
 import hashlib
@@ -15,7 +15,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load as load_safetensors
 from safetensors.torch import save as save_safetensors
 
-from tokenlearner.errors import CheckpointError, ConfigError
+from tokenlearner.errors import CheckpointError
 from tokenlearner.models.config import VisionTransformerConfig
 from tokenlearner.models.info import ModelInfo
 from tokenlearner.models.vit import VisionTransformer
@@ -41,7 +41,9 @@ def save_model(
         CheckpointError: If the model has no `info`.
     """
     if model.info is None:
-        raise CheckpointError("this model has no info (name, classes, preprocessing); set model.info")
+        raise CheckpointError(
+            "this model has no info (name, classes, preprocessing); set model.info"
+        )
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     config = {
@@ -83,7 +85,9 @@ def load_model(folder: str | Path, *, sha256: str | None = None) -> VisionTransf
     try:
         architecture = VisionTransformerConfig.from_dict(config["architecture"])
         info = ModelInfo.from_dict(config, source=str(folder), sha256=found)
-    except (KeyError, TypeError, ConfigError) as error:
+    except KeyError as error:
+        raise CheckpointError(f"{folder / CONFIG_FILE} lacks {error}") from error
+    except (AttributeError, TypeError, ValueError) as error:
         raise CheckpointError(f"{folder / CONFIG_FILE} cannot be used: {error}") from error
     if len(info.class_names) != architecture.num_classes:
         raise CheckpointError(
@@ -109,7 +113,7 @@ def load_model(folder: str | Path, *, sha256: str | None = None) -> VisionTransf
 def check_weights(
     found: dict[str, torch.Tensor], wanted: dict[str, torch.Tensor], origin: Path
 ) -> None:
-    """Raises CheckpointError unless `found` has the keys and shapes of `wanted` and finite values."""
+    """Raises CheckpointError unless `found` fits `wanted` in keys, shapes, kinds and is finite."""
     if missing := sorted(set(wanted) - set(found)):
         raise CheckpointError(f"{origin} lacks {_some(missing)}, which its configuration asks for")
     if unknown := sorted(set(found) - set(wanted)):
@@ -120,6 +124,11 @@ def check_weights(
                 f"{origin}: {name} is {tuple(value.shape)}, "
                 f"but its configuration asks for {tuple(wanted[name].shape)}"
             )
+        if value.is_floating_point() != wanted[name].is_floating_point():
+            raise CheckpointError(
+                f"{origin}: {name} is {value.dtype}, "
+                f"but its configuration asks for {wanted[name].dtype}"
+            )
         if value.is_floating_point() and not bool(value.isfinite().all()):
             raise CheckpointError(f"{origin}: {name} holds values that are not finite")
 
@@ -127,8 +136,12 @@ def check_weights(
 def write_whole(path: Path, data: bytes) -> None:
     """Writes a file so that a reader sees the old content or the new, never a part."""
     temporary = path.with_name(path.name + ".new")
-    temporary.write_bytes(data)
-    os.replace(temporary, path)
+    try:
+        temporary.write_bytes(data)
+        os.replace(temporary, path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 def _read_config(folder: Path) -> dict[str, Any]:

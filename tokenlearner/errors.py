@@ -12,7 +12,8 @@
     ├── DataError                 training data that cannot be read
     └── TrainingError             a training run that cannot go on
 
-Messages say what came, what was wanted and what to do next; they can be shown to a user as they are.
+Messages say what came, what was wanted and what to do next; a user may read
+them as they are.
 """
 
 

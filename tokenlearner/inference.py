@@ -3,7 +3,6 @@
 import io
 import json
 import threading
-import zipfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -133,7 +132,9 @@ class Explanation:
             TokenLearnerError: If the file is missing, broken or something else.
         """
         try:
-            with np.load(path, allow_pickle=False) as arrays:
+            # Read first: NumPy leaves a file open that it finds to be broken.
+            content = io.BytesIO(Path(path).read_bytes())
+            with np.load(content, allow_pickle=False) as arrays:
                 about = json.loads(str(arrays["about"]))
                 if about["format"] != FORMAT:
                     raise ValueError(f"its format is {about['format']!r}")
@@ -155,7 +156,7 @@ class Explanation:
                     num_parameters=about["num_parameters"],
                     trained=about["trained"],
                 )
-        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        except Exception as error:  # broken archives make their readers raise nearly anything
             raise TokenLearnerError(
                 f"{path} is no explanation that this version can read ({error}); "
                 "make it again with tokenlearner.explain or `tokenlearner explain`"
@@ -189,10 +190,11 @@ def explain(
         image = read_image(image)
     pixels = image.pixels if isinstance(image, Image) else image
     inputs, geometry = prepare(pixels, info.preprocessing)
-    with _device_lock, torch.inference_mode():
+    with _device_lock:
         if device is not None:
             model.to(device)
-        trace = model.eval().trace(inputs.to(next(model.parameters()).device))
+        with torch.inference_mode():
+            trace = model.eval().trace(inputs.to(next(model.parameters()).device))
         probabilities = trace.logits[0].softmax(dim=0).float().cpu().numpy()
         version = "" if model.config.token_learner is None else model.config.token_learner.version
         learners = tuple(

@@ -1,6 +1,5 @@
 """From pixels to a model's input, and back: which part of the photo does a grid cell cover?"""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal
@@ -175,20 +174,15 @@ class Geometry:
         if interpolation not in ("smooth", "patch"):
             raise ConfigError(f"interpolation is {interpolation!r}; wanted 'smooth' or 'patch'.")
         left, top, right, bottom = self.box
-        inside_y, y = _grid_positions(self.source_size[0], top, bottom, maps.shape[1])
-        inside_x, x = _grid_positions(self.source_size[1], left, right, maps.shape[2])
-        laid = np.zeros((len(maps), *self.source_size), np.float32)
-        if interpolation == "patch":
-            cells_y = np.minimum(y.astype(np.intp), maps.shape[1] - 1)
-            cells_x = np.minimum(x.astype(np.intp), maps.shape[2] - 1)
-            laid[:, inside_y, inside_x] = maps[:, cells_y[:, None], cells_x]
-            return laid
-        weights_y = _bicubic_weights(y, maps.shape[1])
-        weights_x = _bicubic_weights(x, maps.shape[2])
+        height, width = self.source_size
+        down = axis_weights(height, top, bottom, maps.shape[1], interpolation)
+        across = axis_weights(width, left, right, maps.shape[2], interpolation)
+        inside = np.ix_(down.any(axis=1), across.any(axis=1))
+        laid = np.zeros((len(maps), height, width), np.float32)
         for one_map, target in zip(maps, laid, strict=True):  # One at a time, to save memory.
             values = one_map.astype(np.float32)
-            smooth = weights_y @ values @ weights_x.T
-            target[inside_y, inside_x] = np.clip(smooth, values.min(), values.max(), out=smooth)
+            shown = (down @ values @ across.T).clip(values.min(), values.max())
+            target[inside] = shown[inside]
         return laid
 
 
@@ -258,30 +252,35 @@ def prepare(
     return images, geometry
 
 
-def _grid_positions(
-    num_pixels: int, start: float, stop: float, num_cells: int
-) -> tuple[slice, NDArray[np.floating]]:
-    """The pixels of one axis whose centres lie in the box, and those centres in units of cells."""
-    inside = slice(math.ceil(start - 0.5), min(math.ceil(stop - 0.5), num_pixels))
-    centres = np.arange(inside.start, inside.stop) + 0.5
-    return inside, (centres - start) / (stop - start) * num_cells
+def axis_weights(
+    length_px: int, start_px: float, stop_px: float, cells: int, interpolation: str
+) -> NDArray[np.float32]:
+    """How much each cell of a row of `cells` counts for each pixel of an axis.
+
+    The cells divide [start_px, stop_px) evenly. Cells and pixels are aligned by their centres;
+    beyond the outermost centres the outermost cell goes on. Pixels whose centre is outside have
+    no weight. `"smooth"` is Catmull-Rom's cubic, `"patch"` the cell under the pixel.
+
+    Returns:
+        float32 [length_px, cells]; rows add up to 1 inside and to 0 outside.
+    """
+    weights = np.zeros((length_px, cells), dtype=np.float32)
+    centres = np.arange(length_px) + 0.5
+    inside = np.flatnonzero((centres >= start_px) & (centres < stop_px))
+    position = (centres[inside] - start_px) / (stop_px - start_px) * cells
+    if interpolation == "patch":
+        weights[inside, np.minimum(position.astype(int), cells - 1)] = 1
+        return weights
+    position -= 0.5
+    base = np.floor(position).astype(int)
+    for tap in (-1, 0, 1, 2):
+        cell = np.clip(base + tap, 0, cells - 1)
+        np.add.at(weights, (inside, cell), _cubic(position - (base + tap)))
+    return weights
 
 
-def _bicubic_weights(positions: NDArray[np.floating], num_cells: int) -> NDArray[np.float32]:
-    """[positions, cells]: what each cell adds at each position; a row adds up to 1."""
-    from_centre = positions - 0.5
-    first = np.floor(from_centre)
-    t = from_centre - first
-    # Catmull-Rom: the cubic convolution kernel with a = -1/2, at cells -1, 0, 1 and 2.
-    taps = (
-        ((-0.5 * t + 1.0) * t - 0.5) * t,
-        (1.5 * t - 2.5) * t * t + 1.0,
-        ((-1.5 * t + 2.0) * t + 0.5) * t,
-        (0.5 * t - 0.5) * t * t,
-    )
-    weights = np.zeros((len(positions), num_cells))
-    rows = np.arange(len(positions))
-    for offset, tap in zip((-1, 0, 1, 2), taps, strict=True):
-        cells = np.clip(first.astype(np.intp) + offset, 0, num_cells - 1)
-        weights[rows, cells] += tap  # Each row meets a cell once per tap, so += loses nothing.
-    return weights.astype(np.float32)
+def _cubic(distance: NDArray[np.floating]) -> NDArray[np.floating]:
+    a, x = -0.5, np.abs(distance)
+    near = ((a + 2) * x - (a + 3)) * x * x + 1
+    far = ((a * x - 5 * a) * x + 8 * a) * x - 4 * a
+    return np.where(x <= 1, near, np.where(x < 2, far, 0.0))

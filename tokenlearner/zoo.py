@@ -1,8 +1,10 @@
 """The models that come with the project, and `load` for these and others."""
 
+import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from tokenlearner.checkpoints import CARD_FILE, CONFIG_FILE, METRICS_FILE, WEIGHTS_FILE, load_model
 from tokenlearner.errors import CheckpointError
@@ -55,6 +57,11 @@ def card(name: str) -> str:
     return (folder(name) / CARD_FILE).read_text(encoding="utf-8")
 
 
+def metrics(name: str) -> dict[str, Any]:
+    """Returns what `tokenlearner evaluate --save` measured of a shipped model."""
+    return json.loads((folder(name) / METRICS_FILE).read_text(encoding="utf-8"))
+
+
 def folder(name: str) -> Path:
     """Returns the folder of a shipped model.
 
@@ -81,7 +88,7 @@ def load(name: str | Path) -> VisionTransformer:
     """
     text = str(name)
     if text.startswith(HUB_PREFIX):
-        return load_model(_fetch(text.removeprefix(HUB_PREFIX)))
+        return _load_from_hub(text.removeprefix(HUB_PREFIX))
     if text in names():
         return load_model(folder(text), sha256=entry(text).sha256)
     if Path(name).is_dir():
@@ -92,14 +99,14 @@ def load(name: str | Path) -> VisionTransformer:
     )
 
 
-def _fetch(repository: str) -> Path:
+def _load_from_hub(repository: str) -> VisionTransformer:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     repo_id, _, revision = repository.partition("@")
     wanted = [CONFIG_FILE, WEIGHTS_FILE, CARD_FILE, METRICS_FILE]
     try:
-        path = snapshot_download(repo_id, revision=revision or None, allow_patterns=wanted)
+        path = Path(snapshot_download(repo_id, revision=revision or None, allow_patterns=wanted))
     except LocalEntryNotFoundError as error:
         raise CheckpointError(
             f"{repository} is not in the local cache and the Hub cannot be reached; "
@@ -107,4 +114,8 @@ def _fetch(repository: str) -> Path:
         ) from error
     except (HfHubHTTPError, HFValidationError) as error:
         raise CheckpointError(f"the Hub has no model {repository}: {error}") from error
-    return Path(path)
+    model = load_model(path)
+    assert model.info is not None
+    # A snapshot's folder is named after its commit, which says more than a branch does.
+    model.info = replace(model.info, source=f"{HUB_PREFIX}{repo_id}@{path.name}")
+    return model

@@ -77,10 +77,14 @@ def _entry(**changes: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def write(tmp_path: Path) -> Callable[[Any], Path]:
+    folder = tmp_path / "samples"
+
     def write_manifest(manifest: Any) -> Path:
-        (tmp_path / "a.jpg").write_bytes(b"")
-        (tmp_path / "samples.json").write_text(json.dumps(manifest))
-        return tmp_path
+        folder.mkdir()
+        for file in (folder / "a.jpg", tmp_path / "outside.jpg"):
+            file.write_bytes(b"")
+        (folder / "samples.json").write_text(json.dumps(manifest))
+        return folder
 
     return write_manifest
 
@@ -107,7 +111,7 @@ def test_a_manifest_is_read_from_any_folder(write: Callable[[Any], Path]) -> Non
         ([_entry(subjects=["cat"])], "wanted a class name or null per data set"),
         ([_entry(id="A 1")], "'A 1' will not do in a link"),
         ([_entry(file="b.jpg")], "'b.jpg' of sample 'a-1' is not in"),
-        ([_entry(file="../a.jpg")], "'../a.jpg' of sample 'a-1' is not in"),
+        ([_entry(file="../outside.jpg")], "'../outside.jpg' of sample 'a-1' is not in"),
         ([_entry(), _entry()], "The sample ids a-1 appear twice"),
     ],
 )

@@ -121,6 +121,6 @@ def _deep_to_gray(samples: NDArray[np.generic], bits: int) -> tuple[NDArray[np.u
     scale = 255 / (high - low) if high > low else 0.0
     gray = np.empty(samples.shape, np.uint8)
     for rows in _strips(*samples.shape):
-        strip = (samples[rows].astype(np.float64) - low) * scale
-        gray[rows] = np.rint(np.clip(np.nan_to_num(strip, nan=0.0), 0, 255))
+        strip = (np.clip(samples[rows].astype(np.float64), low, high) - low) * scale
+        gray[rows] = np.rint(np.nan_to_num(strip, nan=0.0))
     return gray, note

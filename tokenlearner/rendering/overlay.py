@@ -7,17 +7,18 @@ clamped, and only then coloured.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal, Protocol, get_args, runtime_checkable
 
 import numpy as np
 
 from tokenlearner.errors import ConfigError
+from tokenlearner.inference import Explanation
 from tokenlearner.modules.shapes import Float, UInt8
+from tokenlearner.preprocess import axis_weights
 from tokenlearner.rendering.colormap import COLORMAPS, token_rgb
 
-Mode = Literal["token", "composite"]
-Interpolation = Literal["smooth", "patch"]
-Scale = Literal["shared", "token"]
+MODES = ("token", "composite")
+INTERPOLATIONS = ("smooth", "patch")
+SCALES = ("shared", "token")
 Box = tuple[float, float, float, float]
 
 _BAND_ELEMENTS = 4_000_000  # values of one band of rows: bounds the memory of a 60-megapixel photo
@@ -44,18 +45,18 @@ class ViewSettings:
     """
 
     tokens: tuple[int, ...] = ()
-    mode: Mode = "token"
+    mode: str = "token"
     opacity: float = 0.6
     colormap: str = "viridis"
-    interpolation: Interpolation = "smooth"
-    scale: Scale = "shared"
+    interpolation: str = "smooth"
+    scale: str = "shared"
     mass: float = 1.0
 
     def __post_init__(self) -> None:
-        _require("mode", self.mode, get_args(Mode))
+        _require("mode", self.mode, MODES)
         _require("colormap", self.colormap, tuple(COLORMAPS))
-        _require("interpolation", self.interpolation, get_args(Interpolation))
-        _require("scale", self.scale, get_args(Scale))
+        _require("interpolation", self.interpolation, INTERPOLATIONS)
+        _require("scale", self.scale, SCALES)
         if not 0 <= self.opacity <= 1:
             raise ConfigError(f"opacity is {self.opacity}; give a number from 0 to 1")
         if not 0 < self.mass <= 1:
@@ -69,37 +70,7 @@ def _require(field: str, value: str, allowed: tuple[str, ...]) -> None:
         raise ConfigError(f"{field} is {value!r}; choose one of {', '.join(allowed)}")
 
 
-@runtime_checkable
-class Located(Protocol):
-    """Knows which rectangle of the photo the model saw: (x0, y0, x1, y1) in pixels."""
-
-    @property
-    def box(self) -> Box: ...
-
-
-@runtime_checkable
-class Learner(Protocol):
-    """Holds the maps of one learner, [token, height, width], non-negative, at true magnitude."""
-
-    @property
-    def maps(self) -> np.ndarray: ...
-
-
-@runtime_checkable
-class Explained(Protocol):
-    """What pictures need of an `Explanation`."""
-
-    @property
-    def model_name(self) -> str: ...
-    @property
-    def image(self) -> np.ndarray: ...
-    @property
-    def geometry(self) -> Located: ...
-    @property
-    def learners(self) -> tuple[Learner, ...]: ...
-
-
-def maps_of(explanation: Explained, learner: int) -> Float[np.ndarray, "token height width"]:
+def maps_of(explanation: Explanation, learner: int) -> Float[np.ndarray, "token height width"]:
     """The maps of one learner of an explanation.
 
     Raises:
@@ -164,40 +135,6 @@ def smallest_area(
     return inside.reshape(values.shape)
 
 
-def axis_weights(
-    length_px: int, start_px: float, stop_px: float, cells: int, interpolation: Interpolation
-) -> Float[np.ndarray, "length cells"]:
-    """How much each cell of a row of `cells` counts for each pixel of an axis.
-
-    The cells divide [start_px, stop_px) evenly. Cells and pixels are aligned by their centres;
-    beyond the outermost centres the outermost cell goes on. Pixels whose centre is outside have
-    no weight. `"smooth"` is Keys' cubic convolution with a = -0.75, as in OpenCV and PyTorch.
-
-    Returns:
-        float32 [length_px, cells]; rows add up to 1 inside and to 0 outside.
-    """
-    weights = np.zeros((length_px, cells), dtype=np.float32)
-    centres = np.arange(length_px) + 0.5
-    inside = np.flatnonzero((centres >= start_px) & (centres < stop_px))
-    position = (centres[inside] - start_px) / (stop_px - start_px) * cells
-    if interpolation == "patch":
-        weights[inside, np.minimum(position.astype(int), cells - 1)] = 1
-        return weights
-    position -= 0.5
-    base = np.floor(position).astype(int)
-    for tap in (-1, 0, 1, 2):
-        cell = np.clip(base + tap, 0, cells - 1)
-        np.add.at(weights, (inside, cell), _cubic(position - (base + tap)))
-    return weights
-
-
-def _cubic(distance: np.ndarray) -> np.ndarray:
-    a, x = -0.75, np.abs(distance)
-    near = ((a + 2) * x - (a + 3)) * x * x + 1
-    far = ((a * x - 5 * a) * x + 8 * a) * x - 4 * a
-    return np.where(x <= 1, near, np.where(x < 2, far, 0.0))
-
-
 def paint(
     photo: UInt8[np.ndarray, "rows columns 3"],
     box: Box,
@@ -225,9 +162,11 @@ def paint(
     across = axis_weights(columns_px, box[0], box[2], width, settings.interpolation).T
     down = axis_weights(rows_px, box[1], box[3], height, settings.interpolation)
     wide_levels, wide_area = levels @ across, area @ across
+    # A smooth curve swings past its cells; clamped, it never claims more than a cell holds.
+    lowest, highest = levels.min(axis=(1, 2), keepdims=True), levels.max(axis=(1, 2), keepdims=True)
     picture = photo.copy()
     for band in _bands(rows_px, columns_px * len(levels)):
-        level = (down[band] @ wide_levels).clip(0, 1)
+        level = (down[band] @ wide_levels).clip(lowest, highest)
         alpha = settings.opacity * (down[band] @ wide_area).clip(0, 1)
         if settings.mode == "composite":
             alpha *= level.max(axis=0)
@@ -250,7 +189,7 @@ def _bands(rows: int, elements_per_row: int) -> Iterator[slice]:
 
 
 def render_overlay(
-    explanation: Explained, settings: ViewSettings, *, learner: int = 0
+    explanation: Explanation, settings: ViewSettings, *, learner: int = 0
 ) -> UInt8[np.ndarray, "rows columns 3"]:
     """Paint an explanation's maps over its photo, at the photo's full resolution.
 

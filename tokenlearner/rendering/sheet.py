@@ -9,11 +9,11 @@ from PIL import Image as PILImage
 from PIL import ImageDraw, ImageFont
 
 from tokenlearner.errors import ConfigError
+from tokenlearner.inference import Explanation
 from tokenlearner.modules.shapes import UInt8
 from tokenlearner.rendering.colormap import COLORMAPS, ink_on, token_rgb
 from tokenlearner.rendering.overlay import (
     Box,
-    Explained,
     ViewSettings,
     maps_of,
     paint,
@@ -34,7 +34,7 @@ _SMALL_PRINT = (92, 94, 104)
 
 
 def render_sheet(
-    explanation: Explained,
+    explanation: Explanation,
     settings: ViewSettings,
     *,
     learner: int = 0,

@@ -48,19 +48,17 @@ def augment(
         return torch.empty(count, *shape).uniform_(low, high, generator=generator)
 
     side = uniform(*options.area).sqrt()
-    stretch = (uniform(-1, 1) * math.log(options.aspect) / 2).exp()
+    stretch = (uniform(-1.0, 1.0) * math.log(options.aspect) / 2).exp()
     width, height = (side * stretch).clamp(max=1), (side / stretch).clamp(max=1)
-    shift_x, shift_y = uniform(-1, 1) * (1 - width), uniform(-1, 1) * (1 - height)
+    shift_x, shift_y = uniform(-1.0, 1.0) * (1 - width), uniform(-1.0, 1.0) * (1 - height)
     if options.flip:
-        width = width * torch.where(uniform(0, 1) < 0.5, -1.0, 1.0)
+        width = width * torch.where(uniform(0.0, 1.0) < 0.5, -1.0, 1.0)
     zero = torch.zeros(count)
     affine = torch.stack([width, zero, shift_x, zero, height, shift_y], dim=1).unflatten(1, (2, 3))
     positions = F.affine_grid(affine, [count, 3, *size], align_corners=False).to(images.device)
-    out = F.grid_sample(
-        images.float() / 255, positions, padding_mode="border", align_corners=False
-    )
+    out = F.grid_sample(images.float() / 255, positions, padding_mode="border", align_corners=False)
     if options.colour:
-        low, high = 1 - options.colour, 1 + options.colour
+        low, high = 1.0 - options.colour, 1.0 + options.colour
         brightness, contrast, saturation = (
             uniform(low, high, 1, 1, 1).to(images.device) for _ in range(3)
         )

@@ -1,5 +1,7 @@
-"""The training loop: every step is a function of the recipe and its number, so a killed run resumes
-to the same weights."""
+"""The training loop.
+
+Every step is a function of the recipe and its number, so a killed run resumes to the same weights.
+"""
 
 import hashlib
 import json
@@ -9,6 +11,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -16,7 +19,8 @@ import torch.nn.functional as F
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from tokenlearner.errors import TrainingError
+from tokenlearner.efficiency.machine import describe_hardware
+from tokenlearner.errors import DataError, TrainingError
 from tokenlearner.models.vit import VisionTransformer
 from tokenlearner.modules.shapes import Tensor
 from tokenlearner.training.augment import augment, mixup
@@ -36,8 +40,15 @@ class Trainer:
         device: Where to train.
         mixed_precision: Compute in bfloat16 where it is safe; weights stay float32.
 
+    Attributes:
+        step: Steps taken.
+        saved_step: Steps that the last checkpoint holds.
+        seconds: Time the steps took, over all sessions.
+        hardware: The machines that took them.
+
     Raises:
-        TrainingError: If `out` holds a checkpoint of another recipe.
+        DataError: If the recipe does not fit the data.
+        TrainingError: If `out` holds a checkpoint that is broken or of another recipe.
     """
 
     def __init__(
@@ -53,6 +64,17 @@ class Trainer:
         self.out = out
         self.device = device
         self.mixed_precision = mixed_precision
+        self.class_names = data.class_names
+        if len(data.class_names) != recipe.model.num_classes:
+            raise DataError(
+                f"{data.source} has {len(data.class_names)} classes, but the recipe {recipe.name} "
+                f"is for {recipe.model.num_classes}; give it the data set it was written for"
+            )
+        if len(data) <= recipe.holdout:
+            raise DataError(
+                f"{data.source} has {len(data):,} photos, but the recipe {recipe.name} holds "
+                f"{recipe.holdout:,} out; give it more photos"
+            )
         training, heldout = data.split(recipe.holdout, seed=recipe.seed)
         self.images = training.stack(
             replace(recipe.preprocessing, image_size=recipe.canvas, crop_ratio=1.0)
@@ -62,11 +84,14 @@ class Trainer:
         self.heldout_labels = torch.from_numpy(heldout.labels)
         self.steps_per_epoch = math.ceil(len(self.images) / recipe.batch_size)
         self.step = 0
+        self.saved_step = 0
         self.seconds = 0.0
+        self.hardware: tuple[str, ...] = ()
         self.best = (-1.0, {})
 
         torch.manual_seed(recipe.seed)
-        self.model = VisionTransformer(recipe.model).to(device, memory_format=torch.channels_last)
+        model = VisionTransformer(recipe.model).to(device)
+        self.model = model.to(memory_format=torch.channels_last)
         self.optimizer = _make_optimizer(self.model, recipe)
         self.average = None
         if recipe.ema_decay is not None:
@@ -89,6 +114,9 @@ class Trainer:
             TrainingError: If the loss is no number or a checkpoint cannot be written; the last
                 checkpoint is left as it was.
         """
+        hardware = describe_hardware(self.device)
+        if self.step < self.num_steps and hardware not in self.hardware:
+            self.hardware = (*self.hardware, hardware)
         while self.step < self.num_steps:
             started = time.perf_counter()
             loss, count = self._train_step()
@@ -99,7 +127,7 @@ class Trainer:
             elapsed = time.perf_counter() - started
             self.seconds += elapsed
             if self.step % checkpoint_every == 0 or self.step % self.steps_per_epoch == 0:
-                self._save()
+                self.save()
             yield report | {"step": self.step, "images_per_second": count / elapsed}
 
     def learning_rate(self, step: int) -> float:
@@ -112,6 +140,36 @@ class Trainer:
             return recipe.learning_rate
         progress = (step - warmup) / max(1, self.num_steps - warmup)
         return recipe.learning_rate * (1 + math.cos(math.pi * progress)) / 2
+
+    def save(self) -> None:
+        """Writes the checkpoint, whole or not at all. Only between steps.
+
+        Raises:
+            TrainingError: If it cannot be written; the one before is left as it was.
+        """
+        state = {
+            "fingerprint": self._fingerprint(),
+            "step": self.step,
+            "seconds": self.seconds,
+            "hardware": list(self.hardware),
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "average": None if self.average is None else self.average.state_dict(),
+            "best_accuracy": self.best[0],
+            "best_model": self.best[1] if self.recipe.keep == "best" else {},
+        }
+        temporary = self.out / f"{CHECKPOINT}.new"
+        try:
+            self.out.mkdir(parents=True, exist_ok=True)
+            torch.save(state, temporary)
+            os.replace(temporary, self.out / CHECKPOINT)
+        except (OSError, RuntimeError) as error:
+            temporary.unlink(missing_ok=True)
+            raise TrainingError(
+                f"cannot write {self.out / CHECKPOINT}: {error}; the one before is intact. "
+                "Free some space and start the same command again"
+            ) from error
+        self.saved_step = self.step
 
     def result(self) -> VisionTransformer:
         """Returns the trained model on the CPU, in eval mode: average, best or last weights."""
@@ -187,38 +245,24 @@ class Trainer:
         settings = asdict(self.recipe) | {"photos": len(self.images)}
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
-    def _save(self) -> None:
-        state = {
-            "fingerprint": self._fingerprint(),
-            "step": self.step,
-            "seconds": self.seconds,
-            "model": self.model.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "average": None if self.average is None else self.average.state_dict(),
-            "best_accuracy": self.best[0],
-            "best_model": self.best[1] if self.recipe.keep == "best" else {},
-        }
-        temporary = self.out / f"{CHECKPOINT}.new"
-        try:
-            self.out.mkdir(parents=True, exist_ok=True)
-            torch.save(state, temporary)
-            os.replace(temporary, self.out / CHECKPOINT)
-        except (OSError, RuntimeError) as error:
-            temporary.unlink(missing_ok=True)
-            raise TrainingError(
-                f"cannot write {self.out / CHECKPOINT}: {error}; the one before is intact. "
-                "Free some space and start the same command again"
-            ) from error
-
     def _restore(self) -> None:
         path = self.out / CHECKPOINT
-        state: dict[str, Any] = torch.load(path, map_location=self.device, weights_only=True)
-        if state["fingerprint"] != self._fingerprint():
+        try:
+            state: dict[str, Any] = torch.load(path, map_location=self.device, weights_only=True)
+            fingerprint = state["fingerprint"]
+        except (OSError, EOFError, KeyError, RuntimeError, TypeError, UnpicklingError) as error:
+            raise TrainingError(
+                f"{path} is no readable checkpoint of this trainer; delete it to start again"
+            ) from error
+        if fingerprint != self._fingerprint():
             raise TrainingError(
                 f"{path} belongs to another recipe or other data; choose another folder, or "
                 "delete it to start again"
             )
-        self.step, self.seconds = state["step"], state["seconds"]
+        self.step = self.saved_step = state["step"]
+        self.seconds = state["seconds"]
+        # The first checkpoints did not tell.
+        self.hardware = tuple(state.get("hardware", ())) or (describe_hardware(self.device),)
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         if self.average is not None:

@@ -1,4 +1,4 @@
-"""How the shipped models were trained. Each function is one recipe; its docstring says what to expect."""
+"""How the shipped models were trained: one function per recipe, which says what to expect."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -81,12 +81,12 @@ class Recipe:
 
 
 def cifar10_mini_vit() -> Recipe:
-    """The mini ViT of the Keras example without a learner, as published: 20 epochs on 40,000 photos.
+    """The mini ViT of the Keras example without a learner, as published: 40,000 photos, 20 epochs.
 
     tokenlearner train cifar10-mini-vit --data uoft-cs/cifar10 --out runs/cifar10-mini-vit
 
-    AdamW at a constant 1e-3, batch 256, photos resized to 52 px and cropped to 48. The best epoch on
-    10,000 held-out photos is kept. Published: 56.1 to 56.4 % (mean of five runs).
+    AdamW at a constant 1e-3, batch 256, photos resized to 52 px and cropped to 48. The best epoch
+    on 10,000 held-out photos is kept. Published: 56.1 to 56.4 % (mean of five runs).
     """
     return Recipe(
         name="cifar10-mini-vit",
@@ -119,9 +119,7 @@ def cifar10_mini_vit_tl8() -> Recipe:
 
     Published: 56.55 % (mean of five runs).
     """
-    return replace(
-        cifar10_mini_vit(), name="cifar10-mini-vit-tl8", model=mini_vit(num_tokens=8)
-    )
+    return replace(cifar10_mini_vit(), name="cifar10-mini-vit-tl8", model=mini_vit(num_tokens=8))
 
 
 def imagenette_conv_vit() -> Recipe:

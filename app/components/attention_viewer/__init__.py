@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 
 import streamlit as st
+from streamlit.components.v2 import component
 
 from app.components.attention_viewer.payload import (
     encode_display_photo,
@@ -18,7 +19,8 @@ from app.components.attention_viewer.payload import (
     settings_from_query,
     settings_from_values,
 )
-from tokenlearner.rendering.overlay import Explained, ViewSettings
+from tokenlearner.inference import Explanation
+from tokenlearner.rendering.overlay import ViewSettings
 
 __all__ = [
     "ViewerEvent",
@@ -43,6 +45,7 @@ _MODULES = (
     "keyboard",
     "viewer",
 )
+_STYLES = ("viewer", "controls", "stage")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,24 +63,28 @@ class ViewerEvent:
 
 def bundle_modules() -> str:
     """The viewer's ES modules as one: Streamlit takes inline JavaScript as a single module."""
-    sources = [(_FOLDER / f"{name}.js").read_text(encoding="utf-8") for name in _MODULES]
-    code = re.sub(r"^import\b[^;]*;\n", "", "\n".join(sources), flags=re.MULTILINE)
+    sources = "\n".join(_read(f"{name}.js") for name in _MODULES)
+    code = re.sub(r"^import\b[^;]*;\n", "", sources, flags=re.MULTILINE)
     return re.sub(r"^export (?!default)", "", code, flags=re.MULTILINE)
+
+
+def _read(name: str) -> str:
+    return (_FOLDER / name).read_text(encoding="utf-8")
 
 
 @cache
 def _component():
-    return st.components.v2.component(
+    return component(
         "attention_viewer",
-        html=(_FOLDER / "viewer.html").read_text(encoding="utf-8"),
-        css=(_FOLDER / "viewer.css").read_text(encoding="utf-8"),
+        html=_read("viewer.html"),
+        css="\n".join(_read(f"{name}.css") for name in _STYLES),
         js=bundle_modules(),
     )
 
 
 def attention_viewer(
     *,
-    explanation: Explained,
+    explanation: Explanation,
     learner: int = 0,
     settings: ViewSettings,
     photo_jpeg: bytes,
@@ -114,9 +121,7 @@ def attention_viewer(
         download_id=str(st.session_state.get(wishes, 0)),
     )
     # A name without a callback is not reported, and the return value says all there is to say.
-    result = _component()(
-        data=payload, key=key, on_export_change=_ignore, on_step_change=_ignore
-    )
+    result = _component()(data=payload, key=key, on_export_change=_ignore, on_step_change=_ignore)
     if result.export is not None:
         st.session_state[wishes] = st.session_state.get(wishes, 0) + 1
     if result.export is None and not result.step:

@@ -51,9 +51,9 @@ export function smallestArea(values, mass) {
   return inside;
 }
 
-// Keys' cubic convolution, a = -0.75, aligned by centres, the outermost cell going on at the edge.
+// Catmull-Rom's cubic, aligned by centres, the outermost cell going on at the edge.
 function cubicTaps(length, cells) {
-  const a = -0.75;
+  const a = -0.5;
   const index = new Int32Array(length * 4);
   const weight = new Float32Array(length * 4);
   for (let i = 0; i < length; i++) {
@@ -70,9 +70,10 @@ function cubicTaps(length, cells) {
   return { index, weight };
 }
 
-// Grid values to `columns` x `rows` samples in 0..1: bicubic or, for "patch", the cells themselves.
+// Grid values to `columns` x `rows` samples, never beyond the lowest and highest cell.
 export function resample(values, { height, width }, { rows, columns }) {
   if (rows === height && columns === width) return values;
+  const { low, high } = extent(values);
   const across = cubicTaps(columns, width);
   const down = cubicTaps(rows, height);
   const wide = new Float32Array(height * columns);
@@ -89,7 +90,7 @@ export function resample(values, { height, width }, { rows, columns }) {
     const [w0, w1, w2, w3] = down.weight.subarray(4 * y, 4 * y + 4);
     for (let x = 0, at = y * columns; x < columns; x++, at++) {
       const sum = wide[r0 + x] * w0 + wide[r1 + x] * w1 + wide[r2 + x] * w2 + wide[r3 + x] * w3;
-      out[at] = sum < 0 ? 0 : sum > 1 ? 1 : sum;
+      out[at] = sum < low ? low : sum > high ? high : sum;
     }
   }
   return out;

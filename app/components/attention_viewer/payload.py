@@ -11,10 +11,22 @@ import cv2
 import numpy as np
 
 from tokenlearner.errors import ConfigError
+from tokenlearner.inference import Explanation
 from tokenlearner.rendering.colormap import COLORMAPS, TOKEN_COLORS, colormap_base64
-from tokenlearner.rendering.overlay import Explained, ViewSettings, maps_of
+from tokenlearner.rendering.overlay import ViewSettings, maps_of
 
 DISPLAY_SIDE_PX = 1600  # long side at which a photo is sent: enough for a large HiDPI screen
+
+# `settings.js` writes what this names.
+_QUERY_KEYS = {
+    "tokens": "token",
+    "mode": "mode",
+    "opacity": "opacity",
+    "colormap": "cmap",
+    "interpolation": "interp",
+    "scale": "scale",
+    "mass": "mass",
+}
 
 
 def encode_display_photo(pixels: np.ndarray) -> bytes:
@@ -31,7 +43,7 @@ def encode_display_photo(pixels: np.ndarray) -> bytes:
 
 
 def pack_payload(
-    explanation: Explained,
+    explanation: Explanation,
     photo_jpeg: bytes,
     settings: ViewSettings,
     *,
@@ -107,11 +119,11 @@ def settings_from_query(query: Mapping[str, str]) -> ViewSettings:
         query: Query parameters: `token` ("2" or "2,5", counted from 1), `mode`, `opacity`, `cmap`,
             `interp`, `scale`, `mass`. Others are ignored.
     """
-    names = {"cmap": "colormap", "interp": "interpolation"}
-    values: dict[str, Any] = {names.get(key, key): text for key, text in query.items()}
-    if "token" in values:
-        values["tokens"] = values["token"].replace(" ", ",").split(",")
-        values["tokens"] = [int(part) - 1 for part in values["tokens"] if part.isdecimal()]
+    values: dict[str, Any] = {
+        field: query[key] for field, key in _QUERY_KEYS.items() if key in query
+    }
+    numbers = values.get("tokens", "").split(",")
+    values["tokens"] = [int(part) - 1 for part in numbers if part.isdecimal()]
     return settings_from_values(values)
 
 

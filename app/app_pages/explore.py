@@ -1,0 +1,56 @@
+"""A photo, what each learned token looks at, what the model answers, and what that costs."""
+
+import streamlit as st
+
+from app import resources
+from app.components.answer import answer
+from app.components.cost import cost_card
+from app.components.downloads import downloads
+from app.components.gallery import gallery
+from app.components.maps import maps
+from app.components.model_input import model_input
+from app.components.photo import photo_line, photo_of
+from app.components.predictions import predictions_chart
+from app.components.stage import stage_line
+from app.state import current_state, notices
+from tokenlearner import zoo
+
+_HEADLINE = (
+    "**TokenLearner Explorer** &ensp; See what each learned token of a vision transformer looks "
+    "at, and what it saves to go on with so few."
+)
+
+state = current_state(zoo.names(), resources.samples())
+dataset = zoo.entry(state.model).dataset
+device = resources.pick_device(state.device)
+photo = photo_of(state)
+
+explain = resources.explain_own_photo if photo.sample is None else resources.explain_sample
+if state.stage:
+    result = explain(photo.image, state.model, device)
+    stage_line(result)
+    maps(state, photo, result)
+else:
+    with st.container(key="status", horizontal=True):
+        st.markdown(_HEADLINE)
+        status = st.empty()
+    gallery(state, dataset)
+    with status:
+        result = explain(photo.image, state.model, device)
+    left, right = st.columns([3, 2], gap="medium")
+    with left, st.container(key="maps", gap="small"):
+        maps(state, photo, result)
+    with right, st.container(key="numbers", gap="small"):
+        for notice in notices():
+            st.warning(notice, icon=":material/info:")
+        answer(
+            result.chosen,
+            subject=photo.subject(dataset),
+            subject_is_known=photo.sample is not None,
+        )
+        predictions_chart(result.chosen, result.other)
+        cost_card(result)
+        with st.container(horizontal=True, gap="small"):
+            downloads(result.chosen, state.view, name=photo.file_stem)
+            model_input(result.chosen, resources.model_info(state.model, device).preprocessing)
+        photo_line(photo)

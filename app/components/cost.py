@@ -1,0 +1,61 @@
+"""What TokenLearner saves, and where."""
+
+import streamlit as st
+
+from app.components.numbers import describe_saving, format_count, format_gflops
+from app.resources import Result
+
+_BAR_PX = 44  # height of the tallest bar
+
+_DEFINITIONS = """
+**GFLOPs** are billions of multiply-accumulates for one photo, each counted once, as the papers'
+tables do. They are computed from the model's shape: convolutions, projections, attention. Norms,
+activations and biases are left out.
+
+**Tokens** are what a transformer block works on: at first one per patch of the photo, after
+TokenLearner a few learned ones. A block's work grows with their number.
+
+**Parameters** are the numbers that training found. TokenLearner adds a few, and saves work, not
+memory for weights.
+
+How much faster a device gets is another question than how much it has to compute.
+"""
+
+
+def cost_card(result: Result) -> None:
+    """Shows compute, tokens per block and parameters, with and without TokenLearner."""
+    before, after = result.pair or (None, result.chosen)
+    compute = f"{format_gflops(after.macs)} GFLOPs"
+    parameters = f"{format_count(after.num_parameters)} parameters"
+    if before is None:
+        headline = f"{compute} for one photo"
+    else:
+        saving = describe_saving(after.macs, before.macs)
+        headline = f"{saving}: {format_gflops(before.macs)} → {compute}"
+        parameters = f"{format_count(before.num_parameters)} → {parameters}"
+    with st.container(key="cost", gap="small"):
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            st.markdown(f"## {headline}", anchors=False)
+            with st.popover(
+                "", icon=":material/info:", type="tertiary", help="What these numbers mean"
+            ):
+                st.markdown(_DEFINITIONS)
+        st.html(tokens_diagram(after.tokens_per_layer))
+        st.caption(parameters)
+
+
+def tokens_diagram(tokens_per_layer: tuple[int, ...]) -> str:
+    """Bars as tall as the number of tokens that each block works on, as HTML.
+
+    Divisions, because Streamlit lets no SVG through; its colours are in look.css.
+    """
+    most = max(tokens_per_layer)
+    columns = [
+        f'<div class="block"><span class="count">{tokens}</span>'
+        f'<span class="{"learned" if tokens < most else "full"}" '
+        f'style="height: {max(2, round(_BAR_PX * tokens / most))}px"></span>'
+        f'<span class="name">block {index}</span></div>'
+        for index, tokens in enumerate(tokens_per_layer, start=1)
+    ]
+    label = "Tokens that each block works on: " + ", ".join(map(str, tokens_per_layer))
+    return f'<div class="tokens-per-layer" role="img" aria-label="{label}">{"".join(columns)}</div>'

@@ -1,0 +1,67 @@
+"""The photos to choose from, those that the model knows first, and the ways to bring another."""
+
+import streamlit as st
+
+from app import resources
+from app.components.own_photo import own_photo_input
+from app.components.photo_picker import Choice, photo_picker
+from app.gallery import Sample
+from app.state import PageState, change_state, own_photo, say, show_own_photo
+
+_OWN = "own"
+_KNOWN, _UNKNOWN = "Shows something the model knows", "Shows something else"
+
+
+def in_order(dataset: str) -> list[Sample]:
+    """All samples, those that show a class of this data set first."""
+    return sorted(resources.samples().values(), key=lambda s: s.subject(dataset) is None)
+
+
+def gallery(state: PageState, dataset: str) -> None:
+    """Shows the samples, the drop zone and the camera.
+
+    Args:
+        state: What is on the page.
+        dataset: Of the model, which decides what it knows.
+    """
+    with st.container(key="gallery"):
+        photos, own = st.columns([2, 1], gap="medium", vertical_alignment="bottom")
+        with photos:
+            selected = state.sample or _OWN
+            photo_picker(_choices(dataset), selected=selected, key="photos", on_pick=_pick)
+        with own:
+            own_photo_input(on_photo=show_own_photo, on_refusal=say)
+
+
+def step_sample(state: PageState, dataset: str, step: int) -> None:
+    """Goes to the next sample or the one before, and round at the ends."""
+    ids = [sample.id for sample in in_order(dataset)]
+    at = ids.index(state.sample) if state.sample in ids else 0
+    change_state(sample=ids[(at + step) % len(ids)])
+
+
+def _pick(choice: str) -> None:
+    if choice == _OWN:
+        change_state(sample=None)
+    elif choice in resources.samples():
+        change_state(sample=choice)
+
+
+def _choices(dataset: str) -> list[Choice]:
+    choices = []
+    if own := own_photo():
+        small = resources.thumbnail(own.image)
+        choices.append(Choice(id=_OWN, title=own.name, thumbnail=small, group="Yours"))
+    pictures = resources.thumbnails()
+    for sample in in_order(dataset):
+        subject = sample.subject(dataset)
+        choices.append(
+            Choice(
+                id=sample.id,
+                title=sample.title,
+                thumbnail=pictures[sample.id],
+                group=_KNOWN if subject else _UNKNOWN,
+                label=subject or "",
+            )
+        )
+    return choices

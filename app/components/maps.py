@@ -1,0 +1,53 @@
+"""The attention viewer on a page, with what it asks the page for."""
+
+import streamlit as st
+
+from app import resources
+from app.components.attention_viewer import attention_viewer
+from app.components.gallery import step_sample
+from app.components.photo import Photo
+from app.state import PageState, change_state
+from tokenlearner import zoo
+from tokenlearner.media import encode_png
+from tokenlearner.rendering import render_overlay
+
+_PICTURE = "picture_to_save"
+
+
+def maps(state: PageState, photo: Photo, result: resources.Result) -> None:
+    """Shows what the chosen model looks at, or why there is nothing to show of it."""
+    if not result.chosen.learners:
+        _explain_absence(state, result)
+        return
+    event = attention_viewer(
+        explanation=result.chosen,
+        settings=state.view,
+        photo_jpeg=result.photo_jpeg,
+        key="viewer",
+        stage=state.stage,
+        download=st.session_state.pop(_PICTURE, None),
+    )
+    if event is None:
+        return
+    if event.export is not None:
+        picture = encode_png(render_overlay(result.chosen, event.export))
+        st.session_state[_PICTURE] = (f"{photo.file_stem}_attention.png", picture)
+    if event.step:
+        step_sample(state, zoo.entry(state.model).dataset, event.step)
+    st.rerun()
+
+
+def _explain_absence(state: PageState, result: resources.Result) -> None:
+    tokens = result.chosen.tokens_per_layer[-1]
+    with st.container(key="no_maps", gap="small"):
+        st.image(result.photo_jpeg, width="stretch", alt="The photo, with no maps over it")
+        st.markdown(
+            f"**This model has no TokenLearner.** It works on all {tokens} patches of the photo to "
+            "the end, so there are no learned tokens to look at."
+        )
+        if other := resources.counterpart(state.model):
+            st.button(
+                f"See the same model with TokenLearner: {zoo.entry(other).title}",
+                on_click=change_state,
+                kwargs={"model": other},
+            )

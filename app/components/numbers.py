@@ -1,0 +1,34 @@
+"""Numbers in words: three significant digits, a unit, and never rounded in our favour."""
+
+import math
+
+
+def format_share(share: float) -> str:
+    """A probability as a percentage: 83.5 %, 0.123 %, and nothing more certain than it is."""
+    if share > 0.999:
+        return "> 99.9 %"
+    if share < 0.001:
+        return "< 0.1 %"
+    return f"{100 * share:#.3g} %"
+
+
+def format_gflops(macs: int) -> str:
+    """Multiply-accumulates in billions: 0.228."""
+    return f"{macs / 1e9:#.3g}".rstrip(".")
+
+
+def format_count(count: int) -> str:
+    """A large count: 2.65 M."""
+    return f"{count / 1e6:#.3g} M".replace(". M", " M")
+
+
+def describe_saving(macs: int, baseline_macs: int) -> str:
+    """What a model saves against its baseline: `Half the compute`, `32 % less compute`."""
+    saved_percent = 100 * (1 - macs / baseline_macs)
+    if saved_percent < 0:
+        return f"{math.ceil(-saved_percent)} % more compute"
+    if saved_percent < 1:
+        return "About the same compute"
+    if 50 <= saved_percent < 51:
+        return "Half the compute"
+    return f"{math.floor(saved_percent)} % less compute"

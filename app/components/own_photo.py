@@ -1,0 +1,69 @@
+"""Two ways to bring a photo: a file, dropped or chosen, and the camera."""
+
+from collections.abc import Callable
+
+import streamlit as st
+
+from app.components.plain_text import plain
+from app.state import OwnPhoto
+from tokenlearner.errors import MediaError
+from tokenlearner.media import DEFAULT_IMAGE_LIMITS, read_image
+
+# What file choosers offer. What a file is, its content decides, in `read_image`.
+_SUFFIXES = ["jpg", "jpeg", "png", "webp", "bmp", "tif", "tiff"]
+_MAX_MEGABYTES = DEFAULT_IMAGE_LIMITS.max_bytes // 2**20
+_MAX_MEGAPIXELS = DEFAULT_IMAGE_LIMITS.max_pixels // 1_000_000
+_TURN = "upload_turn"
+
+
+def own_photo_input(*, on_photo: Callable[[OwnPhoto], None], on_refusal: Callable[[str], None]):
+    """Shows both ways.
+
+    Args:
+        on_photo: Called with a photo that can be used, before the page runs again.
+        on_refusal: Called instead with a sentence that says why a file cannot be used.
+    """
+    # A new key empties the drop zone: what was dropped is on the page, not in a list under it.
+    key = f"upload_{st.session_state.get(_TURN, 0)}"
+
+    def take_file() -> None:
+        uploaded = st.session_state[key]
+        st.session_state[_TURN] = st.session_state.get(_TURN, 0) + 1
+        if uploaded is not None:
+            _take(uploaded.getvalue(), uploaded.name, on_photo, on_refusal)
+
+    with st.container(
+        key="own_photo", horizontal=True, wrap=False, vertical_alignment="bottom", gap="small"
+    ):
+        st.file_uploader(
+            f"Your own photo, up to {_MAX_MEGAPIXELS} megapixels",
+            type=_SUFFIXES,
+            key=key,
+            on_change=take_file,
+            max_upload_size=_MAX_MEGABYTES,
+        )
+        # In a dialog, so that no browser asks for the camera before someone wants it.
+        if st.button("", icon=":material/photo_camera:", help="Take a photo", key="camera"):
+            _camera(on_photo, on_refusal)
+
+
+@st.dialog("Take a photo")
+def _camera(on_photo: Callable[[OwnPhoto], None], on_refusal: Callable[[str], None]) -> None:
+    taken = st.camera_input("The photo stays in this session.")
+    if taken is not None:
+        _take(taken.getvalue(), "Photo from the camera", on_photo, on_refusal)
+        st.rerun()
+
+
+def _take(
+    data: bytes,
+    name: str,
+    on_photo: Callable[[OwnPhoto], None],
+    on_refusal: Callable[[str], None],
+) -> None:
+    try:
+        image = read_image(data)
+    except MediaError as error:
+        on_refusal(plain(f"{name}: {error}"))
+    else:
+        on_photo(OwnPhoto(name=name, image=image))

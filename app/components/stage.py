@@ -1,0 +1,27 @@
+"""The one line that stays beside the viewer when it fills the screen."""
+
+import streamlit as st
+
+from app.components.numbers import describe_saving, format_share
+from app.components.plain_text import plain
+from app.resources import Result
+from app.state import change_state
+
+
+def stage_line(result: Result) -> None:
+    """Shows the answer and the saving in large type, and the way back."""
+    name, share = result.chosen.predictions[0]
+    said = [f"**{plain(name)}** {format_share(share)}"]
+    if result.pair is not None:
+        before, after = result.pair
+        tokens, saving = after.tokens_per_layer, describe_saving(after.macs, before.macs)
+        said.append(f"{tokens[0]} → {tokens[-1]} tokens: {saving[0].lower()}{saving[1:]}")
+    with st.container(key="stage_line", horizontal=True, vertical_alignment="center"):
+        st.markdown(" &ensp;·&ensp; ".join(said))
+        st.button(
+            "Leave stage mode",
+            type="tertiary",
+            icon=":material/close_fullscreen:",
+            on_click=change_state,
+            kwargs={"stage": False},
+        )

@@ -1,0 +1,149 @@
+"""Everything that is computed once and kept, and who may see it: the only caches of the app.
+
+What comes from the shipped samples is shared by all sessions and never changed. What comes from a
+photo that someone brought is kept in that session alone, and little of it: photos can be large.
+"""
+
+import base64
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import cv2
+import streamlit as st
+import torch
+
+from app.components.attention_viewer import encode_display_photo
+from app.gallery import Sample, load_samples
+from tokenlearner import zoo
+from tokenlearner.inference import Explanation, explain
+from tokenlearner.media import Image, encode_jpeg, read_image
+from tokenlearner.models.info import ModelInfo
+from tokenlearner.models.vit import VisionTransformer
+
+THUMBNAIL_SIZE_PX = (168, 126)  # twice as large as they are drawn, for dense screens
+
+_computing = threading.Lock()  # sessions take turns, so that each gets the whole device
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+class Result:
+    """A photo through a model and through the one it is compared with.
+
+    Attributes:
+        chosen: By the model that the user chose.
+        other: By its counterpart with or without TokenLearner; None if there is none.
+        photo_jpeg: The photo for the screen.
+    """
+
+    chosen: Explanation
+    other: Explanation | None
+    photo_jpeg: bytes
+
+    @property
+    def pair(self) -> tuple[Explanation, Explanation] | None:
+        """The model without TokenLearner, then the one with it; None if one of them is missing."""
+        if self.other is None:
+            return None
+        return (self.other, self.chosen) if self.chosen.learners else (self.chosen, self.other)
+
+
+def devices() -> dict[str, str]:
+    """Names of the devices of this machine, by what PyTorch calls them; `auto` first."""
+    found = {}
+    if torch.cuda.is_available():
+        found["cuda"] = torch.cuda.get_device_name()
+    if torch.backends.mps.is_available():
+        found["mps"] = "Apple GPU"
+    found["cpu"] = "CPU"
+    return {"auto": f"Automatic: {next(iter(found.values()))}", **found}
+
+
+def pick_device(wish: str) -> str:
+    """The fastest device for `auto` or for one that is not here; otherwise the one asked for."""
+    available = list(devices())
+    return wish if wish in available[1:] else available[1]
+
+
+def counterpart(model: str) -> str | None:
+    """The same model without TokenLearner or, of a baseline, with it."""
+    if baseline := zoo.entry(model).baseline:
+        return baseline
+    return next((entry.name for entry in zoo.ENTRIES if entry.baseline == model), None)
+
+
+@st.cache_resource(show_spinner=False)
+def samples() -> dict[str, Sample]:
+    """The gallery by id, the sample to open with first."""
+    return {sample.id: sample for sample in load_samples()}
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def load_model(name: str, device: str) -> VisionTransformer:
+    """A model on a device. Sessions share it: it is never moved or changed."""
+    return zoo.load(name).to(device)
+
+
+def model_info(name: str, device: str) -> ModelInfo:
+    """What is known about a model."""
+    info = load_model(name, device).info
+    assert info is not None, "models from files have it"
+    return info
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def read_sample(sample_id: str) -> Image:
+    """A sample's photo."""
+    return read_image(samples()[sample_id].path)
+
+
+@st.cache_resource(max_entries=1, show_spinner=False)
+def thumbnails() -> dict[str, str]:
+    """Small pictures of all samples by id, as data URIs."""
+    return {sample_id: thumbnail(read_image(s.path)) for sample_id, s in samples().items()}
+
+
+def thumbnail(image: Image) -> str:
+    """The middle of a photo as a small JPEG, as a data URI."""
+    width, height = THUMBNAIL_SIZE_PX
+    scale = max(width / image.width_px, height / image.height_px)
+    size = (max(width, round(image.width_px * scale)), max(height, round(image.height_px * scale)))
+    small = cv2.resize(image.pixels, size, interpolation=cv2.INTER_AREA)
+    left, top = (size[0] - width) // 2, (size[1] - height) // 2
+    jpeg = encode_jpeg(small[top : top + height, left : left + width].copy(), quality=80)
+    return "data:image/jpeg;base64," + base64.b64encode(jpeg).decode("ascii")
+
+
+def explain_sample(image: Image, model: str, device: str) -> Result:
+    """A sample through a model and its counterpart; the same object for every session."""
+    return _with_notice(_explain_shared, image, model, device)
+
+
+def explain_own_photo(image: Image, model: str, device: str) -> Result:
+    """A photo of this session through a model and its counterpart; no other session sees it."""
+    return _with_notice(_explain_private, image, model, device)
+
+
+def _with_notice(compute: Callable[..., Result], image: Image, model: str, device: str) -> Result:
+    # Spinners appear after half a second, so what is in the cache shows none.
+    busy = _computing.locked()
+    text = "Someone else’s photo is in work; yours is next." if busy else "Looking at the photo…"
+    with st.spinner(text):
+        return compute(image.sha256, model, zoo.entry(model).sha256, device, image)
+
+
+def _explain(
+    image_sha256: str, model: str, weights_sha256: str, device: str, _image: Image
+) -> Result:
+    # The checksums are the cache's key; the photo itself would be hashed from a sample of pixels.
+    other = counterpart(model)
+    with _computing:
+        return Result(
+            chosen=explain(load_model(model, device), _image),
+            other=None if other is None else explain(load_model(other, device), _image),
+            photo_jpeg=encode_display_photo(_image.pixels),
+        )
+
+
+_explain_shared = st.cache_resource(max_entries=128, show_spinner=False)(_explain)
+_explain_private = st.cache_resource(max_entries=4, show_spinner=False, scope="session")(_explain)

@@ -1,0 +1,125 @@
+"""What the pages show, as one frozen value per session, and its form in a link.
+
+The session's state is the truth; the address bar follows it, so that the address is always a link
+to what is on the screen. How maps are drawn is the viewer's to keep, in the browser: `view` is what
+the address said when this run began.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import streamlit as st
+
+from app.components.attention_viewer import settings_from_query
+from tokenlearner.media import Image
+from tokenlearner.rendering import ViewSettings
+
+_PAGE = "page_state"
+_NOTICES = "notices"
+_OWN_PHOTO = "own_photo"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PageState:
+    """What a page shows.
+
+    Attributes:
+        model: Name of the model.
+        sample: Id of the sample; None for the photo that this session brought.
+        stage: Whether the viewer fills the screen.
+        device: `auto`, or a name of PyTorch's; not part of a link, which may travel to another
+            machine.
+        view: How the maps are drawn.
+    """
+
+    model: str
+    sample: str | None
+    stage: bool = False
+    device: str = "auto"
+    view: ViewSettings = field(default_factory=ViewSettings)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+class OwnPhoto:
+    """A photo that this session uploaded or took."""
+
+    name: str
+    image: Image
+
+
+def state_from_query(
+    query: Mapping[str, str], *, models: Iterable[str], samples: Iterable[str]
+) -> tuple[PageState, tuple[str, ...]]:
+    """Reads a link; what it asks for in vain becomes the default and a sentence about it.
+
+    Args:
+        query: The link's parameters. Others than those of a `PageState` are ignored.
+        models: Names of the models, the default first.
+        samples: Ids of the samples, the default first.
+    """
+    models, samples = list(models), list(samples)
+    model, sample = query.get("model", models[0]), query.get("sample", samples[0])
+    notices = []
+    if model not in models:
+        notices.append(f"There is no model “{model[:60]}” here; this is {models[0]} instead.")
+        model = models[0]
+    if sample not in samples:
+        notices.append(f"There is no sample “{sample[:60]}” here; this is another photo instead.")
+        sample = samples[0]
+    state = PageState(
+        model=model,
+        sample=sample,
+        stage=query.get("stage") == "1",
+        view=settings_from_query(query),
+    )
+    return state, tuple(notices)
+
+
+def query_from_state(state: PageState) -> dict[str, str | None]:
+    """The parameters that make a link to this state; None for one that the link must not have.
+
+    The viewer adds its own.
+    """
+    return {
+        "model": state.model,
+        "sample": state.sample,
+        "stage": "1" if state.stage else None,
+    }
+
+
+def current_state(models: Iterable[str], samples: Iterable[str]) -> PageState:
+    """The state of this run: what the link asked for at first, then what the user chose."""
+    query = st.query_params.to_dict()
+    if _PAGE not in st.session_state:
+        state, notices = state_from_query(query, models=models, samples=samples)
+        st.session_state[_PAGE] = state
+        st.session_state[_NOTICES] = notices
+    return replace(st.session_state[_PAGE], view=settings_from_query(query))
+
+
+def change_state(**changes: Any) -> None:
+    """Replaces fields of the state; for callbacks, which run before the page is drawn again."""
+    st.session_state[_PAGE] = replace(st.session_state[_PAGE], **changes)
+    st.session_state[_NOTICES] = ()
+
+
+def show_own_photo(photo: OwnPhoto) -> None:
+    """Makes a photo that the user brought the one on the page."""
+    st.session_state[_OWN_PHOTO] = photo
+    change_state(sample=None)
+
+
+def own_photo() -> OwnPhoto | None:
+    """The photo that this session brought last, whether it is on the page or not."""
+    return st.session_state.get(_OWN_PHOTO)
+
+
+def say(notice: str) -> None:
+    """Leaves a sentence for the page to show until the next choice."""
+    st.session_state[_NOTICES] = (notice,)
+
+
+def notices() -> tuple[str, ...]:
+    """What the page has to say besides its content."""
+    return st.session_state.get(_NOTICES, ())

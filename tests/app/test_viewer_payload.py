@@ -1,0 +1,187 @@
+"""What the viewer's JavaScript receives, unpacked here as it unpacks it there."""
+
+import json
+import re
+import struct
+from dataclasses import asdict, replace
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from app.components.attention_viewer import (
+    bundle_modules,
+    encode_display_photo,
+    pack_payload,
+    settings_from_query,
+)
+from app.components.attention_viewer.payload import settings_from_values
+from tokenlearner.inference import Explanation, LearnerMaps
+from tokenlearner.preprocess import Geometry
+from tokenlearner.rendering import COLORMAPS, TOKEN_COLORS, ViewSettings
+
+MAPS = np.arange(24, dtype=np.float32).reshape(2, 3, 4) / 24
+JPEG = b"\xff\xd8 any bytes will do"
+
+
+def explanation(maps: np.ndarray = MAPS, left: float = 8.5) -> Explanation:
+    learner = LearnerMaps(block=2, version="1.1", maps=maps, tokens=np.zeros((len(maps), 4), "f4"))
+    return Explanation(
+        model_name="by hand",
+        weights_sha256="",
+        image=np.zeros((60, 100, 3), dtype=np.uint8),
+        geometry=Geometry(source_size=(60, 100), model_size=(48, 64), box=(left, 0.0, 90.0, 60.0)),
+        class_names=("yes", "no"),
+        probabilities=np.array([0.75, 0.25], dtype=np.float32),
+        learners=(learner,),
+        stages=(),
+        num_parameters=0,
+        trained=True,
+    )
+
+
+def unpack(payload: bytes) -> tuple[dict[str, Any], bytes]:
+    (length,) = struct.unpack_from("<I", payload)
+    return json.loads(payload[4 : 4 + length]), payload[4 + length :]
+
+
+def block(body: bytes, entry: dict[str, int]) -> bytes:
+    return body[entry["offset"] : entry["offset"] + entry["length"]]
+
+
+def header_of(**options: Any) -> dict[str, Any]:
+    options = {
+        "settings": ViewSettings(),
+        "photo_jpeg": JPEG,
+        "explanation": explanation(),
+    } | options
+    return unpack(pack_payload(**options))[0]
+
+
+def test_payload_holds_maps_and_photo() -> None:
+    header, body = unpack(pack_payload(explanation(), JPEG, ViewSettings()))
+    maps = np.frombuffer(block(body, header["maps"]), dtype="<f4").reshape(header["shape"])
+    assert np.array_equal(maps, MAPS)
+    assert block(body, header["photo"]) == JPEG
+    assert header["box"] == [8.5, 0, 90, 60]
+    assert header["source"] == [60, 100]
+    assert header["download"] is None
+
+
+def test_payload_holds_colors_and_settings() -> None:
+    settings = ViewSettings(tokens=(1,), opacity=0.3, colormap="magma")
+    header = header_of(settings=settings, stage=True, height_px=480)
+    assert header["colors"] == list(TOKEN_COLORS)
+    assert list(header["colormaps"]) == list(COLORMAPS)
+    assert header["settings"] == asdict(settings) | {"tokens": [1]}
+    assert header["defaults"] == asdict(ViewSettings()) | {"tokens": []}
+    assert (header["stage"], header["height"]) == (True, 480)
+
+
+def test_maps_that_are_not_contiguous_arrive_in_order() -> None:
+    turned = np.ascontiguousarray(MAPS.transpose(0, 2, 1)).transpose(0, 2, 1)
+    header, body = unpack(pack_payload(explanation(turned), JPEG, ViewSettings()))
+    assert block(body, header["maps"]) == MAPS.tobytes()
+
+
+def test_identity_follows_the_data_and_nothing_else() -> None:
+    known = header_of()["id"]
+    assert header_of(settings=ViewSettings(tokens=(1,)), stage=True, height_px=9)["id"] == known
+    assert header_of(download=("a.png", b"x"))["id"] == known
+    assert header_of(photo_jpeg=b"another")["id"] != known
+    assert header_of(explanation=explanation(MAPS + 1))["id"] != known
+    assert header_of(explanation=explanation(left=8.0))["id"] != known
+    assert header_of(explanation=explanation(MAPS.reshape(2, 4, 3)))["id"] != known
+
+
+def test_download_travels_with_an_identity_of_its_own() -> None:
+    options = {"download": ("overlay.png", b"picture"), "download_id": "3"}
+    header, body = unpack(pack_payload(explanation(), JPEG, ViewSettings(), **options))
+    assert block(body, header["download"]) == b"picture"
+    assert header["download"]["filename"] == "overlay.png"
+    assert header["download"]["type"] == "image/png"
+    again = header_of(**options | {"download_id": "4"})
+    assert again["download"]["id"] != header["download"]["id"]
+
+
+def test_display_photo_is_bounded_and_keeps_its_colors() -> None:
+    pixels = np.full((900, 3200, 3), (200, 100, 30), dtype=np.uint8)
+    decoded = cv2.imdecode(np.frombuffer(encode_display_photo(pixels), np.uint8), cv2.IMREAD_COLOR)
+    assert decoded is not None
+    assert decoded.shape == (450, 1600, 3)
+    assert np.abs(decoded[200, 800].astype(int) - (30, 100, 200)).max() <= 3
+
+
+def test_small_display_photo_keeps_its_size() -> None:
+    encoded = encode_display_photo(np.zeros((1, 7, 3), dtype=np.uint8))
+    decoded = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR)
+    assert decoded is not None
+    assert decoded.shape == (1, 7, 3)
+
+
+def test_link_with_every_setting() -> None:
+    query = {
+        "token": "2,5",
+        "mode": "composite",
+        "opacity": "0.45",
+        "cmap": "cividis",
+        "interp": "patch",
+        "scale": "token",
+        "mass": "0.6",
+        "model": "something else",
+    }
+    assert settings_from_query(query) == ViewSettings(
+        tokens=(1, 4),
+        mode="composite",
+        opacity=0.45,
+        colormap="cividis",
+        interpolation="patch",
+        scale="token",
+        mass=0.6,
+    )
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {},
+        {"token": ""},
+        {"token": "a"},
+        {"token": "0"},
+        {"token": "-3"},
+        {"opacity": "much"},
+        {"opacity": "nan"},
+        {"opacity": "7"},
+        {"mass": "0"},
+        {"cmap": "jet"},
+        {"mode": "<script>"},
+        {"colormap": "magma", "interpolation": "patch", "tokens": "12"},
+    ],
+)
+def test_link_that_makes_no_sense_shows_the_default(query: dict[str, str]) -> None:
+    assert settings_from_query(query) == ViewSettings()
+
+
+def test_one_bad_setting_leaves_the_others() -> None:
+    assert settings_from_query({"opacity": "7", "cmap": "gray"}) == ViewSettings(colormap="gray")
+
+
+def test_settings_come_back_from_the_browser_as_they_went() -> None:
+    settings = ViewSettings(tokens=(0, 3), mode="composite", opacity=0.25, scale="token", mass=0.5)
+    assert settings_from_values(json.loads(json.dumps(asdict(settings)))) == settings
+    assert settings_from_values({"tokens": None, "opacity": []}) == ViewSettings()
+    assert replace(settings) == settings
+
+
+def test_bundle_is_one_module_without_imports() -> None:
+    code = bundle_modules()
+    assert not re.search(r"^import\b", code, flags=re.MULTILINE)
+    assert re.findall(r"^export.*$", code, flags=re.MULTILINE) == [
+        "export default function mount(component) {"
+    ]
+
+
+def test_bundle_defines_every_top_level_name_once() -> None:
+    names = re.findall(r"^(?:async )?(?:function|const|let) (\w+)", bundle_modules(), re.MULTILINE)
+    assert len(names) == len(set(names))

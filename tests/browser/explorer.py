@@ -1,0 +1,110 @@
+"""The Explore page as a visitor uses it, and what its canvas should show."""
+
+import base64
+import json
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from playwright.sync_api import BrowserContext, Locator, expect
+
+from tokenlearner.inference import Explanation
+from tokenlearner.rendering import ViewSettings
+from tokenlearner.rendering.overlay import paint
+
+TIMEOUT_MS = 60_000  # patience for a busy machine; nothing here takes a second on an idle one
+_EDGE_PX = 4  # what is left out of comparisons at the photo's edge: outline and antialiasing
+
+
+class Explorer:
+    """One visitor with a browser of their own."""
+
+    def __init__(self, context: BrowserContext, server: str) -> None:
+        self.context = context
+        self.page = context.new_page()
+        self.page.set_default_timeout(TIMEOUT_MS)
+        self.complaints: list[str] = []
+        self.messages_sent = 0
+        self._server = server
+        self.page.on("console", self._on_console)
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("websocket", lambda ws: ws.on("framesent", self._on_frame))
+
+    def _on_console(self, message: Any) -> None:
+        if message.type in ("error", "warning"):
+            self.complaints.append(message.text)
+
+    def _on_frame(self, _: object) -> None:
+        self.messages_sent += 1
+
+    def open(self, query: str = "") -> None:
+        """Goes to the page and waits for its first picture."""
+        self.page.goto(f"{self._server}/{query}")
+        expect(self.viewer).to_have_attribute("data-ready", "1", timeout=2 * TIMEOUT_MS)
+        self.wait_until_idle()
+
+    @property
+    def viewer(self) -> Locator:
+        """The attention viewer."""
+        return self.page.locator(".viewer")
+
+    @property
+    def settings(self) -> ViewSettings:
+        """What the viewer says it shows."""
+        state = json.loads(self.viewer.get_attribute("data-state") or "{}")
+        return ViewSettings(**{**state, "tokens": tuple(state["tokens"])})
+
+    def wait_until_idle(self) -> None:
+        """Waits until the server has sent all it has to send."""
+        running = self.page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]')
+        expect(running).to_be_attached(timeout=TIMEOUT_MS)
+
+    def pick_sample(self, sample_id: str) -> None:
+        """Clicks on a photo of the gallery."""
+        self.page.locator(f'.photo[data-id="{sample_id}"]').click()
+
+    def solo(self, token: int) -> None:
+        """Clicks on a token of the strip; the pointer leaves it again, so nothing is a preview."""
+        self.page.locator(f'.tile[data-token="{token + 1}"]').click()
+        self.page.mouse.move(2, 2)
+
+    def upload(self, name: str, content: bytes) -> None:
+        """Gives a file to the drop zone, as dropping it does."""
+        file = {"name": name, "mimeType": "image/jpeg", "buffer": content}
+        self.page.locator('[data-testid="stFileUploaderDropzoneInput"]').set_input_files(file)  # pyright: ignore[reportArgumentType]
+
+    def photo_pixels(self) -> np.ndarray:
+        """The pixels of the canvas where the photo is, uint8 RGB."""
+        data_url = self.page.locator("canvas.picture").evaluate("canvas => canvas.toDataURL()")
+        encoded = np.frombuffer(base64.b64decode(data_url.split(",")[1]), np.uint8)
+        canvas = cv2.cvtColor(cv2.imdecode(encoded, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+        layout = json.loads(self.viewer.get_attribute("data-layout") or "{}")
+        x, y, width, height = (round(side) for side in layout["photo"])
+        return canvas[y : y + height, x : x + width]
+
+    def difference(self, explanation: Explanation, settings: ViewSettings | None = None) -> float:
+        """Mean difference per channel, 0..255, of the canvas from the library's own painting.
+
+        Args:
+            explanation: What the page should show.
+            settings: How; as the viewer says it does unless given.
+        """
+        shown = self.photo_pixels()
+        height, width = shown.shape[:2]
+        photo = explanation.image
+        across, down = width / photo.shape[1], height / photo.shape[0]
+        left, top, right, bottom = explanation.geometry.box
+        box = (left * across, top * down, right * across, bottom * down)
+        small = cv2.resize(photo, (width, height), interpolation=cv2.INTER_AREA)
+        wanted = paint(small, box, explanation.maps, settings or self.settings)
+        inside = (
+            slice(round(box[1]) + _EDGE_PX, round(box[3]) - _EDGE_PX),
+            slice(round(box[0]) + _EDGE_PX, round(box[2]) - _EDGE_PX),
+        )
+        return float(np.abs(shown[inside].astype(int) - wanted[inside]).mean())
+
+    def screenshot(self, path: Path) -> None:
+        """Saves what is on the screen."""
+        self.wait_until_idle()
+        self.page.screenshot(path=path)

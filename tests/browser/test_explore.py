@@ -1,0 +1,210 @@
+"""The Explore page in a real Chromium: its canvas is compared with what the library paints."""
+
+import time
+from dataclasses import replace
+from io import BytesIO
+from urllib.parse import parse_qs, urlsplit
+
+import numpy as np
+import pytest
+from PIL import Image as PillowImage
+from playwright.sync_api import expect
+
+from app.gallery import load_samples
+from tests.browser.conftest import Open
+from tests.browser.explorer import TIMEOUT_MS, Explorer
+from tokenlearner import zoo
+from tokenlearner.inference import Explanation, explain
+from tokenlearner.media import read_image
+from tokenlearner.models.vit import VisionTransformer
+from tokenlearner.rendering import ViewSettings, render_overlay, render_sheet
+
+pytestmark = pytest.mark.browser
+
+SAMPLES = {sample.id: sample for sample in load_samples()}
+FIRST = next(iter(SAMPLES))
+SAME = 3.0  # mean difference per channel that scaling in the browser and JPEG account for
+
+
+@pytest.fixture(scope="module")
+def model() -> VisionTransformer:
+    return zoo.load(zoo.names()[0])
+
+
+def settle(visitor: Explorer, explanation: Explanation, settings: ViewSettings | None = None):
+    """Waits until the canvas shows an explanation, and fails if it never does."""
+    deadline = time.monotonic() + TIMEOUT_MS / 1000
+    while (found := visitor.difference(explanation, settings)) > SAME:
+        assert time.monotonic() < deadline, f"the canvas is off by {found:.1f} levels"
+        time.sleep(0.05)
+
+
+def test_opens_with_the_first_overlay_drawn(open_page: Open, model: VisionTransformer) -> None:
+    visitor = open_page()
+    explanation = explain(model, SAMPLES[FIRST].path)
+    settle(visitor, explanation)
+    # It is the overlay, not the bare photo, that is there.
+    assert visitor.difference(explanation, replace(visitor.settings, opacity=0.0)) > 3 * SAME
+    name, _ = explanation.predictions[0]
+    expect(visitor.page.get_by_role("heading", name=name)).to_be_visible()
+    query = parse_qs(urlsplit(visitor.page.url).query)
+    assert query == {"model": [zoo.names()[0]], "sample": [FIRST]}
+
+
+def test_fits_on_one_screen(open_page: Open) -> None:
+    visitor = open_page()
+    expect(visitor.page.locator(".js-plotly-plot .bartext").first).to_be_visible()
+    main = visitor.page.locator('[data-testid="stMain"]')
+    assert main.evaluate("main => main.scrollHeight <= main.clientHeight")
+    assert visitor.page.evaluate("document.body.scrollWidth <= innerWidth")
+
+
+def test_another_sample_and_a_single_token(open_page: Open, model: VisionTransformer) -> None:
+    visitor = open_page()
+    visitor.pick_sample("tabby")
+    explanation = explain(model, SAMPLES["tabby"].path)
+    settle(visitor, explanation)
+    expect(visitor.page.get_by_text(SAMPLES["tabby"].title)).to_be_visible()
+
+    visitor.solo(2)
+    settle(visitor, explanation, ViewSettings(tokens=(2,)))
+    assert visitor.difference(explanation, ViewSettings(tokens=(0,))) > SAME
+    visitor.wait_until_idle()
+    visitor.page.wait_for_url("**token=3**")
+
+    # The view stays when the photo changes.
+    visitor.pick_sample("beagle")
+    settle(visitor, explain(model, SAMPLES["beagle"].path), ViewSettings(tokens=(2,)))
+    visitor.page.wait_for_url(lambda url: "sample=beagle" in url and "token=3" in url)
+
+
+def test_dragging_the_opacity_asks_the_server_nothing(
+    open_page: Open, model: VisionTransformer
+) -> None:
+    visitor = open_page()
+    explanation = explain(model, SAMPLES[FIRST].path)
+    settle(visitor, explanation)
+    expect(visitor.page.locator(".js-plotly-plot .bartext").first).to_be_visible()
+    visitor.wait_until_idle()
+    sent = visitor.messages_sent
+    slider = visitor.page.locator('input[name="opacity"]').bounding_box()
+    assert slider is not None
+    middle = slider["y"] + slider["height"] / 2
+    visitor.page.mouse.move(slider["x"] + 0.6 * slider["width"], middle)
+    visitor.page.mouse.down()
+    for share in (0.5, 0.3, 0.1, -0.1):
+        visitor.page.mouse.move(slider["x"] + share * slider["width"], middle)
+    visitor.page.mouse.up()
+    settle(visitor, explanation, ViewSettings(opacity=0.0))
+    visitor.page.wait_for_url("**opacity=0")
+    assert visitor.messages_sent == sent
+
+
+def test_an_uploaded_photo(open_page: Open, model: VisionTransformer) -> None:
+    pixels = np.full((300, 400, 3), 30, np.uint8)
+    pixels[60:140, 240:320] = (250, 220, 40)
+    content = BytesIO()
+    PillowImage.fromarray(pixels).save(content, "JPEG", quality=95)
+
+    visitor = open_page()
+    visitor.upload("square.jpg", content.getvalue())
+    expect(visitor.page.get_by_text("square.jpg", exact=False).first).to_be_visible()
+    settle(visitor, explain(model, read_image(content.getvalue())))
+    assert "sample=" not in visitor.page.url  # a link cannot hold the photo
+    expect(visitor.page.get_by_text("It can only answer with", exact=False)).to_be_visible()
+
+    # A sample takes its place, and it can come back.
+    visitor.pick_sample("tabby")
+    settle(visitor, explain(model, SAMPLES["tabby"].path))
+    visitor.pick_sample("own")
+    settle(visitor, explain(model, read_image(content.getvalue())))
+
+
+def test_a_broken_file_leaves_the_page_as_it_was(open_page: Open, model: VisionTransformer) -> None:
+    visitor = open_page()
+    whole = SAMPLES["beagle"].path.read_bytes()
+    visitor.upload("broken.jpg", whole[: len(whole) // 3])
+    expect(visitor.page.get_by_role("alert")).to_contain_text("broken.jpg")
+    settle(visitor, explain(model, SAMPLES[FIRST].path))
+    visitor.upload("words.jpg", b"This is no picture.")
+    expect(visitor.page.get_by_role("alert")).to_contain_text("words.jpg")
+    visitor.pick_sample("beagle")
+    settle(visitor, explain(model, SAMPLES["beagle"].path))
+    expect(visitor.page.get_by_role("alert")).to_have_count(0)
+
+
+def test_a_link_restores_the_view(open_page: Open) -> None:
+    name = next(entry.name for entry in zoo.ENTRIES if entry.dataset == "cifar10" and entry.baseline)
+    wanted = ViewSettings(
+        tokens=(1, 4), opacity=0.85, colormap="magma", interpolation="patch", scale="token"
+    )
+    query = f"?model={name}&sample=leopard&token=2,5&opacity=0.85&cmap=magma&interp=patch&scale=token"
+    visitor = open_page(query)
+    assert visitor.settings == wanted
+    settle(visitor, explain(zoo.load(name), SAMPLES["leopard"].path), wanted)
+    assert visitor.page.url.endswith(query)
+
+
+def test_a_link_to_what_is_not_here_opens_with_a_notice(open_page: Open) -> None:
+    visitor = open_page("?model=nobody&sample=nothing&token=99")
+    alerts = visitor.page.get_by_role("alert")
+    expect(alerts).to_have_count(2)
+    expect(alerts.first).to_contain_text("nobody")
+    visitor.page.wait_for_url(f"**sample={FIRST}**")
+
+
+def test_two_visitors_do_not_meet(open_page: Open, model: VisionTransformer) -> None:
+    content = SAMPLES["racehorse"].path.read_bytes() + b"\0"  # a file of its own
+    ada, ben = open_page(), open_page()
+    ada.upload("ada.jpg", content)
+    ben.pick_sample("tabby")
+    ada_sees = explain(model, SAMPLES["racehorse"].path)
+    settle(ada, ada_sees)
+    settle(ben, explain(model, SAMPLES["tabby"].path))
+    ben.solo(3)
+    settle(ben, explain(model, SAMPLES["tabby"].path), ViewSettings(tokens=(3,)))
+    settle(ada, ada_sees, ViewSettings(tokens=(0,)))
+    expect(ben.page.get_by_text("ada.jpg")).to_have_count(0)
+    expect(ben.page.locator('.photo[data-id="own"]')).to_have_count(0)
+
+
+def test_on_stage_arrow_keys_walk(open_page: Open, model: VisionTransformer) -> None:
+    visitor = open_page(f"?sample={FIRST}&stage=1")
+    expect(visitor.page.locator('[data-testid="stSidebar"]')).to_be_hidden()
+    expect(visitor.page.locator(".picker")).to_have_count(0)
+    frame = visitor.page.locator(".frame").bounding_box()
+    assert frame is not None
+    assert frame["width"] > 1300
+    visitor.page.keyboard.press("ArrowRight")
+    settle(visitor, explain(model, SAMPLES[FIRST].path), ViewSettings(tokens=(1,)))
+    visitor.page.keyboard.press("ArrowDown")
+    visitor.page.wait_for_url(lambda url: f"sample={FIRST}" not in url)
+    shown = parse_qs(urlsplit(visitor.page.url).query)["sample"][0]
+    settle(visitor, explain(model, SAMPLES[shown].path), ViewSettings(tokens=(1,)))
+    visitor.page.get_by_role("button", name="Leave stage mode").click()
+    expect(visitor.page.locator(".picker")).to_be_visible()
+    settle(visitor, explain(model, SAMPLES[shown].path), ViewSettings(tokens=(1,)))
+
+
+def test_downloads(open_page: Open, model: VisionTransformer) -> None:
+    visitor = open_page()
+    visitor.solo(1)
+    explanation = explain(model, SAMPLES[FIRST].path)
+    settle(visitor, explanation, ViewSettings(tokens=(1,)))
+
+    with visitor.page.expect_download() as picture:
+        visitor.page.get_by_role("button", name="Save picture").click()
+    saved = read_image(picture.value.path()).pixels
+    np.testing.assert_array_equal(saved, render_overlay(explanation, ViewSettings(tokens=(1,))))
+
+    visitor.page.get_by_role("button", name="Save", exact=True).click()
+    with visitor.page.expect_download() as numbers:
+        visitor.page.get_by_role("button", name="All numbers").click()
+    again = Explanation.load(numbers.value.path())
+    np.testing.assert_array_equal(again.image, explanation.image)
+    np.testing.assert_allclose(again.maps, explanation.maps, rtol=1e-4, atol=1e-7)
+
+    with visitor.page.expect_download() as sheet:
+        visitor.page.get_by_role("button", name="All maps").click()
+    wanted = render_sheet(explanation, visitor.settings)
+    assert read_image(sheet.value.path()).pixels.shape == wanted.shape

@@ -1,0 +1,129 @@
+"""The counter against PyTorch's own, and its conventions by hand."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from tokenlearner.efficiency import count_macs
+from tokenlearner.models import TokenLearnerConfig, VisionTransformer, VisionTransformerConfig
+from tokenlearner.models.presets import conv_vit, mini_vit
+
+VIT_B16 = VisionTransformerConfig(
+    image_size=(224, 224), num_classes=1000, dim=768, depth=12, num_heads=12, mlp_dim=3072
+)
+SMALL = VisionTransformerConfig(
+    image_size=(32, 48),
+    num_classes=7,
+    dim=24,
+    depth=4,
+    num_heads=2,
+    mlp_dim=40,
+    patch_size=(8, 6),
+)
+
+CASES = {
+    "ViT-B/16": VIT_B16,
+    "ViT-B/16, 8 tokens": replace(
+        VIT_B16, token_learner=TokenLearnerConfig(num_tokens=8, at=6, version="1.0")
+    ),
+    "mini ViT": mini_vit(),
+    "mini ViT, 8 tokens": mini_vit(num_tokens=8),
+    "convolutional stem": conv_vit(token_learner=TokenLearnerConfig(num_tokens=8, at=3)),
+    "non-square": SMALL,
+    "wide heads": replace(SMALL, head_dim=20),
+    "representation layer": replace(SMALL, representation_size=15),
+    "no head": replace(SMALL, num_classes=0),
+    "learner before the first block": replace(
+        SMALL, token_learner=TokenLearnerConfig(num_tokens=3, at=0, bottleneck_dim=5)
+    ),
+    "fuser": replace(
+        SMALL, token_learner=TokenLearnerConfig(num_tokens=3, at=2, bottleneck_dim=5, fuser=True)
+    ),
+    "fuser, version 1.0": replace(
+        SMALL, token_learner=TokenLearnerConfig(num_tokens=3, at=1, version="1.0", fuser=True)
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_agrees_with_pytorch(name: str) -> None:
+    config = CASES[name]
+    with torch.device("meta"):
+        model = VisionTransformer(config).eval()
+        images = torch.empty(1, 3, *config.image_size)
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        model(images)
+    assert 2 * count_macs(config).macs == counter.get_total_flops()
+
+
+def test_agrees_at_another_size() -> None:
+    config = CASES["convolutional stem"]
+    with torch.device("meta"):
+        model = VisionTransformer(config).eval()
+        images = torch.empty(1, 3, 99, 150)
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        model(images)
+    assert 2 * count_macs(config, image_size=(99, 150)).macs == counter.get_total_flops()
+
+
+@pytest.mark.parametrize(
+    ("size", "layers", "image_size", "learner", "published_gflops"),
+    [
+        ((768, 12, 3072), 12, 384, None, 55.6),
+        ((768, 12, 3072), 12, 384, (16, 6), 28.7),
+        ((768, 12, 3072), 21, 384, (8, 10), 47.1),
+        ((1024, 16, 4096), 24, 512, None, 363.1),
+        ((1024, 16, 4096), 24, 512, (16, 12), 184.6),
+        ((1024, 16, 4096), 30, 512, (8, 18), 274.2),
+    ],
+)
+def test_published_figures(
+    size: tuple[int, int, int],
+    layers: int,
+    image_size: int,
+    learner: tuple[int, int] | None,
+    published_gflops: float,
+) -> None:
+    """arXiv:2106.11297v2, tables 1 and 2; they count norms and activations too, about 0.5 %."""
+    dim, num_heads, mlp_dim = size
+    config = VisionTransformerConfig(
+        image_size=(image_size, image_size),
+        num_classes=1000,
+        dim=dim,
+        depth=layers,
+        num_heads=num_heads,
+        mlp_dim=mlp_dim,
+    )
+    if learner is not None:
+        num_tokens, at = learner
+        learner_config = TokenLearnerConfig(num_tokens=num_tokens, at=at, version="1.0")
+        config = replace(config, token_learner=learner_config)
+    assert count_macs(config).gmacs == pytest.approx(published_gflops, rel=0.006)
+
+
+def test_stages_by_hand() -> None:
+    learner = TokenLearnerConfig(num_tokens=3, at=1, bottleneck_dim=5)
+    config = replace(SMALL, depth=2, token_learner=learner)
+    stages = count_macs(config).stages
+    assert [(stage.name, stage.kind, stage.tokens) for stage in stages] == [
+        ("embedding", "embedding", 32),
+        ("block 0", "block", 32),
+        ("learner 1", "learner", 3),
+        ("block 1", "block", 3),
+        ("head", "head", 1),
+    ]
+    assert [stage.macs for stage in stages] == [
+        32 * (8 * 6 * 3) * 24,
+        32 * (4 * 24 * 24 + 2 * 24 * 40) + 2 * 32 * 32 * 24,
+        32 * (24 * 5 + 5 * 3) + 3 * 32 * 24,
+        3 * (4 * 24 * 24 + 2 * 24 * 40) + 2 * 3 * 3 * 24,
+        24 * 7,
+    ]
+
+
+def test_tokens_per_block_agree_with_the_configuration() -> None:
+    for config in CASES.values():
+        blocks = [stage.tokens for stage in count_macs(config).stages if stage.kind == "block"]
+        assert tuple(blocks) == config.tokens_per_block

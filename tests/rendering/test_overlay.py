@@ -1,0 +1,203 @@
+"""Pixels of the overlay, computed by hand where they can be."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tokenlearner.errors import ConfigError
+from tokenlearner.inference import Explanation, LearnerMaps
+from tokenlearner.preprocess import Geometry, axis_weights
+from tokenlearner.rendering import overlay
+from tokenlearner.rendering.colormap import COLORMAPS, token_rgb
+from tokenlearner.rendering.overlay import (
+    ViewSettings,
+    paint,
+    render_overlay,
+    smallest_area,
+    value_range,
+)
+
+GRAY = ViewSettings(opacity=1, colormap="gray", interpolation="patch")
+PHOTO = np.full((60, 100, 3), (10, 20, 30), dtype=np.uint8)
+BOX = (20.0, 0.0, 80.0, 60.0)
+
+
+def one_hot(row: int, column: int, shape: tuple[int, int] = (2, 3)) -> np.ndarray:
+    maps = np.zeros((1, *shape), dtype=np.float32)
+    maps[0, row, column] = 0.7
+    return maps
+
+
+def explanation(maps: np.ndarray, photo: np.ndarray = PHOTO) -> Explanation:
+    learner = LearnerMaps(block=2, version="1.1", maps=maps, tokens=np.zeros((len(maps), 4), "f4"))
+    return Explanation(
+        model_name="by hand",
+        weights_sha256="",
+        image=photo,
+        geometry=Geometry(source_size=photo.shape[:2], model_size=(60, 60), box=BOX),
+        class_names=("yes", "no"),
+        probabilities=np.array([0.75, 0.25], dtype=np.float32),
+        learners=(learner,),
+        stages=(),
+        num_parameters=0,
+        trained=True,
+    )
+
+
+@pytest.mark.parametrize(("row", "column"), [(0, 0), (0, 2), (1, 1)])
+def test_one_hot_map_covers_its_cell_and_nothing_else(row: int, column: int) -> None:
+    picture = render_overlay(explanation(one_hot(row, column)), GRAY)
+    expected = PHOTO.copy()
+    expected[:, 20:80] = 0
+    expected[30 * row : 30 * row + 30, 20 + 20 * column : 40 + 20 * column] = 255
+    assert np.array_equal(picture, expected)
+
+
+def test_opacity_blends_color_and_photo() -> None:
+    picture = paint(PHOTO, BOX, one_hot(0, 0), replace(GRAY, opacity=0.4))
+    assert tuple(picture[5, 25]) == (108, 114, 120)  # 0.6 * photo + 0.4 * 255
+    assert tuple(picture[5, 45]) == (6, 12, 18)  # 0.6 * photo
+    assert tuple(picture[5, 5]) == (10, 20, 30)
+
+
+def test_photo_stays_as_it_was() -> None:
+    photo = PHOTO.copy()
+    photo.setflags(write=False)
+    picture = paint(photo, BOX, one_hot(0, 0), replace(GRAY, opacity=0.0))
+    assert np.array_equal(picture, photo)
+    assert picture is not photo
+
+
+def test_smooth_overlay_is_the_map_laid_on_the_source() -> None:
+    """One meaning of "smooth" in the library: that of `Geometry.to_source`, fractions included."""
+    maps = np.random.default_rng(1).random((1, 5, 7), dtype=np.float32)
+    geometry = Geometry(source_size=(60, 100), model_size=(50, 70), box=(3.3, 4.6, 91.2, 58.9))
+    settings = replace(GRAY, interpolation="smooth", scale="token")
+    picture = paint(PHOTO, geometry.box, maps, settings)
+    laid = geometry.to_source((maps - maps.min()) / np.ptp(maps))[0]
+    inside = geometry.to_source(np.ones_like(maps), interpolation="patch")[0] > 0
+    assert np.abs(picture[..., 0] - 255 * laid)[inside].max() <= 0.51
+    assert np.array_equal(picture[~inside], PHOTO[~inside])
+
+
+def test_axis_weights_add_up_to_one_inside_and_to_nothing_outside() -> None:
+    sums = axis_weights(20, 2.6, 17.4, 5, "smooth").sum(axis=1)
+    assert sums[3:17] == pytest.approx(1)
+    assert not sums[:3].any()
+    assert not sums[17:].any()
+
+
+def test_axis_weights_pass_through_the_cells_at_their_centres() -> None:
+    assert axis_weights(15, 0, 15, 5, "smooth")[1::3] == pytest.approx(np.eye(5), abs=1e-6)
+
+
+def test_bands_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
+    maps = np.random.default_rng(2).random((3, 4, 6), dtype=np.float32)
+    settings = ViewSettings(mode="composite", opacity=0.9)
+    whole = paint(PHOTO, BOX, maps, settings)
+    monkeypatch.setattr(overlay, "_BAND_ELEMENTS", 7 * 3 * 100)
+    assert np.array_equal(paint(PHOTO, BOX, maps, settings), whole)
+
+
+def two_maps() -> np.ndarray:
+    return np.array([[[0.1, 0.2]], [[0.4, 0.0]]], dtype=np.float32)
+
+
+@pytest.mark.parametrize(
+    ("tokens", "scale", "low", "high"),
+    [
+        ((0,), "shared", 0.0, 0.4),
+        ((0,), "token", 0.1, 0.2),
+        ((), "token", 0.1, 0.2),
+        ((0, 1), "shared", 0.0, 0.5),  # the sum reaches beyond every single map
+        ((0, 1), "token", 0.2, 0.5),
+        ((1, 1), "token", 0.0, 0.4),  # a token counts once
+    ],
+)
+def test_value_range(tokens: tuple[int, ...], scale: str, low: float, high: float) -> None:
+    settings = replace(GRAY, tokens=tokens, scale=scale)
+    assert value_range(two_maps(), settings) == pytest.approx((low, high))
+
+
+def test_values_are_painted_on_the_chosen_scale() -> None:
+    shared = paint(PHOTO, BOX, two_maps(), GRAY)
+    assert shared[0, [25, 75], 0].tolist() == [64, 128]  # 0.1 and 0.2 of 0.4
+    own = paint(PHOTO, BOX, two_maps(), replace(GRAY, scale="token"))
+    assert own[0, [25, 75], 0].tolist() == [0, 255]
+
+
+def test_color_comes_from_the_color_map() -> None:
+    picture = paint(PHOTO, BOX, one_hot(0, 0), replace(GRAY, colormap="inferno"))
+    assert tuple(picture[0, 20]) == tuple(COLORMAPS["inferno"][255])
+
+
+def test_maps_without_any_value_are_painted_at_the_low_end() -> None:
+    for scale in ("shared", "token"):
+        picture = paint(PHOTO, BOX, np.zeros((2, 3, 3), "f4"), replace(GRAY, scale=scale))
+        assert not picture[:, 20:80].any()
+
+
+def test_smallest_area_takes_the_strongest_cells_first() -> None:
+    values = np.array([[4, 1, 2], [3, 0, 0]], dtype=np.float32)
+    assert smallest_area(values, 0.4).tolist() == [[1, 0, 0], [0, 0, 0]]
+    assert smallest_area(values, 0.41).tolist() == [[1, 0, 0], [1, 0, 0]]
+    assert smallest_area(values, 0.9).tolist() == [[1, 0, 1], [1, 0, 0]]
+    assert smallest_area(values, 1.0).all()
+
+
+def test_smallest_area_of_equal_cells_takes_no_more_than_needed() -> None:
+    values = np.full((1, 10), 0.1, dtype=np.float32)
+    assert smallest_area(values, 0.3).tolist() == [[1, 1, 1, 0, 0, 0, 0, 0, 0, 0]]
+
+
+def test_smallest_area_of_nothing_is_everything() -> None:
+    assert smallest_area(np.zeros((2, 2), dtype=np.float32), 0.5).all()
+
+
+def test_cells_beyond_the_mass_show_the_photo() -> None:
+    maps = np.array([[[0.6, 0.3, 0.1], [0, 0, 0]]], dtype=np.float32)
+    picture = paint(PHOTO, BOX, maps, replace(GRAY, mass=0.6))
+    assert (picture[:30, 20:40] == 255).all()
+    assert np.array_equal(picture[:, 40:], PHOTO[:, 40:])
+
+
+def test_composite_has_the_color_of_the_winner_and_the_strength_of_its_value() -> None:
+    # On their own scales: 0.5 and 1 for the first token, 1 and 0.25 for the second.
+    maps = np.array([[[0.1, 0.2]], [[0.04, 0.01]]], dtype=np.float32)
+    picture = paint(PHOTO, BOX, maps, replace(GRAY, mode="composite"))
+    assert tuple(picture[0, 25]) == token_rgb(1)
+    assert tuple(picture[0, 75]) == token_rgb(0)
+    maps = np.array([[[0.1, 0.2]]], dtype=np.float32)
+    picture = paint(np.zeros_like(PHOTO), BOX, maps, replace(GRAY, mode="composite", opacity=0.8))
+    assert picture[0, 25] == pytest.approx(0.4 * np.array(token_rgb(0)), abs=0.51)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("mode", "all", "mode is 'all'; choose one of token, composite"),
+        ("colormap", "jet", "colormap is 'jet'; choose one of viridis"),
+        ("interpolation", "cubic", "choose one of smooth, patch"),
+        ("scale", "log", "choose one of shared, token"),
+        ("opacity", 1.5, "opacity is 1.5; give a number from 0 to 1"),
+        ("opacity", float("nan"), "opacity is nan"),
+        ("mass", 0.0, "mass is 0.0; give a number above 0 and at most 1"),
+        ("tokens", (-1,), "counted from 0"),
+    ],
+)
+def test_settings_that_make_no_sense(field: str, value: object, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        replace(ViewSettings(), **{field: value})
+
+
+def test_token_that_does_not_exist() -> None:
+    with pytest.raises(ConfigError, match="token 2 was asked for, but there are 2; choose from 0"):
+        render_overlay(explanation(two_maps()), replace(GRAY, tokens=(2,)))
+
+
+def test_learner_that_does_not_exist() -> None:
+    with pytest.raises(ConfigError, match="learner 1 was asked for, but by hand has 1"):
+        render_overlay(explanation(two_maps()), GRAY, learner=1)
+    with pytest.raises(ConfigError, match="choose a model with a TokenLearner"):
+        render_overlay(replace(explanation(two_maps()), learners=()), GRAY)

@@ -1,0 +1,100 @@
+"""The contact sheet shows every token once, numbered, in its colour."""
+
+import numpy as np
+import pytest
+
+from tokenlearner.errors import ConfigError
+from tokenlearner.inference import Explanation, LearnerMaps
+from tokenlearner.preprocess import Geometry
+from tokenlearner.rendering import ViewSettings, render_sheet
+from tokenlearner.rendering.colormap import COLORMAPS, token_rgb
+from tokenlearner.rendering.overlay import paint
+from tokenlearner.rendering.sheet import format_value
+
+
+def explanation(tokens: int = 3, size: tuple[int, int] = (320, 240)) -> Explanation:
+    rng = np.random.default_rng(0)
+    maps = rng.random((tokens, 4, 3), dtype=np.float32)
+    photo = rng.integers(0, 256, (*size, 3), dtype=np.uint8)
+    learner = LearnerMaps(block=2, version="1.1", maps=maps, tokens=np.zeros((tokens, 4), "f4"))
+    return Explanation(
+        model_name="by hand",
+        weights_sha256="",
+        image=photo,
+        geometry=Geometry(
+            source_size=size, model_size=(80, 60), box=(0.0, 0.0, float(size[1]), float(size[0]))
+        ),
+        class_names=("yes", "no"),
+        probabilities=np.array([0.75, 0.25], dtype=np.float32),
+        learners=(learner,),
+        stages=(),
+        num_parameters=0,
+        trained=True,
+    )
+
+
+def contains(sheet: np.ndarray, tile: np.ndarray) -> bool:
+    """Whether `tile` is somewhere in `sheet`, exactly; found by its first row."""
+    windows = np.lib.stride_tricks.sliding_window_view(sheet, (1, *tile.shape[1:]))[:, :, 0, 0]
+    corners = np.argwhere((windows == tile[0]).all(axis=(-1, -2)))
+    height, width = tile.shape[:2]
+    return any(np.array_equal(sheet[y : y + height, x : x + width], tile) for y, x in corners)
+
+
+def test_sheet_has_every_token_and_the_composite() -> None:
+    # The photo has the size of a tile, so that it is not scaled.
+    one = explanation(tokens=2)
+    sheet = render_sheet(one, ViewSettings())
+    views = [ViewSettings(tokens=(0,)), ViewSettings(tokens=(1,)), ViewSettings(mode="composite")]
+    for view in views:
+        assert contains(sheet, paint(one.image, one.geometry.box, one.maps, view)), view
+
+
+def test_sheet_does_not_depend_on_the_chosen_tokens() -> None:
+    chosen = ViewSettings(tokens=(1, 2), mode="composite")
+    assert np.array_equal(
+        render_sheet(explanation(), chosen), render_sheet(explanation(), ViewSettings())
+    )
+
+
+@pytest.mark.parametrize("tokens", [1, 8, 16])
+def test_every_token_has_its_color_on_the_sheet(tokens: int) -> None:
+    sheet = render_sheet(explanation(tokens), ViewSettings(opacity=0.0))
+    seen = {tuple(colour) for colour in np.unique(sheet.reshape(-1, 3), axis=0).tolist()}
+    assert {token_rgb(token) for token in range(tokens)} <= seen
+
+
+def test_scale_bar_runs_through_the_color_map() -> None:
+    sheet = render_sheet(explanation(), ViewSettings(colormap="cividis"))
+    bar = COLORMAPS["cividis"][np.linspace(0, 255, 220).astype(int)]
+    assert contains(sheet, np.repeat(bar[None], 14, axis=0))
+
+
+def test_columns() -> None:
+    narrow = render_sheet(explanation(), ViewSettings(), columns=1)
+    wide = render_sheet(explanation(), ViewSettings(), columns=4)
+    assert narrow.shape[0] > 3 * wide.shape[0] / 2
+    assert narrow.shape[1] < wide.shape[1]
+    assert narrow.dtype == np.uint8
+    with pytest.raises(ConfigError, match="columns is 0; give 1 or more"):
+        render_sheet(explanation(), ViewSettings(), columns=0)
+
+
+def test_panorama_and_thin_photos_fit() -> None:
+    for size in ((1, 400), (400, 1), (30, 300)):
+        assert render_sheet(explanation(size=size), ViewSettings()).shape[2] == 3
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.0, "0"),
+        (0.13249, "0.132"),
+        (12.5, "12.5"),
+        (0.5, "0.500"),
+        (123.4, "123"),
+        (1e-5, "1.00e-05"),
+    ],
+)
+def test_values_have_three_significant_digits(value: float, text: str) -> None:
+    assert format_value(value) == text

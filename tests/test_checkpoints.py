@@ -1,0 +1,237 @@
+"""Model folders: what is written is read back, and nothing else is accepted."""
+
+import json
+import pickle
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import jaxtyping
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from tests import tiny
+from tokenlearner.checkpoints import load_model, save_model, write_whole
+from tokenlearner.errors import CheckpointError
+
+WEIGHTS = "model.safetensors"
+Weights = dict[str, torch.Tensor]
+
+
+@pytest.fixture
+def _as_users_run_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the annotations' checks, which tests have on and which would answer first."""
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    save_model(tmp_path / "tiny", tiny.model())
+    return tmp_path / "tiny"
+
+
+def change_config(folder: Path, change: Callable[[dict[str, Any]], Any]) -> None:
+    path = folder / "config.json"
+    config = json.loads(path.read_text())
+    change(config)
+    path.write_text(json.dumps(config))
+
+
+def change_weights(folder: Path, change: Callable[[Weights], Any]) -> None:
+    weights = load_file(folder / WEIGHTS)
+    change(weights)
+    save_file(weights, folder / WEIGHTS)
+
+
+class TestRoundTrip:
+    def test_weights_configuration_and_info(self, tmp_path: Path) -> None:
+        model = tiny.model()
+        save_model(tmp_path, model)
+        loaded = load_model(tmp_path)
+        assert loaded.config == model.config
+        assert model.info is not None
+        assert loaded.info is not None
+        assert replace(loaded.info, source="", sha256="") == model.info
+        assert loaded.info.source == str(tmp_path)
+        images = torch.randn(2, 3, 16, 16)
+        assert torch.equal(loaded(images), model(images))
+
+    def test_the_loaded_model_is_for_use(self, folder: Path) -> None:
+        model = load_model(folder)
+        assert not any(module.training for module in model.modules())
+        assert not any(parameter.requires_grad for parameter in model.parameters())
+        assert {p.dtype for p in model.parameters()} == {torch.float32}
+        assert {t.device.type for t in model.state_dict().values()} == {"cpu"}
+
+    def test_half_precision_halves_the_file_and_is_widened(self, tmp_path: Path) -> None:
+        model = tiny.model()
+        save_model(tmp_path, model, dtype=torch.float16)
+        stored = load_file(tmp_path / WEIGHTS)
+        assert stored["head.weight"].dtype == torch.float16
+        assert stored["embedding.1.num_batches_tracked"].dtype == torch.int64
+        loaded = load_model(tmp_path).state_dict()
+        for name, value in model.state_dict().items():
+            wanted = value.half().float() if value.is_floating_point() else value
+            assert loaded[name].dtype == value.dtype
+            assert torch.equal(loaded[name], wanted)
+
+    def test_checksum(self, folder: Path) -> None:
+        info = load_model(folder).info
+        assert info is not None
+        assert len(info.sha256) == 64
+        load_model(folder, sha256=info.sha256)
+        with pytest.raises(CheckpointError, match=f"has sha256 {info.sha256}, but 00 was expected"):
+            load_model(folder, sha256="00")
+
+    def test_a_model_without_info_is_not_saved(self, tmp_path: Path) -> None:
+        model = tiny.model()
+        model.info = None
+        with pytest.raises(CheckpointError, match=r"has no info .* set model\.info"):
+            save_model(tmp_path / "x", model)
+        assert not (tmp_path / "x").exists()
+
+
+class TestWrongWeights:
+    """The message names the file and the key."""
+
+    def check(self, folder: Path, message: str) -> None:
+        with pytest.raises(CheckpointError, match=message) as caught:
+            load_model(folder)
+        assert WEIGHTS in str(caught.value)
+
+    def test_missing_key(self, folder: Path) -> None:
+        change_weights(folder, lambda weights: weights.pop("head.bias"))
+        self.check(folder, r"lacks head\.bias, which its configuration asks for")
+
+    def test_many_missing_keys_are_counted(self, folder: Path) -> None:
+        def drop_all_but_one(weights: Weights) -> None:
+            for name in sorted(weights)[1:]:
+                del weights[name]
+
+        change_weights(folder, drop_all_but_one)
+        self.check(folder, r"lacks [^ ]+, [^ ]+, [^ ]+ and \d+ more, which")
+
+    def test_unknown_key(self, folder: Path) -> None:
+        change_weights(folder, lambda weights: weights.update(extra=torch.zeros(1)))
+        self.check(folder, "holds extra, which its configuration lacks")
+
+    def test_shape(self, folder: Path) -> None:
+        change_weights(folder, lambda weights: weights.update({"head.bias": torch.zeros(4)}))
+        self.check(folder, r"head\.bias is \(4,\), but its configuration asks for \(3,\)")
+
+    @pytest.mark.parametrize("value", [float("nan"), float("inf")])
+    def test_not_finite(self, folder: Path, value: float) -> None:
+        change_weights(folder, lambda weights: weights["head.bias"].fill_(value))
+        self.check(folder, r"head\.bias holds values that are not finite")
+
+    def test_whole_numbers(self, folder: Path) -> None:
+        whole = torch.zeros(3, dtype=torch.int64)
+        change_weights(folder, lambda weights: weights.update({"head.bias": whole}))
+        self.check(folder, r"head\.bias is torch\.int64, but its configuration asks for torch\.flo")
+
+    @pytest.mark.parametrize("size", [0, 4, 100, -1])
+    def test_cut_off(self, folder: Path, size: int) -> None:
+        path = folder / WEIGHTS
+        path.write_bytes(path.read_bytes()[:size])
+        self.check(folder, "is no readable safetensors file")
+
+    def test_no_file(self, folder: Path) -> None:
+        (folder / WEIGHTS).unlink()
+        self.check(folder, r"cannot read .*: No such file or directory; a model folder holds")
+
+
+class _Payload:
+    """Leaves a trace where a pickle of it is opened."""
+
+    def __init__(self, trace: Path) -> None:
+        self.trace = trace
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (Path.touch, (self.trace,))
+
+
+@pytest.mark.parametrize("dress", ["pickle", "torch"])
+def test_a_pickle_in_disguise_is_not_opened(folder: Path, tmp_path: Path, dress: str) -> None:
+    trace = tmp_path / "opened"
+    if dress == "pickle":
+        (folder / WEIGHTS).write_bytes(pickle.dumps(_Payload(trace)))
+    else:
+        torch.save({"head.bias": _Payload(trace)}, folder / WEIGHTS)
+    with pytest.raises(CheckpointError, match=f"{WEIGHTS} is no readable safetensors file"):
+        load_model(folder)
+    assert not trace.exists()
+
+
+class TestWrongConfiguration:
+    @pytest.mark.parametrize(
+        ("change", "message"),
+        [
+            (lambda c: c.update(format="other/1"), "does not say format 'tokenlearner/1'"),
+            (lambda c: c.pop("format"), "does not say format"),
+            (lambda c: c.pop("architecture"), r"config\.json lacks 'architecture'"),
+            (lambda c: c.pop("class_names"), r"config\.json lacks 'class_names'"),
+            (lambda c: c.pop("preprocessing"), r"config\.json lacks 'preprocessing'"),
+            (lambda c: c["architecture"].update(extra=1), r"has no field \['extra'\]; it has"),
+            (lambda c: c["architecture"].pop("dim"), "VisionTransformerConfig: .*'dim'"),
+            (lambda c: c["architecture"].update(num_heads=3), "no multiple of num_heads=3"),
+            (lambda c: c["architecture"].update(token_learner={"at": 1}), "TokenLearnerConfig: "),
+            (lambda c: c["architecture"]["token_learner"].update(at=2), "it must be 0 to 1"),
+            (lambda c: c.update(architecture=[]), r"config\.json cannot be used"),
+            (lambda c: c["preprocessing"].update(resize="stretch"), "resize is 'stretch'; wanted"),
+            (lambda c: c.update(preprocessing=3), r"config\.json cannot be used"),
+            (lambda c: c["provenance"].pop("seed"), "cannot be used: .*'seed'"),
+            (lambda c: c["class_names"].append("pink"), "names 4 classes, but the model has 3"),
+        ],
+    )
+    @pytest.mark.usefixtures("_as_users_run_it")
+    def test_is_named(self, folder: Path, change: Callable[..., Any], message: str) -> None:
+        change_config(folder, change)
+        with pytest.raises(CheckpointError, match=message) as caught:
+            load_model(folder)
+        assert "config.json" in str(caught.value)
+
+    @pytest.mark.parametrize("content", ["", "{", "\xff", "[]", "3"])
+    def test_no_json_object(self, folder: Path, content: str) -> None:
+        (folder / "config.json").write_text(content, encoding="latin-1")
+        with pytest.raises(
+            CheckpointError, match=r"config\.json (is not JSON|does not say format)"
+        ):
+            load_model(folder)
+
+    def test_no_folder(self, tmp_path: Path) -> None:
+        with pytest.raises(CheckpointError, match=r"cannot read .*config\.json: No such file"):
+            load_model(tmp_path / "none")
+
+    def test_provenance_of_a_later_version_keeps_what_is_known(self, folder: Path) -> None:
+        change_config(folder, lambda c: c["provenance"].update(carbon_kg=3))
+        info = load_model(folder).info
+        assert info is not None
+        assert info.provenance is not None
+        assert info.provenance.seed == 0
+
+
+class TestWriteWhole:
+    def test_replaces(self, tmp_path: Path) -> None:
+        for content in (b"one", b"two"):
+            write_whole(tmp_path / "file", content)
+        assert (tmp_path / "file").read_bytes() == b"two"
+        assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+    def test_keeps_the_old_file_and_cleans_up(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        write_whole(tmp_path / "file", b"one")
+
+        def fill_the_disk(self: Path, data: bytes) -> None:
+            with self.open("wb") as file:
+                file.write(data[:1])
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr(Path, "write_bytes", fill_the_disk)
+        with pytest.raises(OSError, match="No space left"):
+            write_whole(tmp_path / "file", b"two")
+        monkeypatch.undo()
+        assert (tmp_path / "file").read_bytes() == b"one"
+        assert [path.name for path in tmp_path.iterdir()] == ["file"]

@@ -1,0 +1,206 @@
+"""`explain` and the object it returns."""
+
+import json
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tests import tiny
+from tokenlearner.efficiency import count_macs
+from tokenlearner.errors import ConfigError, MediaError, ShapeError, TokenLearnerError
+from tokenlearner.inference import Explanation, explain
+from tokenlearner.media import read_image
+from tokenlearner.models import TokenLearnerConfig, VisionTransformer
+from tokenlearner.preprocess import prepare
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    path = tmp_path / "photo.png"
+    path.write_bytes(tiny.photo(1, 3, size=(30, 44)))
+    return path
+
+
+def assert_same(found: Explanation, wanted: Explanation) -> None:
+    for name in ("image", "probabilities"):
+        assert np.array_equal(getattr(found, name), getattr(wanted, name)), name
+    for name in (
+        "model_name",
+        "weights_sha256",
+        "geometry",
+        "class_names",
+        "stages",
+        "num_parameters",
+        "trained",
+    ):
+        assert getattr(found, name) == getattr(wanted, name), name
+    assert len(found.learners) == len(wanted.learners)
+    for one, other in zip(found.learners, wanted.learners, strict=True):
+        assert (one.block, one.version) == (other.block, other.version)
+        assert np.array_equal(one.maps, other.maps)
+        assert np.array_equal(one.tokens, other.tokens)
+
+
+class TestExplain:
+    def test_is_the_model_s_answer_to_the_prepared_photo(self, photo: Path) -> None:
+        model = tiny.model()
+        explanation = explain(model, photo)
+        assert model.info is not None
+        pixels = read_image(photo).pixels
+        images, geometry = prepare(pixels, model.info.preprocessing)
+        trace = model.trace(images)
+        np.testing.assert_allclose(
+            explanation.probabilities, trace.logits[0].softmax(0).detach(), rtol=1e-6
+        )
+        assert explanation.geometry == geometry
+        assert np.array_equal(explanation.image, pixels)
+        learner, wanted = explanation.learners[0], trace.learners[0]
+        np.testing.assert_allclose(learner.maps, wanted.maps[0].detach(), rtol=1e-6)
+        np.testing.assert_allclose(learner.tokens, wanted.tokens_after[0].detach(), rtol=1e-6)
+        assert (learner.block, learner.version) == (1, "1.1")
+        assert explanation.maps is learner.maps
+        np.testing.assert_allclose(explanation.maps.sum(axis=(1, 2)), [1, 1], rtol=1e-5)
+
+    def test_path_bytes_object_and_pixels_are_the_same(self, photo: Path) -> None:
+        model = tiny.model()
+        wanted = explain(model, photo)
+        for image in (str(photo), read_image(photo), read_image(photo).pixels):
+            assert_same(explain(model, image), wanted)
+
+    def test_facts(self, photo: Path) -> None:
+        model = tiny.model()
+        explanation = explain(model, photo)
+        assert explanation.model_name == "tiny"
+        assert explanation.tokens_per_layer == model.config.tokens_per_block == (16, 2)
+        assert explanation.macs == count_macs(model.config).macs
+        assert explanation.num_parameters == sum(p.numel() for p in model.parameters())
+        assert explanation.trained
+        assert not explain(tiny.model(trained=False), photo).trained
+
+    def test_predictions_are_sorted(self, photo: Path) -> None:
+        explanation = replace(
+            explain(tiny.model(), photo), probabilities=np.array([0.2, 0.5, 0.3], np.float32)
+        )
+        assert [name for name, _ in explanation.predictions] == ["green", "blue", "red"]
+        assert [p for _, p in explanation.predictions] == pytest.approx([0.5, 0.3, 0.2])
+
+    def test_a_learner_per_block_with_a_fuser(self, photo: Path) -> None:
+        learner = TokenLearnerConfig(num_tokens=2, at=0, version="1.0", fuser=True)
+        model = VisionTransformer(replace(tiny.config(), token_learner=learner))
+        model.info = tiny.model().info
+        explanation = explain(model, photo)
+        assert [(m.block, m.version) for m in explanation.learners] == [(0, "1.0"), (1, "1.0")]
+
+    def test_a_baseline_has_no_maps(self, photo: Path) -> None:
+        explanation = explain(tiny.model(learner=False), photo)
+        assert explanation.learners == ()
+        with pytest.raises(ConfigError, match="tiny has no TokenLearner, so there are no maps"):
+            _ = explanation.maps
+
+    def test_without_info(self, photo: Path) -> None:
+        model = tiny.model()
+        model.info = None
+        with pytest.raises(
+            ConfigError, match=r"preprocessing and classes are unknown; set model\."
+        ):
+            explain(model, photo)
+
+    def test_unusable_photos(self, tmp_path: Path) -> None:
+        with pytest.raises(MediaError, match="cannot be read"):
+            explain(tiny.model(), tmp_path / "none.jpg")
+        with pytest.raises(ShapeError, match="wanted uint8 RGB"):
+            explain(tiny.model(), np.zeros((4, 4), np.uint8))
+
+    def test_dropout_is_off_and_the_weights_stay_trainable(self, photo: Path) -> None:
+        model = tiny.model().train()
+        assert_same(explain(model, photo), explain(model, photo))
+        explain(model, photo, device="cpu")
+        model(torch.zeros(1, 3, 16, 16)).sum().backward()
+        model.requires_grad_(False)
+        next(model.parameters()).add_(1)  # inference tensors would refuse
+
+    def test_threads_do_not_mix_their_results(self, photo: Path) -> None:
+        model = tiny.model()
+        images = [read_image(tiny.photo(k % 3, k, size=(20, 20))).pixels for k in range(8)]
+        wanted = [explain(model, image) for image in images]
+        found: dict[int, Explanation] = {}
+
+        def work(first: int) -> None:
+            for _ in range(5):
+                for k in range(first, 8, 4):
+                    found[k] = explain(model, images[k])
+
+        threads = [threading.Thread(target=work, args=(first,)) for first in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        for k, explanation in found.items():
+            assert_same(explanation, wanted[k])
+
+
+class TestFile:
+    @pytest.fixture
+    def explanation(self, photo: Path) -> Explanation:
+        return explain(tiny.model(), photo)
+
+    @pytest.mark.parametrize("learner", [True, False])
+    def test_round_trip(self, photo: Path, tmp_path: Path, learner: bool) -> None:
+        explanation = explain(tiny.model(learner=learner), photo)
+        explanation.save(tmp_path / "e.npz")
+        loaded = Explanation.load(tmp_path / "e.npz")
+        assert_same(loaded, explanation)
+        assert loaded.predictions == explanation.predictions
+
+    def test_the_name_is_taken_as_it_is(self, explanation: Explanation, tmp_path: Path) -> None:
+        explanation.save(tmp_path / "no-ending")
+        assert_same(Explanation.load(str(tmp_path / "no-ending")), explanation)
+
+    @pytest.mark.parametrize("content", [b"", b"text", b"PK\x03\x04 no archive", None])
+    def test_broken(self, explanation: Explanation, tmp_path: Path, content: bytes | None) -> None:
+        path = tmp_path / "e.npz"
+        path.write_bytes(explanation.to_npz()[:-200] if content is None else content)
+        with pytest.raises(TokenLearnerError, match=r"e\.npz is no explanation that this version"):
+            Explanation.load(path)
+
+    def test_any_damaged_byte_is_noticed_or_harmless(
+        self, explanation: Explanation, tmp_path: Path
+    ) -> None:
+        data = explanation.to_npz()
+        random = np.random.default_rng(0)
+        for position in random.integers(0, len(data), 300):
+            damaged = bytearray(data)
+            damaged[position] ^= 0xFF
+            (tmp_path / "e.npz").write_bytes(damaged)
+            try:
+                loaded = Explanation.load(tmp_path / "e.npz")
+            except TokenLearnerError:
+                continue
+            assert_same(loaded, explanation)
+
+    def test_missing(self, tmp_path: Path) -> None:
+        with pytest.raises(TokenLearnerError, match=r"No such file.*make it again with"):
+            Explanation.load(tmp_path / "none.npz")
+
+    def test_other_arrays(self, tmp_path: Path) -> None:
+        np.savez(tmp_path / "other.npz", image=np.zeros(3))
+        with pytest.raises(TokenLearnerError, match="is no explanation"):
+            Explanation.load(tmp_path / "other.npz")
+        np.save(tmp_path / "one.npy", np.zeros(3))
+        with pytest.raises(TokenLearnerError, match="is no explanation"):
+            Explanation.load(tmp_path / "one.npy")
+
+    def test_another_format(self, explanation: Explanation, tmp_path: Path) -> None:
+        about = json.dumps({"format": "tokenlearner-explanation/9"})
+        np.savez(tmp_path / "e.npz", about=np.array(about))
+        with pytest.raises(TokenLearnerError, match=r"its format is 'tokenlearner-explanation/9'"):
+            Explanation.load(tmp_path / "e.npz")
+
+    def test_pickled_arrays_are_not_opened(self, tmp_path: Path) -> None:
+        np.savez(tmp_path / "e.npz", about=np.array([{"a": 1}], dtype=object))
+        with pytest.raises(TokenLearnerError, match="allow_pickle=False"):
+            Explanation.load(tmp_path / "e.npz")

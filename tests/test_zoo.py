@@ -1,0 +1,211 @@
+"""Finding models by name, folder and Hub id; and the shipped models themselves."""
+
+import hashlib
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from app.gallery import load_samples
+from tests import tiny
+from tokenlearner import explain, zoo
+from tokenlearner.checkpoints import save_model
+from tokenlearner.errors import CheckpointError
+from tokenlearner.zoo import ZooEntry
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+SHIPPED = pytest.mark.parametrize("entry", zoo.ENTRIES, ids=lambda entry: entry.name)
+
+
+def sha256_of(folder: Path) -> str:
+    return hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
+
+
+class TestByName:
+    @pytest.fixture(autouse=True)
+    def _shipped(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Two small models take the place of the shipped ones."""
+        entries = []
+        for name, learner in (("tiny-tl2", True), ("tiny", False)):
+            save_model(tmp_path / name, tiny.model(learner=learner, name=name))
+            entry = ZooEntry(
+                name=name,
+                title=name,
+                dataset="imagenette",
+                sha256=sha256_of(tmp_path / name),
+                baseline="tiny" if learner else None,
+            )
+            entries.append(entry)
+        (tmp_path / "tiny/README.md").write_text("# tiny — a card", encoding="utf-8")
+        (tmp_path / "tiny/metrics.json").write_text('{"metrics": {"top1_percent": 50.0}}')
+        monkeypatch.setattr(zoo, "ENTRIES", tuple(entries))
+        monkeypatch.setenv("TOKENLEARNER_CHECKPOINTS", str(tmp_path))
+
+    def test_names_in_order(self) -> None:
+        assert zoo.names() == ("tiny-tl2", "tiny")
+        assert zoo.entry("tiny-tl2").baseline == "tiny"
+
+    def test_load(self) -> None:
+        model = zoo.load("tiny-tl2")
+        assert model.info is not None
+        assert model.info.name == "tiny-tl2"
+        assert model.info.sha256 == zoo.entry("tiny-tl2").sha256
+
+    def test_card_and_metrics(self) -> None:
+        assert zoo.card("tiny") == "# tiny — a card"
+        assert zoo.metrics("tiny")["metrics"]["top1_percent"] == 50
+
+    def test_altered_weights_are_refused(self) -> None:
+        save_model(zoo.folder("tiny"), tiny.model(learner=False))
+        with pytest.raises(CheckpointError, match="the file was altered or cut off"):
+            zoo.load("tiny")
+
+    def test_unknown_name(self) -> None:
+        for function in (zoo.entry, zoo.card, zoo.folder, zoo.metrics):
+            with pytest.raises(
+                CheckpointError, match="no shipped model 'x'; there are tiny-tl2, ti"
+            ):
+                function("x")
+        with pytest.raises(
+            CheckpointError, match=r"'x' is neither a shipped model \(tiny-tl2, tiny\) nor a folder"
+        ):
+            zoo.load("x")
+
+    def test_a_folder_is_loaded_as_it_is(self, tmp_path: Path) -> None:
+        save_model(tmp_path / "mine", tiny.model(name="mine"))
+        for path in (tmp_path / "mine", str(tmp_path / "mine")):
+            info = zoo.load(path).info
+            assert info is not None
+            assert (info.name, info.source) == ("mine", str(tmp_path / "mine"))
+
+
+class TestFromTheHub:
+    """A cache as huggingface_hub lays it out; nothing leaves the machine."""
+
+    @pytest.fixture(autouse=True)
+    def _cache(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+        repository = tmp_path / "models--owner--tiny"
+        for commit, name in ((COMMIT, "newest"), (COMMIT[::-1], "older")):
+            save_model(repository / "snapshots" / commit, tiny.model(name=name))
+        (repository / "refs").mkdir()
+        (repository / "refs/main").write_text(COMMIT)
+        (repository / "refs/v1").write_text(COMMIT[::-1])
+
+    @pytest.mark.parametrize(
+        ("wanted", "name", "commit"),
+        [
+            ("hf-hub:owner/tiny", "newest", COMMIT),
+            ("hf-hub:owner/tiny@main", "newest", COMMIT),
+            ("hf-hub:owner/tiny@v1", "older", COMMIT[::-1]),
+            (f"hf-hub:owner/tiny@{COMMIT[::-1]}", "older", COMMIT[::-1]),
+        ],
+    )
+    def test_revisions(self, wanted: str, name: str, commit: str) -> None:
+        info = zoo.load(wanted).info
+        assert info is not None
+        assert info.name == name
+        assert info.source == f"hf-hub:owner/tiny@{commit}"
+
+    @pytest.mark.parametrize("wanted", ["owner/other", "owner/tiny@v2"])
+    def test_not_in_the_cache(self, wanted: str) -> None:
+        with pytest.raises(
+            CheckpointError, match=f"{wanted} is not in the local cache .* or unset HF_HUB_OFFLINE"
+        ):
+            zoo.load(f"hf-hub:{wanted}")
+
+    def test_no_valid_id(self) -> None:
+        with pytest.raises(CheckpointError, match="the Hub has no model a//b: "):
+            zoo.load("hf-hub:a//b")
+
+    def test_a_broken_file_in_the_cache(self, tmp_path: Path) -> None:
+        folder = tmp_path / "models--owner--tiny/snapshots" / COMMIT
+        (folder / "config.json").write_text("{}")
+        with pytest.raises(CheckpointError, match=r"config\.json does not say format"):
+            zoo.load("hf-hub:owner/tiny")
+
+
+class TestShipped:
+    def test_there_is_a_pair_of_each_data_set(self) -> None:
+        if not zoo.ENTRIES:
+            pytest.skip("no models are shipped yet")
+        for dataset in ("imagenette", "cifar10"):
+            entries = [entry for entry in zoo.ENTRIES if entry.dataset == dataset]
+            baselines = {entry.name for entry in entries if entry.baseline is None}
+            assert baselines
+            assert {entry.baseline for entry in entries if entry.baseline} == baselines
+
+    @SHIPPED
+    def test_the_folder_is_complete_and_small(self, entry: ZooEntry) -> None:
+        files = {path.name: path for path in zoo.folder(entry.name).iterdir()}
+        assert set(files) == {"config.json", "model.safetensors", "README.md", "metrics.json"}
+        assert sum(path.stat().st_size for path in files.values()) <= 25 * 2**20
+
+    @SHIPPED
+    def test_it_loads_and_tells_its_origin(self, entry: ZooEntry) -> None:
+        model = zoo.load(entry.name)  # which checks the weights' sha256
+        assert model.info is not None
+        assert model.info.name == entry.name
+        assert model.info.provenance is not None
+        assert model.info.provenance.recipe.startswith(entry.dataset)
+        assert (model.config.token_learner is None) == (entry.baseline is None)
+
+    @SHIPPED
+    def test_baseline_differs_in_the_learner_alone(self, entry: ZooEntry) -> None:
+        if entry.baseline is None:
+            pytest.skip("is a baseline")
+        model, baseline = zoo.load(entry.name), zoo.load(entry.baseline)
+        config, plain = model.config.to_dict(), baseline.config.to_dict()
+        assert config.pop("token_learner")
+        assert plain.pop("token_learner") is None
+        assert config == plain
+        assert model.info is not None
+        assert baseline.info is not None
+        assert model.info.class_names == baseline.info.class_names
+        assert model.info.preprocessing == baseline.info.preprocessing
+
+    @SHIPPED
+    def test_metrics_are_of_these_weights_on_the_whole_test_split(self, entry: ZooEntry) -> None:
+        content = zoo.metrics(entry.name)
+        assert content["weights_sha256"] == entry.sha256 == sha256_of(zoo.folder(entry.name))
+        assert content["model"] == entry.name
+        assert content["data"]["split"] == "test"
+        sizes = {"imagenette": 3925, "cifar10": 10_000}
+        assert content["metrics"]["num_images"] == sizes[entry.dataset]
+        assert content["command"].startswith(f"tokenlearner evaluate {entry.name} --data ")
+        wanted_percent = {"imagenette": 70.0, "cifar10": 54.5}
+        assert content["metrics"]["top1_percent"] >= wanted_percent[entry.dataset]
+
+    @SHIPPED
+    def test_the_card_says_what_a_user_should_know(self, entry: ZooEntry) -> None:
+        card, content = zoo.card(entry.name), zoo.metrics(entry.name)
+        info = zoo.load(entry.name).info
+        assert info is not None
+        assert info.provenance is not None
+        for wanted in (
+            info.provenance.trained_on,
+            info.provenance.data_licence,
+            info.provenance.weights_licence,
+            info.provenance.command,
+            entry.sha256,
+            f"{content['metrics']['top1_percent']:.2f} %",
+            "## Limits",
+        ):
+            assert wanted in card, wanted
+
+    @SHIPPED
+    def test_no_file_names_a_path_of_a_machine(self, entry: ZooEntry) -> None:
+        for name in ("config.json", "README.md", "metrics.json"):
+            text = (zoo.folder(entry.name) / name).read_text(encoding="utf-8")
+            assert not re.search(r"(?<![\w.:/])/(home|root|tmp|work|mnt|Users)/", text), name
+        json.loads((zoo.folder(entry.name) / "metrics.json").read_text())
+
+    @SHIPPED
+    def test_it_knows_the_photo_that_the_app_opens_with(self, entry: ZooEntry) -> None:
+        sample = load_samples()[0]
+        subject = sample.subject(entry.dataset)
+        if subject is None:
+            pytest.skip(f"{sample.id} shows no class of {entry.dataset}")
+        assert explain(zoo.load(entry.name), sample.path).predictions[0][0] == subject

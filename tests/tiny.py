@@ -1,0 +1,142 @@
+"""Data sets, recipes and models that are small enough to train in a test."""
+
+import io
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+from PIL import Image as PillowImage
+
+from tokenlearner.models import (
+    ModelInfo,
+    TokenLearnerConfig,
+    VisionTransformer,
+    VisionTransformerConfig,
+)
+from tokenlearner.models.info import Provenance
+from tokenlearner.preprocess import Preprocessing
+from tokenlearner.training.augment import Augmentation
+from tokenlearner.training.recipes import Recipe
+
+CLASSES = ("red", "green", "blue")
+
+
+def photo(label: int, seed: int, *, size: tuple[int, int] = (16, 16), kind: str = "PNG") -> bytes:
+    """A noisy picture in the colour of its class, of height and width `size`."""
+    pixels = np.random.default_rng(seed).integers(0, 120, (*size, 3), dtype=np.uint8)
+    pixels[:, :, label] += 130
+    buffer = io.BytesIO()
+    PillowImage.fromarray(pixels).save(buffer, kind)
+    return buffer.getvalue()
+
+
+def write_parquet(
+    file: Path,
+    images: Sequence[bytes | None],
+    labels: Sequence[int | None],
+    *,
+    features: dict[str, Any] | None = None,
+) -> Path:
+    """Writes a file as the Hugging Face `datasets` library lays it out; makes its folder."""
+    if features is None:
+        features = {
+            "img": {"_type": "Image"},
+            "label": {"names": list(CLASSES), "_type": "ClassLabel"},
+        }
+    image_type = pa.struct({"bytes": pa.binary(), "path": pa.string()})
+    entries = [{"bytes": data, "path": f"{row}.png"} for row, data in enumerate(images)]
+    table = pa.table({"img": pa.array(entries, image_type), "label": pa.array(labels, pa.int64())})
+    about = json.dumps({"info": {"features": features}})
+    file.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(table.replace_schema_metadata({"huggingface": about}), file)
+    return file
+
+
+def write_dataset(
+    folder: Path, *, train: int = 24, test: int = 9, size: tuple[int, int] = (16, 16)
+) -> Path:
+    """Writes a data set with both splits and returns its folder."""
+    for split, count, first in (("train", train, 0), ("test", test, 1000)):
+        labels = [row % len(CLASSES) for row in range(count)]
+        images = [photo(label, first + row, size=size) for row, label in enumerate(labels)]
+        write_parquet(folder / f"{split}-00000-of-00001.parquet", images, labels)
+    return folder
+
+
+def config(*, learner: bool = True) -> VisionTransformerConfig:
+    """A model with a stem, dropout and, unless told otherwise, a learner of 2 tokens."""
+    return VisionTransformerConfig(
+        image_size=(16, 16),
+        num_classes=len(CLASSES),
+        dim=8,
+        depth=2,
+        num_heads=2,
+        mlp_dim=16,
+        patch_size=(4, 4),
+        stem_widths=(4,),
+        token_learner=TokenLearnerConfig(num_tokens=2, at=1, bottleneck_dim=4) if learner else None,
+        dropout=0.1,
+        attention_dropout=0.1,
+    )
+
+
+def recipe(**changes: Any) -> Recipe:
+    """A recipe that uses everything the trainer can do; three steps of 6 photos per epoch."""
+    settings: dict[str, Any] = {
+        "name": "imagenette-tiny",
+        "model": config(),
+        "preprocessing": preprocessing(),
+        "canvas": (16, 16),
+        "stages": ((3, 12), (2, 16)),
+        "batch_size": 6,
+        "learning_rate": 3e-3,
+        "schedule": "cosine",
+        "warmup_epochs": 1,
+        "weight_decay": 0.05,
+        "label_smoothing": 0.1,
+        "augmentation": Augmentation(area=(0.5, 1.0), aspect=4 / 3, colour=0.3, mixup=0.2),
+        "ema_decay": 0.9,
+        "gradient_clip": 1.0,
+        "holdout": 6,
+        "weights_dtype": "float16",
+    }
+    return Recipe(**(settings | changes))
+
+
+def preprocessing() -> Preprocessing:
+    """Squashes to 16 px."""
+    return Preprocessing(
+        image_size=(16, 16), mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25), resize="squash"
+    )
+
+
+def model(*, learner: bool = True, trained: bool = True, name: str = "tiny") -> VisionTransformer:
+    """A model with random weights, also in its head, that claims to be trained if asked to."""
+    network = VisionTransformer(config(learner=learner))
+    assert network.head is not None
+    torch.nn.init.normal_(network.head.weight)
+    provenance = Provenance(
+        trained_on="Imagenette",
+        data_licence="licence of the photos",
+        weights_licence="Apache-2.0",
+        recipe="imagenette-tiny",
+        command="tokenlearner train imagenette-tiny --data tiny --out runs/imagenette-tiny",
+        hardware="a test machine, 2 cores",
+        hours=1.5,
+        date="2026-01-31",
+        epochs=5,
+        seed=0,
+        versions={"torch": "2.6.0"},
+    )
+    network.info = ModelInfo(
+        name=name,
+        class_names=CLASSES,
+        preprocessing=preprocessing(),
+        provenance=provenance if trained else None,
+    )
+    return network.eval()

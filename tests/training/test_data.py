@@ -1,0 +1,197 @@
+"""Reading parquet files: what is read, and what is said of files that cannot be."""
+
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tests import tiny
+from tokenlearner.errors import DataError
+from tokenlearner.media import read_image
+from tokenlearner.preprocess import Preprocessing, prepare
+from tokenlearner.training.data import LabelledImages, read_parquet
+
+TRAIN = "train-00000-of-00001.parquet"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tiny.write_dataset(tmp_path / "tiny", train=7, test=3)
+
+
+class TestReading:
+    def test_photos_and_labels(self, folder: Path) -> None:
+        data = read_parquet(folder, "train")
+        assert len(data) == 7
+        assert data.labels.tolist() == [0, 1, 2, 0, 1, 2, 0]
+        assert data.class_names == tiny.CLASSES
+        assert data.encoded[4] == tiny.photo(1, 4)
+        images = list(data.images())
+        assert np.array_equal(images[4].pixels, read_image(tiny.photo(1, 4)).pixels)
+        assert len(read_parquet(str(folder), "test")) == 3
+
+    def test_a_split_in_a_subfolder(self, tmp_path: Path, folder: Path) -> None:
+        (tmp_path / "hub/plain_text").mkdir(parents=True)
+        (folder / TRAIN).rename(tmp_path / "hub/plain_text" / TRAIN)
+        assert len(read_parquet(tmp_path / "hub", "train")) == 7
+
+    def test_several_files_in_order(self, tmp_path: Path) -> None:
+        for part, labels in enumerate([[0, 1], [2], [1, 1]]):
+            images = [tiny.photo(label, 10 * part) for label in labels]
+            tiny.write_parquet(tmp_path / f"train-0000{part}-of-00003.parquet", images, labels)
+        assert read_parquet(tmp_path, "train").labels.tolist() == [0, 1, 2, 1, 1]
+
+    def test_stack_prepares_as_a_model_s_input_is(self, tmp_path: Path) -> None:
+        image = tiny.photo(0, 1, size=(30, 50))
+        tiny.write_parquet(tmp_path / TRAIN, [image], [0])
+        plan = Preprocessing(image_size=(20, 12), mean=(0.5, 0.5, 0.5), std=(2.0, 1.0, 1.0))
+        plain = Preprocessing(image_size=(20, 12), mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
+        stacked = read_parquet(tmp_path, "train").stack(plan)
+        wanted, _ = prepare(read_image(image).pixels, plain)
+        np.testing.assert_allclose(stacked[0] / 255, wanted[0], atol=1e-6)
+
+    def test_split_holds_rows_out_and_keeps_labels_with_photos(self, folder: Path) -> None:
+        data = read_parquet(folder, "train")
+        rest, heldout = data.split(2, seed=3)
+        assert (len(rest), len(heldout)) == (5, 2)
+        pairs = dict(zip(data.encoded, data.labels, strict=True))
+        for part in (rest, heldout):
+            assert [pairs[image] for image in part.encoded] == part.labels.tolist()
+        assert set(rest.encoded) | set(heldout.encoded) == set(data.encoded)
+        assert data.split(2, seed=3)[1].encoded == heldout.encoded
+        assert data.split(2, seed=4)[1].encoded != heldout.encoded
+
+    def test_checksum_depends_on_photos_labels_and_order(self) -> None:
+        def sha256(encoded: tuple[bytes, ...], labels: list[int]) -> str:
+            return LabelledImages("x", encoded, np.array(labels), tiny.CLASSES).sha256
+
+        sums = [
+            sha256((b"a", b"b"), [0, 1]),
+            sha256((b"b", b"a"), [0, 1]),
+            sha256((b"a", b"b"), [1, 0]),
+            sha256((b"ab", b""), [0, 1]),
+        ]
+        assert len(set(sums)) == 4
+        assert sha256((b"a", b"b"), [0, 1]) == sums[0]
+
+    def test_source_name_is_the_folder_s_or_the_id(self, folder: Path) -> None:
+        assert read_parquet(folder, "train").source_name == "tiny"
+        assert LabelledImages("owner/name", (), np.array([]), ()).source_name == "owner/name"
+
+
+class TestFromTheHub:
+    """A cache as huggingface_hub lays it out; nothing leaves the machine."""
+
+    @pytest.fixture
+    def cache(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+        return tmp_path
+
+    def test_from_the_cache(self, cache: Path) -> None:
+        repository = cache / "datasets--owner--colours"
+        commit = "0123456789abcdef0123456789abcdef01234567"
+        tiny.write_dataset(repository / "snapshots" / commit / "plain_text", train=5)
+        (repository / "refs").mkdir()
+        (repository / "refs/main").write_text(commit)
+        data = read_parquet("owner/colours", "train")
+        assert len(data) == 5
+        assert data.source_name == "owner/colours"
+
+    def test_not_in_the_cache(self, cache: Path) -> None:
+        with pytest.raises(
+            DataError, match=r"no folder owner/none.*not in the local cache.*check the path"
+        ):
+            read_parquet("owner/none", "train")
+
+
+class TestErrors:
+    def test_no_such_folder(self, tmp_path: Path) -> None:
+        missing = tmp_path / "missing"
+        with pytest.raises(DataError, match=f"no folder {re.escape(str(missing))}.*owner/name"):
+            read_parquet(missing, "train")
+
+    @pytest.mark.parametrize("source", ["./name", "name", "../a", "a/b/c", "/a", "a b/c"])
+    def test_neither_folder_nor_id(self, source: str) -> None:
+        with pytest.raises(DataError, match="it is no id on the Hub either"):
+            read_parquet(source, "train")
+
+    def test_no_such_split(self, folder: Path) -> None:
+        with pytest.raises(DataError, match=r"holds no file validation-\*\.parquet; check"):
+            read_parquet(folder, "validation")
+
+    def test_the_split_twice(self, folder: Path) -> None:
+        (folder / "large").mkdir()
+        (folder / "large" / TRAIN).write_bytes((folder / TRAIN).read_bytes())
+        with pytest.raises(DataError, match=r"'train' more than once, in \., large; give the path"):
+            read_parquet(folder, "train")
+
+    def test_a_part_is_missing(self, folder: Path) -> None:
+        (folder / TRAIN).rename(folder / "train-00001-of-00002.parquet")
+        with pytest.raises(DataError, match="holds 1 of 2 files of the split 'train'"):
+            read_parquet(folder, "train")
+
+    def test_broken_file(self, folder: Path) -> None:
+        (folder / TRAIN).write_bytes((folder / TRAIN).read_bytes()[:-100])
+        with pytest.raises(DataError, match=f"{TRAIN} is no readable parquet file"):
+            read_parquet(folder, "train")
+
+    def test_no_rows(self, tmp_path: Path) -> None:
+        tiny.write_parquet(tmp_path / TRAIN, [], [])
+        with pytest.raises(DataError, match="the split 'train' is empty"):
+            read_parquet(tmp_path, "train")
+
+    def test_no_feature_description(self, tmp_path: Path) -> None:
+        pq.write_table(pa.table({"img": [b""], "label": [0]}), tmp_path / TRAIN)
+        with pytest.raises(DataError, match=f"{TRAIN} has no Hugging Face feature description"):
+            read_parquet(tmp_path, "train")
+
+    @pytest.mark.parametrize(
+        ("features", "message"),
+        [
+            ({"label": {"_type": "ClassLabel"}}, r"no Image column; it has label \(ClassLabel\)"),
+            (
+                {"img": {"_type": "Image"}, "label": {"_type": "Value"}},
+                r"no ClassLabel column; it has img \(Image\), label \(Value\)",
+            ),
+        ],
+    )
+    def test_missing_columns(self, tmp_path: Path, features: dict[str, Any], message: str) -> None:
+        tiny.write_parquet(tmp_path / TRAIN, [b"x"], [0], features=features)
+        with pytest.raises(DataError, match=message):
+            read_parquet(tmp_path, "train")
+
+    def test_description_of_absent_columns(self, tmp_path: Path) -> None:
+        names = {"names": ["a"], "_type": "ClassLabel"}
+        features = {"picture": {"_type": "Image"}, "class": names}
+        tiny.write_parquet(tmp_path / TRAIN, [b"x"], [0], features=features)
+        with pytest.raises(DataError, match=r"no readable parquet file: .*picture"):
+            read_parquet(tmp_path, "train")
+
+    @pytest.mark.parametrize("label", [3, -1, None])
+    def test_label_out_of_range(self, tmp_path: Path, label: int | None) -> None:
+        tiny.write_parquet(tmp_path / TRAIN, [b"x", b"y"], [0, label])
+        with pytest.raises(DataError, match=f"row 1 has the label {label}; wanted 0 to 2"):
+            read_parquet(tmp_path, "train")
+
+    def test_a_path_instead_of_an_image(self, tmp_path: Path) -> None:
+        tiny.write_parquet(tmp_path / TRAIN, [b"x", None], [0, 1])
+        with pytest.raises(DataError, match="row 1 holds no image file, only a path"):
+            read_parquet(tmp_path, "train")
+
+    def test_corrupt_photo(self, tmp_path: Path) -> None:
+        images = [tiny.photo(0, 0), tiny.photo(1, 1)[:200]]
+        tiny.write_parquet(tmp_path / TRAIN, images, [0, 1])
+        data = read_parquet(tmp_path, "train")
+        with pytest.raises(DataError, match=r"row 1 is no usable photo\. .*broken or cut off"):
+            list(data.images())
+
+    def test_without_pyarrow(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setitem(sys.modules, "pyarrow", None)
+        with pytest.raises(DataError, match=r"pip install 'tokenlearner\[train\]'"):
+            read_parquet(folder, "train")

@@ -1,0 +1,207 @@
+"""A run from the recipe to the model folder and its card."""
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from huggingface_hub import ModelCard
+
+from tests import tiny
+from tokenlearner.checkpoints import load_model
+from tokenlearner.efficiency.machine import describe_hardware
+from tokenlearner.errors import ConfigError, DataError
+from tokenlearner.training.card import render_card
+from tokenlearner.training.data import LabelledImages, read_parquet
+from tokenlearner.training.datasets import DATASETS
+from tokenlearner.training.loop import Trainer
+from tokenlearner.training.metrics import evaluate, report
+from tokenlearner.training.recipes import RECIPES
+from tokenlearner.training.run import command, export, run
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny.write_dataset(tmp_path_factory.mktemp("data") / "tiny", test=6)
+
+
+@pytest.fixture
+def data(folder: Path) -> LabelledImages:
+    return read_parquet(folder, "train")
+
+
+def start(data: LabelledImages, out: Path, **changes: Any) -> Trainer:
+    recipe = tiny.recipe(stages=((2, 16),), **changes)
+    return Trainer(recipe, data, out, device=CPU, mixed_precision=False)
+
+
+class TestRun:
+    def test_scalars_go_on_after_a_stop(self, data: LabelledImages, tmp_path: Path) -> None:
+        accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+        for report_ in run(start(data, tmp_path)):
+            if report_["step"] == 4:  # one step after the checkpoint
+                break
+        list(run(start(data, tmp_path)))
+        events = accumulator.EventAccumulator(str(tmp_path))
+        events.Reload()
+        assert [event.step for event in events.Scalars("loss")] == [1, 2, 3, 4, 5, 6]
+        assert [event.step for event in events.Scalars("heldout_accuracy")] == [3, 6]
+        assert {"learning_rate", "images_per_second"} <= set(events.Tags()["scalars"])
+
+    def test_without_tensorboard(
+        self, data: LabelledImages, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+        assert len(list(run(start(data, tmp_path)))) == 6
+        assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.pt"]
+
+
+class TestExport:
+    def test_the_folder_holds_the_result_and_its_origin(
+        self, data: LabelledImages, tmp_path: Path
+    ) -> None:
+        trainer = start(data, tmp_path)
+        list(trainer.run())
+        folder = export(trainer, data="tiny")
+        assert folder == tmp_path / "model"
+        model = load_model(folder)
+        for name, value in trainer.result().state_dict().items():
+            stored = value.half().float() if value.is_floating_point() else value
+            assert torch.equal(model.state_dict()[name], stored), name
+        assert model.info is not None
+        assert model.info.class_names == tiny.CLASSES
+        assert model.info.preprocessing == trainer.recipe.preprocessing
+        origin = model.info.provenance
+        assert origin is not None
+        assert origin.trained_on == "Imagenette"
+        assert "non-commercial" in origin.data_licence
+        assert origin.weights_licence == "Apache-2.0"
+        assert origin.hardware == describe_hardware(CPU)
+        assert origin.hours == round(trainer.seconds / 3600, 3)
+        assert (origin.epochs, origin.seed) == (2, 0)
+        assert origin.versions["torch"] == str(torch.__version__)
+
+    def test_again_from_the_finished_run(self, data: LabelledImages, tmp_path: Path) -> None:
+        trainer = start(data, tmp_path)
+        list(trainer.run())
+        folder = export(trainer, data="tiny")
+        before = {path.name: path.read_bytes() for path in folder.iterdir()}
+        export(start(data, tmp_path), data="tiny")
+        assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+    def test_command_names_what_differs_from_the_defaults(
+        self, data: LabelledImages, tmp_path: Path
+    ) -> None:
+        trainer = start(data, tmp_path, seed=3)
+        assert command(trainer, data="owner/tiny") == (
+            "tokenlearner train imagenette-tiny --data owner/tiny --out runs/imagenette-tiny "
+            "--seed 3 --no-mixed-precision"
+        )
+
+
+class TestCard:
+    @pytest.fixture
+    def content(self, folder: Path) -> dict[str, Any]:
+        photos = read_parquet(folder, "test")
+        model = tiny.model()
+        measured = evaluate(model, photos, device=CPU)
+        return report(measured, model, photos, split="test", command="evaluate it", device=CPU)
+
+    def test_front_matter_is_what_the_hub_reads(self, content: dict[str, Any]) -> None:
+        data = ModelCard(render_card(tiny.model(), content)).data.to_dict()
+        assert data["license"] == "apache-2.0"
+        assert data["library_name"] == "tokenlearner"
+        assert data["datasets"] == ["frgfm/imagenette"]
+        assert "attention-maps" in data["tags"]
+        (result,) = data["model-index"][0]["results"]
+        assert result["dataset"]["split"] == "test"
+        figures = [metric["value"] for metric in result["metrics"]]
+        metrics = content["metrics"]
+        assert figures == [round(metrics[f"top{k}_percent"], 2) for k in (1, 5)]
+
+    def test_everything_a_user_should_know(self, content: dict[str, Any]) -> None:
+        text = render_card(tiny.model(), content)
+        metrics = content["metrics"]
+        for wanted in (
+            "# tiny",
+            "red, green, blue",
+            "After 1 of 2 layers a TokenLearner (version 1.1)",
+            "| tokens per layer | 16 → 2 |",
+            "tokenlearner train imagenette-tiny --data tiny --out runs/imagenette-tiny",
+            "| hardware | a test machine, 2 cores |",
+            "| time | 1.5 hours |",
+            "| seed | 0 |",
+            "the test split of Imagenette, 6 photos",
+            f"| top-1 | {metrics['top1_percent']:.2f} % |",
+            f"| green | {metrics['per_class_percent']['green']:.1f} % |",
+            "evaluate it",
+            content["data"]["sha256"],
+            "published under Apache-2.0. Training data: licence of the photos",
+            "non-commercial research and education",
+            "squashed to one square size",
+            "It is not made for decisions about people",
+            "Jeremy Howard",
+            "arXiv:2106.11297",
+        ):
+            assert wanted in text, wanted
+
+    def test_numbers_come_from_the_report(self, content: dict[str, Any]) -> None:
+        content["metrics"]["top1_percent"] = 12.3456
+        content["metrics"]["num_images"] = 98765
+        text = render_card(tiny.model(), content)
+        assert "| top-1 | 12.35 % |" in text
+        assert "98,765 photos" in text
+        assert '"value": 12.35' in text
+
+    def test_notes_on_the_copy_of_the_data(self, content: dict[str, Any]) -> None:
+        network = tiny.model()
+        assert network.info is not None
+        assert network.info.provenance is not None
+        network.info = replace(
+            network.info, provenance=replace(network.info.provenance, recipe="cifar10-mini-vit")
+        )
+        jpeg = DATASETS["cifar10"].if_jpeg
+        assert jpeg not in render_card(network, content)
+        content["data"]["formats"] = ["JPEG"]
+        assert jpeg in render_card(network, content)
+        assert "squashed" not in render_card(network, content)
+
+    def test_photos_of_several_sizes_were_not_squashed(self, content: dict[str, Any]) -> None:
+        content["data"]["size_px"] = None
+        assert "The copy used" not in render_card(tiny.model(), content)
+
+    def test_a_known_recipe_is_told(self, content: dict[str, Any]) -> None:
+        network = tiny.model(learner=False)
+        assert network.info is not None
+        assert network.info.provenance is not None
+        recipe = RECIPES["imagenette-conv-vit"]()
+        network.info = replace(
+            network.info, provenance=replace(network.info.provenance, recipe=recipe.name)
+        )
+        text = render_card(network, content)
+        assert "It has no TokenLearner: it is the baseline" in text
+        assert "36 epochs at 96 px, 16 epochs at 128 px, 8 epochs at 160 px" in text
+        assert "| held out | 469 training photos |" in text
+        assert "running average (decay 0.998), of the last epoch, stored as float16" in text
+
+    def test_without_origin(self, content: dict[str, Any]) -> None:
+        with pytest.raises(ConfigError, match="a model card needs provenance"):
+            render_card(tiny.model(trained=False), content)
+
+    def test_unknown_data_set(self, content: dict[str, Any]) -> None:
+        network = tiny.model()
+        assert network.info is not None
+        assert network.info.provenance is not None
+        other = replace(network.info.provenance, recipe="mnist-vit")
+        network.info = replace(network.info, provenance=other)
+        with pytest.raises(DataError, match="'mnist-vit' names no known data set"):
+            render_card(network, content)
+
+    def test_no_path_of_a_machine(self, content: dict[str, Any], folder: Path) -> None:
+        text = render_card(tiny.model(), content) + json.dumps(content)
+        assert str(folder.parent) not in text

@@ -1,0 +1,1 @@
+"""The command line: `tokenlearner VERB`, one file per verb."""

@@ -1,0 +1,40 @@
+"""`tokenlearner`: its verbs, and how errors reach the user."""
+
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from tokenlearner.cli.evaluate import evaluate
+from tokenlearner.cli.explain import explain
+from tokenlearner.cli.train import train
+from tokenlearner.errors import TokenLearnerError
+
+
+class _Verbs(TyperGroup):
+    """Turns an error that the user can do something about into one line and exit code 1."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            raise  # Typer's business: the reader of a pipe has gone
+        except TokenLearnerError as error:
+            message = str(error)
+        except OSError as error:
+            message = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        typer.echo(f"tokenlearner: {' '.join(message.split())}", err=True)
+        raise typer.Exit(1)
+
+
+app = typer.Typer(
+    cls=_Verbs,
+    help="TokenLearner: see what each learned token of a vision transformer looks at.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+app.command()(explain)
+app.command()(train)
+app.command()(evaluate)

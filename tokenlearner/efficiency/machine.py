@@ -1,0 +1,79 @@
+"""The machine that computes: which device to take, and how to name it beside a number."""
+
+import os
+import platform
+import subprocess
+from pathlib import Path
+
+import numpy
+import PIL
+import torch
+
+from tokenlearner.errors import ConfigError
+
+
+def choose_device(name: str = "auto") -> torch.device:
+    """Returns the device of that name.
+
+    Args:
+        name: `auto` takes the first there is of CUDA, Apple's MPS and the CPU; or `cpu`, `cuda`,
+            `cuda:1`, `mps`.
+
+    Raises:
+        ConfigError: If there is no such device here.
+    """
+    if name == "auto":
+        name = next((kind for kind in ("cuda", "mps") if _is_available(kind)), "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        device = None
+    if device is None or not _is_available(device.type):
+        found = ", ".join(kind for kind in ("cuda", "mps", "cpu") if _is_available(kind))
+        raise ConfigError(f"there is no device {name!r} here; choose auto or one of {found}")
+    return device
+
+
+def has_bfloat16(device: torch.device) -> bool:
+    """Whether the device computes bfloat16 in hardware, so that mixed precision pays."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported()
+    supported = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
+    return device.type == "cpu" and supported()
+
+
+def describe_hardware(device: torch.device) -> str:
+    """Returns the name of a GPU, or of the CPU with the number of its cores."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    cores = os.cpu_count()
+    cpu = f"{_cpu_name()}, {cores} core{'' if cores == 1 else 's'}"
+    return f"{cpu}, {device.type.upper()}" if device.type != "cpu" else cpu
+
+
+def describe_versions() -> dict[str, str]:
+    """Returns the versions of the software that numbers depend on."""
+    return {
+        "python": platform.python_version(),
+        "torch": str(torch.__version__),
+        "numpy": numpy.__version__,
+        "pillow": PIL.__version__,
+    }
+
+
+def _is_available(kind: str) -> bool:
+    if kind == "mps":
+        return torch.backends.mps.is_available()
+    return kind == "cpu" or (kind == "cuda" and torch.cuda.is_available())
+
+
+def _cpu_name() -> str:
+    information = Path("/proc/cpuinfo")
+    if information.exists():
+        for line in information.read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                return " ".join(line.partition(":")[2].split())
+    elif platform.system() == "Darwin":
+        command = ["sysctl", "-n", "machdep.cpu.brand_string"]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    return platform.processor() or platform.machine()

@@ -1,0 +1,206 @@
+"""The model card, written from what the model folder says of itself and what was measured."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from tokenlearner.efficiency.flops import count_macs
+from tokenlearner.errors import ConfigError
+from tokenlearner.models.config import TokenLearnerConfig
+from tokenlearner.models.info import ModelInfo, Provenance
+from tokenlearner.models.vit import VisionTransformer
+from tokenlearner.training.datasets import Dataset, dataset_of
+from tokenlearner.training.recipes import RECIPES, Recipe
+
+
+def render_card(model: VisionTransformer, report: Mapping[str, Any]) -> str:
+    """Returns the `README.md` of a model folder: Markdown with the Hub's front matter.
+
+    Args:
+        model: As loaded from the folder, with its provenance.
+        report: The content of its `metrics.json`; see `tokenlearner.training.metrics.report`.
+
+    Raises:
+        ConfigError: If the model has no provenance.
+        DataError: If its recipe trains on no known data set.
+    """
+    info = model.info
+    if info is None or info.provenance is None:
+        raise ConfigError("a model card needs provenance; this model does not tell its origin")
+    provenance = info.provenance
+    dataset = dataset_of(provenance.recipe)
+    sections = [
+        _front_matter(info, dataset, report),
+        f"# {info.name}",
+        _about(model, dataset),
+        "## Use",
+        _use(info),
+        "## Training data",
+        _training_data(dataset, report),
+        "## Training",
+        _training(provenance),
+        "## Results",
+        _results(dataset, report),
+        "## Licence",
+        f"The weights are published under {provenance.weights_licence}. Training data: "
+        f"{provenance.data_licence}. {dataset.weights_note}",
+        "## Limits",
+        _limits(info, dataset),
+        "## Citation",
+        f"The method: {_PAPER}\n\nThe data: {dataset.citation}.",
+    ]
+    return "\n\n".join(sections) + "\n"
+
+
+_PAPER = (
+    "Michael S. Ryoo, AJ Piergiovanni, Anurag Arnab, Mostafa Dehghani, Anelia Angelova, "
+    "“TokenLearner: Adaptive Space-Time Tokenization for Videos”, NeurIPS 2021, arXiv:2106.11297."
+)
+
+
+def _front_matter(info: ModelInfo, dataset: Dataset, report: Mapping[str, Any]) -> str:
+    assert info.provenance is not None
+    figures = [
+        {"type": "accuracy", "name": f"top-{k} (%)", "value": round(value, 2)}
+        for k, value in (
+            (1, report["metrics"]["top1_percent"]),
+            (5, report["metrics"]["top5_percent"]),
+        )
+    ]
+    measured_on = {
+        "type": dataset.hub_id,
+        "name": dataset.title,
+        "split": report["data"]["split"],
+    }
+    result = {
+        "task": {"type": "image-classification"},
+        "dataset": measured_on,
+        "metrics": figures,
+    }
+    entries = {
+        "license": info.provenance.weights_licence.lower(),
+        "library_name": "tokenlearner",
+        "pipeline_tag": "image-classification",
+        "datasets": [dataset.hub_id],
+        "tags": ["tokenlearner", "vision-transformer", "attention-maps"],
+        "model-index": [{"name": info.name, "results": [result]}],
+    }
+    # JSON is YAML, and quotes whatever needs it.
+    lines = [f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in entries.items()]
+    return "\n".join(["---", *lines, "---"])
+
+
+def _about(model: VisionTransformer, dataset: Dataset) -> str:
+    assert model.info is not None
+    config, classes = model.config, ", ".join(model.info.class_names)
+    cost = count_macs(config)
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    kind = "A vision transformer" + (" with a convolutional stem" if config.stem_widths else "")
+    tokens = " → ".join(str(count) for count in dict.fromkeys(config.tokens_per_block))
+    height, width = config.image_size
+    return (
+        f"{kind} that tells {config.num_classes} classes of {dataset.title} apart: {classes}. "
+        f"{_learner(config.token_learner, config.depth)}\n\n"
+        f"| | |\n| --- | --- |\n"
+        f"| input | {width} × {height} px |\n"
+        f"| tokens per layer | {tokens} |\n"
+        f"| layers | {config.depth}, {config.dim} wide |\n"
+        f"| parameters | {parameters / 1e6:.3g} million |\n"
+        f"| cost | {cost.gmacs:.3g} GFLOPs a photo (1 multiply-accumulate counts 1) |"
+    )
+
+
+def _learner(learner: TokenLearnerConfig | None, depth: int) -> str:
+    if learner is None:
+        return "It has no TokenLearner: it is the baseline to compare with."
+    fuser = " TokenFuser writes the result of each of these back onto the grid." * learner.fuser
+    return (
+        f"After {learner.at} of {depth} layers a TokenLearner (version {learner.version}) sums the "
+        f"grid up into {learner.num_tokens} tokens, each under an attention map of its own, and "
+        f"the other {depth - learner.at} layers see only these.{fuser}"
+    )
+
+
+def _use(info: ModelInfo) -> str:
+    return (
+        "```python\nimport tokenlearner\n\n"
+        f'model = tokenlearner.load("{info.name}")\n'
+        'explanation = tokenlearner.explain(model, "photo.jpg")\n'
+        "explanation.predictions[0]\n```"
+    )
+
+
+def _training_data(dataset: Dataset, report: Mapping[str, Any]) -> str:
+    notes = [f"[{dataset.title}]({dataset.url}). {dataset.about} Licence: {dataset.licence}."]
+    if dataset.if_jpeg and "JPEG" in report["data"]["formats"]:
+        notes.append(dataset.if_jpeg)
+    size = report["data"]["size_px"]
+    if dataset.if_one_size and size is not None and size[0] == size[1]:
+        notes.append(dataset.if_one_size)
+    return "\n\n".join(notes)
+
+
+def _training(provenance: Provenance) -> str:
+    rows = {
+        "recipe": f"`{provenance.recipe}` in `tokenlearner/training/recipes.py`",
+        "hardware": provenance.hardware,
+        "time": f"{provenance.hours:.3g} hours",
+        "epochs": provenance.epochs,
+        "seed": provenance.seed,
+        "ended": provenance.date,
+        "versions": _versions(provenance.versions),
+    }
+    if provenance.recipe in RECIPES:
+        rows |= _recipe_rows(RECIPES[provenance.recipe]())
+    table = "\n".join(f"| {name} | {value} |" for name, value in rows.items())
+    return f"```\n{provenance.command}\n```\n\n| | |\n| --- | --- |\n{table}"
+
+
+def _recipe_rows(recipe: Recipe) -> dict[str, str]:
+    sides = ", ".join(f"{epochs} epochs at {side} px" for epochs, side in recipe.stages)
+    kept = {"last": "of the last epoch", "best": "of the best epoch on the held-out photos"}
+    weights = kept[recipe.keep]
+    if recipe.ema_decay is not None:
+        weights = f"running average (decay {recipe.ema_decay}), {weights}"
+    return {
+        "photo sizes": sides,
+        "optimiser": f"AdamW, learning rate {recipe.learning_rate:g} ({recipe.schedule}), "
+        f"weight decay {recipe.weight_decay:g}, batch {recipe.batch_size}",
+        "held out": f"{recipe.holdout:,} training photos",
+        "weights": f"{weights}, stored as {recipe.weights_dtype}",
+    }
+
+
+def _results(dataset: Dataset, report: Mapping[str, Any]) -> str:
+    metrics, data = report["metrics"], report["data"]
+    classes = "\n".join(
+        f"| {name} | {value:.1f} % |" for name, value in metrics["per_class_percent"].items()
+    )
+    return (
+        f"On the {data['split']} split of {dataset.title}, {metrics['num_images']:,} photos, with "
+        "the weights as they are in this folder:\n\n"
+        "| | |\n| --- | ---: |\n"
+        f"| top-1 | {metrics['top1_percent']:.2f} % |\n"
+        f"| top-5 | {metrics['top5_percent']:.2f} % |\n"
+        f"| loss | {metrics['loss']:.3f} nats |\n\n"
+        f"| class | top-1 |\n| --- | ---: |\n{classes}\n\n"
+        f"```\n{report['command']}\n```\n\n"
+        f"Measured on {report['date']} on {report['hardware']} with "
+        f"{_versions(report['versions'])}. Weights: sha256 `{report['weights_sha256']}`; photos: "
+        f"sha256 `{data['sha256']}`."
+    )
+
+
+def _limits(info: ModelInfo, dataset: Dataset) -> str:
+    return (
+        f"It answers every photo with one of its {len(info.class_names)} classes, also one that "
+        "shows none of them; a low probability is the only hint. It was trained from scratch on "
+        f"{dataset.title} alone, to show what learned tokens look at and what they save. It is not "
+        "made for decisions about people, for safety or for any use where a wrong answer does "
+        "harm. The attention maps show where information was taken from, not why an answer was "
+        "given."
+    )
+
+
+def _versions(versions: Mapping[str, str]) -> str:
+    return ", ".join(f"{name} {version}" for name, version in versions.items())
