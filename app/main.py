@@ -8,6 +8,7 @@ import streamlit as st
 from app import resources
 from app.components.address_bar import address_bar
 from app.components.provenance import provenance_badge
+from app.components.stage import stage_button
 from app.state import PageState, change_state, current_state, query_from_state
 from tokenlearner import zoo
 from tokenlearner.errors import TokenLearnerError
@@ -75,14 +76,7 @@ def _shared_choices(state: PageState) -> None:
         on_change=choose,
         args=("device",),
     )
-    st.button(
-        "Stage mode",
-        icon=":material/present_to_all:",
-        on_click=change_state,
-        kwargs={"stage": True},
-        help="The viewer fills the screen; arrow keys walk through tokens and photos.",
-        width="stretch",
-    )
+    stage_button()
 
 
 def _run_safely() -> None:

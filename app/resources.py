@@ -8,16 +8,18 @@ import base64
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from io import BytesIO
 
 import cv2
 import streamlit as st
 import torch
+from PIL import Image as PillowImage
 
 from app.components.attention_viewer import encode_display_photo
 from app.gallery import Sample, load_samples
 from tokenlearner import zoo
 from tokenlearner.inference import Explanation, explain
-from tokenlearner.media import Image, encode_jpeg, read_image
+from tokenlearner.media import Image, read_image
 from tokenlearner.models.info import ModelInfo
 from tokenlearner.models.vit import VisionTransformer
 
@@ -104,14 +106,16 @@ def thumbnails() -> dict[str, str]:
 
 
 def thumbnail(image: Image) -> str:
-    """The middle of a photo as a small JPEG, as a data URI."""
+    """The middle of a photo, small, as a data URI."""
     width, height = THUMBNAIL_SIZE_PX
     scale = max(width / image.width_px, height / image.height_px)
     size = (max(width, round(image.width_px * scale)), max(height, round(image.height_px * scale)))
     small = cv2.resize(image.pixels, size, interpolation=cv2.INTER_AREA)
     left, top = (size[0] - width) // 2, (size[1] - height) // 2
-    jpeg = encode_jpeg(small[top : top + height, left : left + width].copy(), quality=80)
-    return "data:image/jpeg;base64," + base64.b64encode(jpeg).decode("ascii")
+    crop = small[top : top + height, left : left + width]
+    buffer = BytesIO()
+    PillowImage.fromarray(crop).save(buffer, "WEBP", quality=60)
+    return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
 
 
 def explain_sample(image: Image, model: str, device: str) -> Result:

@@ -2,7 +2,7 @@
 
 The session's state is the truth; the address bar follows it, so that the address is always a link
 to what is on the screen. How maps are drawn is the viewer's to keep, in the browser: `view` is what
-the address said when this run began.
+was last heard of it.
 """
 
 from collections.abc import Iterable, Mapping
@@ -90,12 +90,12 @@ def query_from_state(state: PageState) -> dict[str, str | None]:
 
 def current_state(models: Iterable[str], samples: Iterable[str]) -> PageState:
     """The state of this run: what the link asked for at first, then what the user chose."""
-    query = st.query_params.to_dict()
     if _PAGE not in st.session_state:
+        query = st.query_params.to_dict()
         state, notices = state_from_query(query, models=models, samples=samples)
         st.session_state[_PAGE] = state
         st.session_state[_NOTICES] = notices
-    return replace(st.session_state[_PAGE], view=settings_from_query(query))
+    return st.session_state[_PAGE]
 
 
 def change_state(**changes: Any) -> None:

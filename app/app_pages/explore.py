@@ -34,7 +34,7 @@ else:
     with st.container(key="status", horizontal=True):
         st.markdown(_HEADLINE)
         status = st.empty()
-    gallery(state, dataset)
+    top = st.container(key="gallery")
     with status:
         result = explain(photo.image, state.model, device)
     left, right = st.columns([3, 2], gap="medium")
@@ -54,3 +54,5 @@ else:
             downloads(result.chosen, state.view, name=photo.file_stem)
             model_input(result.chosen, resources.model_info(state.model, device).preprocessing)
         photo_line(photo)
+    with top:  # last, because the picture is what people wait for
+        gallery(state, dataset)

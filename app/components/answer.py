@@ -27,7 +27,7 @@ def answer(explanation: Explanation, *, subject: str | None, subject_is_known: b
     else:
         if subject_is_known:
             remarks.append("The photo shows nothing that this model knows.")
-        remarks.append(f"It can only answer with {_classes(explanation.class_names)}.")
+        remarks.append(f"The model can only answer with {_classes(explanation.class_names)}.")
     if share < LOW_CONFIDENCE:
         remarks.append("**Low confidence:** no answer reaches 50 %.")
     with st.container(key="answer", gap="small"):

@@ -2,6 +2,8 @@
 
 import streamlit as st
 
+from app.components.view_button import view_button
+from app.state import change_state
 from tokenlearner.inference import Explanation
 from tokenlearner.media import encode_png
 from tokenlearner.rendering import ViewSettings, render_sheet
@@ -15,13 +17,13 @@ def downloads(explanation: Explanation, view: ViewSettings, *, name: str) -> Non
         view: How the sheet's maps are drawn.
         name: How the files' names begin.
     """
-    # Opening runs the page again, and with that the view is the one on the screen.
-    menu = st.popover(
-        "Save", icon=":material/download:", on_change="rerun", key="downloads", type="secondary"
-    )
-    if not menu.open:
-        return
-    with menu:
+    if view_button("Save maps…", key="save", on_press=lambda shown: change_state(view=shown)):
+        _offer(explanation, view, name)
+
+
+@st.dialog("Save what the model looked at")
+def _offer(explanation: Explanation, view: ViewSettings, name: str) -> None:
+    if explanation.learners:
         st.download_button(
             "All maps on one sheet (PNG)",
             data=lambda: encode_png(render_sheet(explanation, view)),
@@ -29,16 +31,19 @@ def downloads(explanation: Explanation, view: ViewSettings, *, name: str) -> Non
             mime="image/png",
             on_click="ignore",
             icon=":material/grid_view:",
-            type="tertiary",
+            width="stretch",
         )
-        st.download_button(
-            "All numbers (.npz)",
-            data=explanation.to_npz,
-            file_name=f"{name}.npz",
-            mime="application/octet-stream",
-            on_click="ignore",
-            icon=":material/data_array:",
-            type="tertiary",
-            help="Opens with tokenlearner.Explanation.load",
-        )
-        st.caption("The picture on the screen is saved by “Save picture”, beside it.")
+        st.caption("Every token and all of them together, drawn as on the screen.")
+    st.download_button(
+        "All numbers (.npz)",
+        data=explanation.to_npz,
+        file_name=f"{name}.npz",
+        mime="application/octet-stream",
+        on_click="ignore",
+        icon=":material/data_array:",
+        width="stretch",
+    )
+    st.caption(
+        "Photo, maps, tokens, probabilities and costs; `tokenlearner.Explanation.load` opens it. "
+        "The picture on the screen is saved by “Save picture” beside it."
+    )

@@ -24,13 +24,12 @@ def gallery(state: PageState, dataset: str) -> None:
         state: What is on the page.
         dataset: Of the model, which decides what it knows.
     """
-    with st.container(key="gallery"):
-        photos, own = st.columns([2, 1], gap="medium", vertical_alignment="bottom")
-        with photos:
-            selected = state.sample or _OWN
-            photo_picker(_choices(dataset), selected=selected, key="photos", on_pick=_pick)
-        with own:
-            own_photo_input(on_photo=show_own_photo, on_refusal=say)
+    photos, own = st.columns([2, 1], gap="medium", vertical_alignment="bottom")
+    with photos:
+        selected = state.sample or _OWN
+        photo_picker(_choices(dataset), selected=selected, key="photos", on_pick=_pick)
+    with own:
+        own_photo_input(on_photo=show_own_photo, on_refusal=say)
 
 
 def step_sample(state: PageState, dataset: str, step: int) -> None:

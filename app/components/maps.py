@@ -30,6 +30,7 @@ def maps(state: PageState, photo: Photo, result: resources.Result) -> None:
     if event is None:
         return
     if event.export is not None:
+        change_state(view=event.export)
         picture = encode_png(render_overlay(result.chosen, event.export))
         st.session_state[_PICTURE] = (f"{photo.file_stem}_attention.png", picture)
     if event.step:

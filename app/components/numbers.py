@@ -1,7 +1,5 @@
 """Numbers in words: three significant digits, a unit, and never rounded in our favour."""
 
-import math
-
 
 def format_share(share: float) -> str:
     """A probability as a percentage: 83.5 %, 0.123 %, and nothing more certain than it is."""
@@ -24,11 +22,13 @@ def format_count(count: int) -> str:
 
 def describe_saving(macs: int, baseline_macs: int) -> str:
     """What a model saves against its baseline: `Half the compute`, `32 % less compute`."""
-    saved_percent = 100 * (1 - macs / baseline_macs)
-    if saved_percent < 0:
-        return f"{math.ceil(-saved_percent)} % more compute"
-    if saved_percent < 1:
+    if macs > baseline_macs:
+        return f"{_percent_up(macs - baseline_macs, baseline_macs)} % more compute"
+    saved_percent = 100 * (baseline_macs - macs) // baseline_macs
+    if saved_percent == 0:
         return "About the same compute"
-    if 50 <= saved_percent < 51:
-        return "Half the compute"
-    return f"{math.floor(saved_percent)} % less compute"
+    return "Half the compute" if saved_percent == 50 else f"{saved_percent} % less compute"
+
+
+def _percent_up(part: int, whole: int) -> int:
+    return -(-100 * part // whole)

@@ -74,7 +74,6 @@ def _layout() -> dict[str, Any]:
         "legend": {
             "orientation": "h",
             "x": 0,
-            "xref": "container",
             "y": 1.0,
             "yanchor": "bottom",
             "font": {"size": 12},

@@ -1,9 +1,10 @@
-"""The one line that stays beside the viewer when it fills the screen."""
+"""Stage mode: the way there and back, and the one line that stays beside the viewer."""
 
 import streamlit as st
 
 from app.components.numbers import describe_saving, format_share
 from app.components.plain_text import plain
+from app.components.view_button import view_button
 from app.resources import Result
 from app.state import change_state
 
@@ -18,10 +19,18 @@ def stage_line(result: Result) -> None:
         said.append(f"{tokens[0]} → {tokens[-1]} tokens: {saving[0].lower()}{saving[1:]}")
     with st.container(key="stage_line", horizontal=True, vertical_alignment="center"):
         st.markdown(" &ensp;·&ensp; ".join(said))
-        st.button(
+        view_button(
             "Leave stage mode",
-            type="tertiary",
-            icon=":material/close_fullscreen:",
-            on_click=change_state,
-            kwargs={"stage": False},
+            key="leave_stage",
+            on_press=lambda view: change_state(stage=False, view=view),
         )
+
+
+def stage_button() -> None:
+    """Shows the way to the stage."""
+    view_button(
+        "Stage mode",
+        key="enter_stage",
+        on_press=lambda view: change_state(stage=True, view=view),
+        help="The viewer fills the screen; arrow keys walk through tokens and photos.",
+    )

@@ -7,7 +7,7 @@ from typing import Any
 
 import cv2
 import numpy as np
-from playwright.sync_api import BrowserContext, Locator, expect
+from playwright.sync_api import BrowserContext, FilePayload, Locator, expect
 
 from tokenlearner.inference import Explanation
 from tokenlearner.rendering import ViewSettings
@@ -71,8 +71,10 @@ class Explorer:
 
     def upload(self, name: str, content: bytes) -> None:
         """Gives a file to the drop zone, as dropping it does."""
-        file = {"name": name, "mimeType": "image/jpeg", "buffer": content}
-        self.page.locator('[data-testid="stFileUploaderDropzoneInput"]').set_input_files(file)  # pyright: ignore[reportArgumentType]
+        file = FilePayload(name=name, mimeType="image/jpeg", buffer=content)
+        drop_zone = self.page.locator('[data-testid="stFileUploaderDropzoneInput"]')
+        expect(drop_zone).to_have_count(1)
+        drop_zone.set_input_files(file)
 
     def photo_pixels(self) -> np.ndarray:
         """The pixels of the canvas where the photo is, uint8 RGB."""

@@ -77,6 +77,7 @@ class TestTrain:
             path.unlink()
         result = call(*arguments)
         assert result.exit_code == 0, result.output
+        assert "the run is finished" in result.stdout
         assert "training on" not in result.stdout
         assert {path.name: path.read_bytes() for path in model.iterdir()} == before
 

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import torch
 import typer
+from rich.console import Console
 from rich.progress import track
 
 from tokenlearner import zoo
@@ -38,7 +39,8 @@ def evaluate(
     photos = read_parquet(data, split)
     answers = iter_logits(network, photos, device=computer, batch_size=batch_size)
     passes = -(-len(photos) // batch_size)
-    logits = torch.cat(list(track(answers, "measuring", total=passes, transient=True)))
+    bar = track(answers, "measuring", total=passes, transient=True, console=Console(stderr=True))
+    logits = torch.cat(list(bar))
     metrics = measure(logits, torch.from_numpy(photos.labels), photos.class_names)
     _print(metrics, f"{name} on the {split} split of {photos.source_name}")
     if save:

@@ -39,10 +39,12 @@ def train(
     photos = read_parquet(data, "train")
     typer.echo(f"preparing {len(photos):,} photos")
     trainer = Trainer(plan, photos, out, device=computer, mixed_precision=mixed_precision)
-    if trainer.step:
-        typer.echo(f"going on after step {trainer.step:,} of {trainer.num_steps:,}")
-    if trainer.step < trainer.num_steps:
+    if trainer.step == trainer.num_steps:
+        typer.echo("the run is finished")
+    else:
         typer.echo(f"training on {describe_hardware(computer)}")
+        if trainer.step:
+            typer.echo(f"going on after step {trainer.step:,} of {trainer.num_steps:,}")
         try:
             _train(trainer)
         except KeyboardInterrupt:

@@ -17,7 +17,7 @@ def dropout(x: Tensor, probability: float, *, training: bool) -> Tensor:
     """
     if not training or probability == 0.0:
         return x
-    if x.device.type != "cpu":
+    if x.device.type != "cpu" or torch.compiler.is_compiling():  # a compiler has its own numbers
         return F.dropout(x, probability)
     draws = torch.empty((x.numel() + 3) // 4, dtype=torch.int64, device=x.device)
     draws.random_(-(2**63), None)

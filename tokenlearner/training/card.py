@@ -98,11 +98,12 @@ def _about(model: VisionTransformer, dataset: Dataset) -> str:
     kind = "A vision transformer" + (" with a convolutional stem" if config.stem_widths else "")
     tokens = " → ".join(str(count) for count in dict.fromkeys(config.tokens_per_block))
     height, width = config.image_size
+    resizing = {"squash": "of the whole photo, its aspect ignored", "crop": "of its centre"}
     return (
         f"{kind} that tells {config.num_classes} classes of {dataset.title} apart: {classes}. "
         f"{_learner(config.token_learner, config.depth)}\n\n"
         f"| | |\n| --- | --- |\n"
-        f"| input | {width} × {height} px |\n"
+        f"| input | {width} × {height} px, {resizing[model.info.preprocessing.resize]} |\n"
         f"| tokens per layer | {tokens} |\n"
         f"| layers | {config.depth}, {config.dim} wide |\n"
         f"| parameters | {parameters / 1e6:.3g} million |\n"
@@ -113,11 +114,13 @@ def _about(model: VisionTransformer, dataset: Dataset) -> str:
 def _learner(learner: TokenLearnerConfig | None, depth: int) -> str:
     if learner is None:
         return "It has no TokenLearner: it is the baseline to compare with."
-    fuser = " TokenFuser writes the result of each of these back onto the grid." * learner.fuser
+    fuser = (
+        " TokenFuser writes the result of each of these layers back onto the grid." * learner.fuser
+    )
     return (
         f"After {learner.at} of {depth} layers a TokenLearner (version {learner.version}) sums the "
         f"grid up into {learner.num_tokens} tokens, each under an attention map of its own, and "
-        f"the other {depth - learner.at} layers see only these.{fuser}"
+        f"the layers after it see only these.{fuser}"
     )
 
 

@@ -78,7 +78,7 @@ DATASETS = {
             ),
             if_one_size=(
                 "The copy used holds every photo squashed to one square size, without keeping its "
-                "aspect ratio. The model learned from such photos and squashes what it is given."
+                "aspect ratio; the model learned from such photos."
             ),
         ),
     )

@@ -120,15 +120,19 @@ class Trainer:
         while self.step < self.num_steps:
             started = time.perf_counter()
             loss, count = self._train_step()
-            report = {"loss": loss, "learning_rate": self.learning_rate(self.step)}
+            report = {
+                "step": self.step + 1,
+                "loss": loss,
+                "learning_rate": self.learning_rate(self.step),
+                "images_per_second": count / (time.perf_counter() - started),
+            }
             self.step += 1
             if self.step % self.steps_per_epoch == 0 and len(self.heldout_labels):
                 report["heldout_accuracy"] = self._validate()
-            elapsed = time.perf_counter() - started
-            self.seconds += elapsed
+            self.seconds += time.perf_counter() - started
             if self.step % checkpoint_every == 0 or self.step % self.steps_per_epoch == 0:
                 self.save()
-            yield report | {"step": self.step, "images_per_second": count / elapsed}
+            yield report
 
     def learning_rate(self, step: int) -> float:
         """Returns the learning rate of a step."""

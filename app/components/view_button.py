@@ -1,0 +1,78 @@
+"""A button that brings along what the viewer shows at that moment."""
+
+from collections.abc import Callable
+from functools import cache
+
+import streamlit as st
+
+from app.components.attention_viewer import settings_from_query
+from tokenlearner.rendering import ViewSettings
+
+# The viewer keeps its settings in the address, in the browser. Streamlit reports the address as it
+# was when the page was opened, so whoever needs the settings has to send them along.
+_JS = """
+export default function ({ data, parentElement, setTriggerValue }) {
+  const button = parentElement.querySelector("button");
+  button.textContent = data.label;
+  button.title = data.help;
+  button.onclick = () => {
+    setTriggerValue("pressed", Object.fromEntries(new URLSearchParams(window.location.search)));
+  };
+}
+"""
+_CSS = """
+button {
+  width: 100%;
+  min-height: 40px;
+  padding: 4px 14px;
+  border: 1px solid var(--st-border-color, #d9dce1);
+  border-radius: 8px;
+  background: var(--st-background-color, #fff);
+  color: var(--st-text-color, #14171a);
+  font: 400 14px/1.5 var(--st-font, system-ui, sans-serif);
+  white-space: nowrap;
+  cursor: pointer;
+}
+
+button:hover {
+  border-color: var(--st-primary-color, #2563eb);
+  color: var(--st-primary-color, #2563eb);
+}
+
+button:focus-visible {
+  outline: 3px solid var(--st-primary-color, #2563eb);
+  outline-offset: 2px;
+}
+"""
+
+
+@cache
+def _component():
+    return st.components.v2.component(
+        "view_button", html='<button type="button"></button>', css=_CSS, js=_JS
+    )
+
+
+def view_button(
+    label: str, *, key: str, on_press: Callable[[ViewSettings], None], help: str = ""
+) -> bool:
+    """Shows a button.
+
+    Args:
+        label: What it says.
+        key: Identifies the button from run to run.
+        on_press: Called with the viewer's settings, before the page runs again.
+        help: What it says when the pointer rests on it.
+
+    Returns:
+        Whether it was pressed just now.
+    """
+
+    def forward() -> None:
+        if (query := st.session_state[key].pressed) is not None:
+            on_press(settings_from_query(query))
+
+    pressed = _component()(
+        data={"label": label, "help": help}, key=key, on_pressed_change=forward
+    ).pressed
+    return pressed is not None

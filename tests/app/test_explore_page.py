@@ -1,0 +1,152 @@
+"""What the Explore page says, without a browser."""
+
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+import streamlit as st
+import torch
+from PIL import Image as PillowImage
+from streamlit.testing.v1 import AppTest
+
+from app.gallery import load_samples
+from tokenlearner import zoo
+from tokenlearner.checkpoints import save_model
+from tokenlearner.inference import explain
+from tokenlearner.models import ModelInfo, TokenLearnerConfig, VisionTransformer
+from tokenlearner.models.presets import conv_vit
+from tokenlearner.preprocess import Preprocessing
+
+MAIN = Path(__file__).parents[2] / "app" / "main.py"
+SAMPLES = {sample.id: sample for sample in load_samples()}
+FIRST = next(iter(SAMPLES))
+
+
+def open_page(**query: str) -> AppTest:
+    page = AppTest.from_file(str(MAIN), default_timeout=120)
+    for key, value in query.items():
+        page.query_params[key] = value
+    page.run()
+    assert not page.exception
+    assert not page.error
+    return page
+
+
+def texts(page: AppTest) -> str:
+    return "\n".join(element.value for element in [*page.markdown, *page.caption])
+
+
+def alerts(page: AppTest) -> list[str]:
+    return [element.value for element in page.warning]
+
+
+@pytest.fixture
+def random_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A zoo with nothing but a model that was never trained and has no counterpart."""
+    torch.manual_seed(0)
+    model = VisionTransformer(
+        conv_vit(num_classes=3, image_size=64, token_learner=TokenLearnerConfig(num_tokens=4, at=2))
+    )
+    name = "untrained"
+    model.info = ModelInfo(
+        name=name,
+        class_names=("apple", "pear", "plum"),
+        preprocessing=Preprocessing(image_size=(64, 64), mean=(0.5,) * 3, std=(0.5,) * 3),
+    )
+    save_model(tmp_path / name, model)
+    (tmp_path / name / "README.md").write_text("# Untrained\n")
+    sha256 = zoo.load(tmp_path / name).info.sha256  # pyright: ignore[reportOptionalMemberAccess]
+    entry = zoo.ZooEntry(name=name, title="Untrained", dataset="imagenette", sha256=sha256)
+    monkeypatch.setenv("TOKENLEARNER_CHECKPOINTS", str(tmp_path))
+    monkeypatch.setattr(zoo, "ENTRIES", (entry,))
+    return name
+
+
+def test_opens_with_an_answer() -> None:
+    page = open_page()
+    name, _ = explain(zoo.load(zoo.names()[0]), SAMPLES[FIRST].path).predictions[0]
+    assert f"## {name}" in texts(page)
+    assert "the photo shows" in texts(page)
+    assert "GFLOPs" in texts(page)
+    assert alerts(page) == []
+
+
+def test_the_sidebar_says_where_the_weights_come_from() -> None:
+    page = open_page()
+    info = zoo.load(zoo.names()[0]).info
+    assert info is not None
+    assert info.provenance is not None
+    said = "\n".join(element.value for element in page.sidebar.caption)
+    assert info.provenance.weights_licence.replace("-", "\\-") in said
+    assert info.sha256[:12] in said
+    assert page.sidebar.selectbox(key="choice_model").options == [e.title for e in zoo.ENTRIES]
+
+
+def test_random_weights_are_marked(random_model: str) -> None:
+    page = open_page()
+    assert ":red-badge" in texts(page)
+    assert "Random weights" in texts(page)
+    assert "0.0" in texts(page)  # its cost stands alone, with no baseline beside it
+    assert "→" not in texts(page)
+
+
+def test_a_model_without_a_learner_explains_itself() -> None:
+    page = open_page()
+    entry = next(entry for entry in zoo.ENTRIES if entry.baseline)
+    page.sidebar.selectbox(key="choice_model").set_value(entry.baseline).run()
+    assert "This model has no TokenLearner" in texts(page)
+    assert "less compute" in texts(page)  # the comparison stays
+    with_learner = next(b for b in page.main.button if entry.title in b.label)
+    with_learner.click().run()
+    assert "This model has no TokenLearner" not in texts(page)
+    assert page.sidebar.selectbox(key="choice_model").value == entry.name
+
+
+def test_a_photo_that_shows_nothing_the_model_knows() -> None:
+    stranger = next(s.id for s in SAMPLES.values() if not any(s.subjects.values()))
+    page = open_page(sample=stranger)
+    assert "The photo shows nothing that this model knows." in texts(page)
+    assert "can only answer with" in texts(page)
+
+
+def test_low_confidence_is_called_so(random_model: str) -> None:
+    assert "Low confidence" in texts(open_page())
+
+
+def test_an_upload_and_a_broken_one() -> None:
+    pixels = np.zeros((40, 60, 3), np.uint8)
+    photo = BytesIO()
+    PillowImage.fromarray(pixels).save(photo, "PNG")
+    page = open_page()
+    page.file_uploader[0].upload("night.png", photo.getvalue(), "image/png").run()
+    assert "night.png, 60 × 40 px" in texts(page)
+    assert "a link cannot show it" in texts(page)
+
+    page.file_uploader[0].upload("half.png", photo.getvalue()[:40], "image/png").run()
+    (alert,) = alerts(page)
+    assert "half.png" in alert
+    assert "broken, cut off" in alert
+    assert "night.png, 60 × 40 px" in texts(page)  # the last result stays
+
+
+def test_a_link_to_what_is_not_here() -> None:
+    page = open_page(model="nobody", sample="nothing")
+    assert ["nobody" in alerts(page)[0], "nothing" in alerts(page)[1]] == [True, True]
+    assert SAMPLES[FIRST].title in texts(page)
+
+
+def test_on_stage_there_is_no_sidebar() -> None:
+    page = open_page(stage="1")
+    assert len(page.sidebar.selectbox) == 0
+    assert len(page.file_uploader) == 0
+    assert "tokens:" in texts(page)
+
+
+def test_an_altered_weights_file_is_an_error_in_words(random_model: str, tmp_path: Path) -> None:
+    weights = tmp_path / random_model / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-4])
+    st.cache_resource.clear()
+    page = AppTest.from_file(str(MAIN), default_timeout=120).run()
+    assert not page.exception
+    assert "was altered or cut off" in page.error[0].value

@@ -1,0 +1,47 @@
+"""Numbers in words never flatter."""
+
+import pytest
+
+from app.components.numbers import describe_saving, format_count, format_gflops, format_share
+
+
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [
+        (0.8351, "83.5 %"),
+        (0.0265, "2.65 %"),
+        (0.00123, "0.123 %"),
+        (0.9996, "> 99.9 %"),
+        (1.0, "> 99.9 %"),
+        (0.0001, "< 0.1 %"),
+        (0.0, "< 0.1 %"),
+    ],
+)
+def test_shares(share: float, text: str) -> None:
+    assert format_share(share) == text
+
+
+@pytest.mark.parametrize(
+    ("macs", "baseline", "text"),
+    [
+        (500, 1000, "Half the compute"),
+        (495, 1000, "Half the compute"),
+        (501, 1000, "49 % less compute"),
+        (480, 1000, "52 % less compute"),
+        (671, 1000, "32 % less compute"),
+        (995, 1000, "About the same compute"),
+        (1000, 1000, "About the same compute"),
+        (1001, 1000, "1 % more compute"),
+        (1120, 1000, "12 % more compute"),
+    ],
+)
+def test_savings_are_rounded_against_us(macs: int, baseline: int, text: str) -> None:
+    assert describe_saving(macs, baseline) == text
+
+
+def test_three_significant_digits() -> None:
+    assert format_gflops(340_072_320) == "0.340"
+    assert format_gflops(12_345_678_901) == "12.3"
+    assert format_gflops(123_456_789_012) == "123"
+    assert format_count(2_649_186) == "2.65 M"
+    assert format_count(123_456_789) == "123 M"
