@@ -51,7 +51,7 @@ format: $(DEV)  ## rewrite the code in the house format
 	$(PY) -m ruff format .
 
 bench: $(DEV)  ## measure the speed of the dashboard and the library on this machine
-	$(PY) benchmarks/explore.py
+	$(PY) -m benchmarks.explore
 
 clean:  ## remove the environment and everything that was built or cached
 	@if [ -e $(CREATED) ]; then echo 'rm -rf $(VENV)'; rm -rf $(VENV); fi

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from functools import cache
 
-import streamlit as st
+from streamlit.components.v2 import component
 
 # Written in the browser and not through st.query_params: once the server has written an address,
 # the browser reports that one for ever, and what the viewer adds to it would never arrive here.
@@ -23,7 +23,7 @@ export default function ({ data }) {
 
 @cache
 def _component():
-    return st.components.v2.component("address_bar", js=_JS)
+    return component("address_bar", js=_JS)
 
 
 def address_bar(query: Mapping[str, str | None]) -> None:

@@ -31,5 +31,7 @@ def model_input(explanation: Explanation, preprocessing: Preprocessing) -> None:
 
 def _pixels(photo: NDArray[np.uint8], preprocessing: Preprocessing) -> NDArray[np.uint8]:
     values = prepare(photo, preprocessing)[0][0].numpy().transpose(1, 2, 0)
-    values = values * np.float32(preprocessing.std) + np.float32(preprocessing.mean)
+    values = values * np.array(preprocessing.std, np.float32) + np.array(
+        preprocessing.mean, np.float32
+    )
     return np.ascontiguousarray((255 * values).round().clip(0, 255).astype(np.uint8))

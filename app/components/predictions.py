@@ -1,5 +1,6 @@
 """The most probable classes of two models, side by side."""
 
+from html import escape
 from typing import Any
 
 import streamlit as st
@@ -10,24 +11,28 @@ from tokenlearner.inference import Explanation
 _TOP = 5
 # One accent and a gray, both at 3 : 1 or more on the light and on the dark page.
 _CHOSEN_COLOR, _OTHER_COLOR = "#3b82f6", "#7b8594"
-_HEIGHT_PX = 236
+_HEIGHT_PX = 210
+_NAMES_PX, _NAME_LETTERS = 126, 18
 
 
 def predictions_chart(chosen: Explanation, other: Explanation | None) -> None:
     """Draws the top five of the chosen model, and what the other says about the same classes."""
     top = chosen.predictions[:_TOP]
-    traces = [_bars(top, _label(chosen), _CHOSEN_COLOR)]
+    names = [name for name, _ in top]
+    legend = {_label(chosen): _CHOSEN_COLOR}
+    traces = [_bars(names, dict(top), _label(chosen), _CHOSEN_COLOR)]
     if other is not None:
-        theirs = dict(other.predictions)
-        same = [(name, theirs[name]) for name, _ in top]
-        traces.append(_bars(same, _label(other), _OTHER_COLOR))
-    st.plotly_chart(
-        {"data": traces, "layout": _layout()},
-        key="predictions",
-        height=_HEIGHT_PX,
-        config={"displayModeBar": False, "scrollZoom": False, "doubleClick": False},
-        alt=_describe(top, chosen, other),
-    )
+        legend[_label(other)] = _OTHER_COLOR
+        traces.append(_bars(names, dict(other.predictions), _label(other), _OTHER_COLOR))
+    with st.container(key="predictions", gap="small"):
+        st.html(_legend(legend))
+        # Without a key of its own: a chart with one is built anew for every photo.
+        st.plotly_chart(
+            {"data": traces, "layout": _layout(names)},
+            height=_HEIGHT_PX,
+            config={"displayModeBar": False, "scrollZoom": False, "doubleClick": False},
+            alt=_describe(top, chosen, other),
+        )
 
 
 def _label(explanation: Explanation) -> str:
@@ -36,51 +41,58 @@ def _label(explanation: Explanation) -> str:
     return f"with {len(explanation.maps)} learned tokens"
 
 
-def _bars(shares: list[tuple[str, float]], name: str, color: str) -> dict[str, Any]:
-    texts = [format_share(share) for _, share in shares]
+def _bars(names: list[str], shares: dict[str, float], label: str, color: str) -> dict[str, Any]:
     return {
         "type": "bar",
         "orientation": "h",
-        "name": name,
-        "y": [class_name for class_name, _ in shares],
-        "x": [share for _, share in shares],
-        "text": texts,
+        "name": label,
+        "y": names,
+        "x": [shares[name] for name in names],
+        "text": [format_share(shares[name]) for name in names],
         "textposition": "outside",
         "cliponaxis": False,
         "constraintext": "none",
         "textfont": {"size": 12},
         "marker": {"color": color, "line": {"width": 0}},
-        "hovertemplate": "%{y}: %{text}<extra>" + name + "</extra>",
+        "hovertemplate": "%{y}: %{text}<extra>" + label + "</extra>",
     }
 
 
-def _layout() -> dict[str, Any]:
+def _layout(names: list[str]) -> dict[str, Any]:
+    # Plotly measures its own legend and automatic margins again and again, which would hold up the
+    # attention viewer beside it by a fifth of a second.
     return {
         "height": _HEIGHT_PX,
         "barmode": "group",
         "bargap": 0.28,
         "bargroupgap": 0.06,
         "dragmode": False,
-        "margin": {"l": 4, "r": 8, "t": 26, "b": 4},
+        "showlegend": False,
+        "margin": {"l": _NAMES_PX, "r": 8, "t": 0, "b": 0},
         # Room for the text at the end of a full bar.
-        "xaxis": {"range": [0, 1.16], "visible": False, "fixedrange": True},
+        "xaxis": {"range": [0, 1.16], "visible": False, "fixedrange": True, "automargin": False},
         "yaxis": {
             "autorange": "reversed",
             "fixedrange": True,
-            "automargin": True,
+            "automargin": False,
+            "tickvals": names,
+            "ticktext": [_shorten(name) for name in names],
             "ticklabelstandoff": 6,
             "tickfont": {"size": 13},
         },
-        "legend": {
-            "orientation": "h",
-            "x": 0,
-            "y": 1.0,
-            "yanchor": "bottom",
-            "font": {"size": 12},
-            "itemclick": False,
-            "itemdoubleclick": False,
-        },
     }
+
+
+def _shorten(name: str) -> str:
+    return name if len(name) <= _NAME_LETTERS else name[: _NAME_LETTERS - 1] + "…"
+
+
+def _legend(colors: dict[str, str]) -> str:
+    entries = (
+        f'<span><i style="background: {color}"></i>{escape(label)}</span>'
+        for label, color in colors.items()
+    )
+    return f'<div class="legend">{"".join(entries)}</div>'
 
 
 def _describe(top: list[tuple[str, float]], chosen: Explanation, other: Explanation | None) -> str:

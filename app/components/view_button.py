@@ -4,6 +4,7 @@ from collections.abc import Callable
 from functools import cache
 
 import streamlit as st
+from streamlit.components.v2 import component
 
 from app.components.attention_viewer import settings_from_query
 from tokenlearner.rendering import ViewSettings
@@ -48,9 +49,7 @@ button:focus-visible {
 
 @cache
 def _component():
-    return st.components.v2.component(
-        "view_button", html='<button type="button"></button>', css=_CSS, js=_JS
-    )
+    return component("view_button", html='<button type="button"></button>', css=_CSS, js=_JS)
 
 
 def view_button(

@@ -52,7 +52,7 @@ def random_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     model.info = ModelInfo(
         name=name,
         class_names=("apple", "pear", "plum"),
-        preprocessing=Preprocessing(image_size=(64, 64), mean=(0.5,) * 3, std=(0.5,) * 3),
+        preprocessing=Preprocessing(image_size=(64, 64), mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5)),
     )
     save_model(tmp_path / name, model)
     (tmp_path / name / "README.md").write_text("# Untrained\n")

@@ -80,7 +80,8 @@ class Explorer:
         """The pixels of the canvas where the photo is, uint8 RGB."""
         data_url = self.page.locator("canvas.picture").evaluate("canvas => canvas.toDataURL()")
         encoded = np.frombuffer(base64.b64decode(data_url.split(",")[1]), np.uint8)
-        canvas = cv2.cvtColor(cv2.imdecode(encoded, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+        canvas = cv2.imdecode(encoded, cv2.IMREAD_COLOR_RGB)
+        assert canvas is not None
         layout = json.loads(self.viewer.get_attribute("data-layout") or "{}")
         x, y, width, height = (round(side) for side in layout["photo"])
         return canvas[y : y + height, x : x + width]

@@ -111,6 +111,8 @@ class TestTrain:
 
     def test_ctrl_c_says_how_to_go_on(self, data: Path, tmp_path: Path) -> None:
         source = (
+            # A shell starts what runs in the background deaf to Ctrl-C.
+            "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
             "from tests import tiny; from tokenlearner.training.recipes import RECIPES; "
             f"RECIPES[{NAME!r}] = lambda: tiny.recipe(stages=((100_000, 16),)); "
             "from tokenlearner.cli.main import app; app()"

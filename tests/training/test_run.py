@@ -1,6 +1,7 @@
 """A run from the recipe to the model folder and its card."""
 
 import json
+import os
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -93,6 +94,15 @@ class TestExport:
         before = {path.name: path.read_bytes() for path in folder.iterdir()}
         export(start(data, tmp_path), data="tiny")
         assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+    def test_the_date_is_that_of_the_last_step(self, data: LabelledImages, tmp_path: Path) -> None:
+        trainer = start(data, tmp_path)
+        list(trainer.run())
+        os.utime(tmp_path / "checkpoint.pt", (0, 86400 * 365))
+        info = load_model(export(trainer, data="tiny")).info
+        assert info is not None
+        assert info.provenance is not None
+        assert info.provenance.date == "1971-01-01"
 
     def test_command_names_what_differs_from_the_defaults(
         self, data: LabelledImages, tmp_path: Path

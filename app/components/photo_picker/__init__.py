@@ -6,6 +6,7 @@ from functools import cache
 from pathlib import Path
 
 import streamlit as st
+from streamlit.components.v2 import component
 
 _FOLDER = Path(__file__).parent
 
@@ -31,7 +32,7 @@ class Choice:
 
 @cache
 def _component():
-    return st.components.v2.component(
+    return component(
         "photo_picker",
         html='<div class="picker" role="radiogroup" aria-label="Photos"></div>',
         css=(_FOLDER / "picker.css").read_text(encoding="utf-8"),
