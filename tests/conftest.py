@@ -4,6 +4,7 @@ import ipaddress
 import socket
 from typing import Any
 
+import jaxtyping
 import pytest
 import torch
 
@@ -27,6 +28,12 @@ def _offline(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
         connect(self, address)
 
     monkeypatch.setattr(socket.socket, "connect", connect_here)
+
+
+@pytest.fixture
+def _as_users_run_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the annotations' checks, which tests have on and which would answer first."""
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
 
 
 def _is_here(host: str) -> bool:

@@ -90,7 +90,7 @@ class TestExplain:
 
     def test_a_learner_per_block_with_a_fuser(self, photo: Path) -> None:
         learner = TokenLearnerConfig(num_tokens=2, at=0, version="1.0", fuser=True)
-        model = VisionTransformer(replace(tiny.config(), token_learner=learner))
+        model = VisionTransformer(replace(tiny.config(), token_learner=learner)).eval()
         model.info = tiny.model().info
         explanation = explain(model, photo)
         assert [(m.block, m.version) for m in explanation.learners] == [(0, "1.0"), (1, "1.0")]
@@ -116,9 +116,11 @@ class TestExplain:
             explain(tiny.model(), np.zeros((4, 4), np.uint8))
 
     def test_dropout_is_off_and_the_weights_stay_trainable(self, photo: Path) -> None:
-        model = tiny.model().train()
-        assert_same(explain(model, photo), explain(model, photo))
-        explain(model, photo, device="cpu")
+        model = tiny.model()
+        with pytest.raises(ConfigError, match=r"in training mode.*; call model\.eval\(\)"):
+            explain(model.train(), photo)
+        assert model.training
+        assert_same(explain(model.eval(), photo), explain(model, photo))
         model(torch.zeros(1, 3, 16, 16)).sum().backward()
         model.requires_grad_(False)
         next(model.parameters()).add_(1)  # inference tensors would refuse
@@ -204,3 +206,30 @@ class TestFile:
         np.savez(tmp_path / "e.npz", about=np.array([{"a": 1}], dtype=object))
         with pytest.raises(TokenLearnerError, match="allow_pickle=False"):
             Explanation.load(tmp_path / "e.npz")
+
+
+class TestOtherSizes:
+    """Where preprocessing, configuration and patches do not agree about the size."""
+
+    def test_cost_is_that_of_the_input(self, photo: Path) -> None:
+        model = tiny.model()
+        assert model.info is not None
+        preprocessing = replace(model.info.preprocessing, image_size=(32, 48))
+        model.info = replace(model.info, preprocessing=preprocessing)
+        explanation = explain(model, photo)
+        rows, columns = (32 // model.config.patch_size[0], 48 // model.config.patch_size[1])
+        assert explanation.maps.shape[1:] == (rows, columns)
+        assert explanation.tokens_per_layer[0] == rows * columns
+
+    def test_cells_lie_on_their_patches_where_a_remainder_is_dropped(self, photo: Path) -> None:
+        model = tiny.model()
+        assert model.info is not None
+        patch = model.config.patch_size
+        side = 3 * patch[0] + patch[0] - 1  # the last patch is not whole
+        preprocessing = replace(model.info.preprocessing, image_size=(side, side))
+        model.info = replace(model.info, preprocessing=preprocessing)
+        pixels = np.zeros((side, side, 3), np.uint8)
+        geometry = explain(model, pixels).geometry
+        assert geometry.cell_box(2, 2, (3, 3)) == pytest.approx(
+            (2 * patch[1], 2 * patch[0], 3 * patch[1], 3 * patch[0])
+        )

@@ -5,7 +5,6 @@ import json
 from math import ceil, floor
 from typing import Literal
 
-import jaxtyping
 import numpy as np
 import pytest
 import torch
@@ -14,12 +13,6 @@ from tokenlearner.errors import ConfigError, ShapeError
 from tokenlearner.preprocess import Geometry, Preprocessing, locate, prepare
 
 PLAIN = Preprocessing(image_size=(160, 160), mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
-
-
-@pytest.fixture
-def _as_users_run_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without the annotations' checks, which tests have on and which would answer first."""
-    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
 
 
 def _plain(height: int, width: int, **changes: object) -> Preprocessing:

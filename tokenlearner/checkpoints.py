@@ -107,7 +107,7 @@ def load_model(folder: str | Path, *, sha256: str | None = None) -> VisionTransf
         {name: _widen(value) for name, value in weights.items()}, strict=True, assign=True
     )
     model.info = info
-    return model.requires_grad_(False).eval()
+    return model.eval()
 
 
 def check_weights(

@@ -2,7 +2,6 @@
 
 import io
 import json
-import threading
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -19,8 +18,6 @@ from tokenlearner.models.vit import VisionTransformer
 from tokenlearner.preprocess import Geometry, prepare
 
 FORMAT = "tokenlearner-explanation/1"
-
-_device_lock = threading.Lock()  # one forward pass at a time: sessions share models and the device
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
@@ -121,7 +118,7 @@ class Explanation:
             arrays[f"maps_{index}"] = learner.maps
             arrays[f"tokens_{index}"] = learner.tokens
         buffer = io.BytesIO()
-        np.savez_compressed(buffer, allow_pickle=False, **arrays)
+        np.savez_compressed(buffer, **arrays)
         return buffer.getvalue()
 
     @classmethod
@@ -163,22 +160,15 @@ class Explanation:
             ) from error
 
 
-def explain(
-    model: VisionTransformer,
-    image: Image | NDArray[np.uint8] | str | Path,
-    *,
-    device: torch.device | str | None = None,
-) -> Explanation:
-    """Runs a photo through a model and keeps what the model looked at.
+def explain(model: VisionTransformer, image: Image | NDArray[np.uint8] | str | Path) -> Explanation:
+    """Runs a photo through a model, where the model is, and keeps what the model looked at.
 
     Args:
         model: From `tokenlearner.load`, or made by hand with its `info` set.
         image: A photo: from `read_image`, as RGB uint8 `[height, width, 3]`, or a file's path.
-        device: Where to compute; the model is moved there if it is elsewhere. Unless given, where
-            the model is.
 
     Raises:
-        ConfigError: If the model does not know its preprocessing and classes.
+        ConfigError: If the model does not know its preprocessing and classes, or is training.
         MediaError: If a file cannot be used.
     """
     info = model.info
@@ -186,35 +176,38 @@ def explain(
         raise ConfigError(
             "this model has no info, so its preprocessing and classes are unknown; set model.info"
         )
+    if model.training:
+        raise ConfigError(
+            "this model is in training mode, where answers are random; call model.eval()"
+        )
     if isinstance(image, str | Path):
         image = read_image(image)
     pixels = image.pixels if isinstance(image, Image) else image
     inputs, geometry = prepare(pixels, info.preprocessing)
-    with _device_lock:
-        if device is not None:
-            model.to(device)
-        with torch.inference_mode():
-            trace = model.eval().trace(inputs.to(next(model.parameters()).device))
-        probabilities = trace.logits[0].softmax(dim=0).float().cpu().numpy()
-        version = "" if model.config.token_learner is None else model.config.token_learner.version
-        learners = tuple(
-            LearnerMaps(
-                block=learner.block,
-                version=version,
-                maps=learner.maps[0].float().cpu().numpy(),
-                tokens=learner.tokens_after[0].float().cpu().numpy(),
-            )
-            for learner in trace.learners
+    with torch.inference_mode():
+        trace = model.trace(inputs.to(next(model.parameters()).device))
+    learner_config = model.config.token_learner
+    learners = tuple(
+        LearnerMaps(
+            block=learner.block,
+            version="" if learner_config is None else learner_config.version,
+            maps=learner.maps[0].float().cpu().numpy(),
+            tokens=learner.tokens_after[0].float().cpu().numpy(),
         )
+        for learner in trace.learners
+    )
+    rows, columns = trace.grid
+    patch_height, patch_width = model.config.patch_size
+    input_size = (inputs.shape[2], inputs.shape[3])
     return Explanation(
         model_name=info.name,
         weights_sha256=info.sha256,
         image=pixels,
-        geometry=geometry,
+        geometry=geometry.trim((rows * patch_height, columns * patch_width)),
         class_names=info.class_names,
-        probabilities=probabilities,
+        probabilities=trace.logits[0].float().softmax(dim=0).cpu().numpy(),
         learners=learners,
-        stages=count_macs(model.config).stages,
+        stages=count_macs(model.config, image_size=input_size).stages,
         num_parameters=sum(parameter.numel() for parameter in model.parameters()),
         trained=info.provenance is not None,
     )

@@ -1,7 +1,7 @@
 """From pixels to a model's input, and back: which part of the photo does a grid cell cover?"""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -116,6 +116,24 @@ class Geometry:
                 f"The box {self.box} does not lie in a photo of {width} × {height} px; wanted "
                 "left, top, right, bottom within it."
             )
+
+    def trim(self, size: tuple[int, int]) -> "Geometry":
+        """The same without what lies right of or below the input's first `size` (height, width) px.
+
+        A grid of patches leaves the remainder out where the patch does not divide the input.
+
+        Raises:
+            ConfigError: The size is empty or larger than the input.
+        """
+        height, width = size
+        if not (0 < height <= self.model_size[0] and 0 < width <= self.model_size[1]):
+            raise ConfigError(
+                f"Cannot trim an input of {self.model_size} px (height, width) to {size}."
+            )
+        left, top, right, bottom = self.box
+        right = left + (right - left) * width / self.model_size[1]
+        bottom = top + (bottom - top) * height / self.model_size[0]
+        return replace(self, model_size=size, box=(left, top, right, bottom))
 
     def cell_box(
         self, row: int, column: int, grid: tuple[int, int]

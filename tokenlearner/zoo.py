@@ -53,23 +53,50 @@ def entry(name: str) -> ZooEntry:
 
 
 def card(name: str) -> str:
-    """Returns the model card of a shipped model, in Markdown."""
-    return (folder(name) / CARD_FILE).read_text(encoding="utf-8")
+    """Returns the model card of a shipped model, in Markdown, without the Hub's front matter.
+
+    Raises:
+        CheckpointError: If there is none.
+    """
+    text = _read(folder(name) / CARD_FILE)
+    if text.startswith("---\n"):
+        text = text.partition("\n---\n")[2]
+    return text.lstrip()
 
 
 def metrics(name: str) -> dict[str, Any]:
-    """Returns what `tokenlearner evaluate --save` measured of a shipped model."""
-    return json.loads((folder(name) / METRICS_FILE).read_text(encoding="utf-8"))
+    """Returns what `tokenlearner evaluate --save` measured of a shipped model.
+
+    Raises:
+        CheckpointError: If there is no such file.
+    """
+    return json.loads(_read(folder(name) / METRICS_FILE))
 
 
 def folder(name: str) -> Path:
     """Returns the folder of a shipped model.
 
     The folder `checkpoints/` stands beside the package; `TOKENLEARNER_CHECKPOINTS` names another.
+
+    Raises:
+        CheckpointError: If the folder is not there, as where the package was installed alone.
     """
     root = os.environ.get("TOKENLEARNER_CHECKPOINTS")
     base = Path(root) if root else Path(__file__).resolve().parent.parent / "checkpoints"
-    return base / entry(name).name
+    path = base / entry(name).name
+    if not path.is_dir():
+        raise CheckpointError(
+            f"the folder {path} of the shipped model {name} is missing; work in a clone of the "
+            "project, or let TOKENLEARNER_CHECKPOINTS name a folder that holds it"
+        )
+    return path
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise CheckpointError(f"cannot read {path}: {error.strerror}") from error
 
 
 def load(name: str | Path) -> VisionTransformer:

@@ -15,10 +15,9 @@ from app.components.stage import stage_line
 from app.state import current_state, notices
 from tokenlearner import zoo
 
-_HEADLINE = (
-    "**TokenLearner Explorer** &ensp; See what each learned token of a vision transformer looks "
-    "at, and what it saves to go on with so few."
-)
+_HEADLINE = """<h1>TokenLearner Explorer</h1>
+<p>See what each learned token of a vision transformer looks at, and what it saves to go on with so
+few.</p>"""
 
 state = current_state(zoo.names(), resources.samples())
 dataset = zoo.entry(state.model).dataset
@@ -32,7 +31,7 @@ if state.stage:
     maps(state, photo, result)
 else:
     with st.container(key="status", horizontal=True):
-        st.markdown(_HEADLINE)
+        st.html(_HEADLINE, width="content")
         status = st.empty()
     top = st.container(key="gallery")
     with status:

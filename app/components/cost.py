@@ -8,12 +8,12 @@ from app.resources import Result
 _BAR_PX = 44  # height of the tallest bar
 
 _DEFINITIONS = """
-**GFLOPs** are billions of multiply-accumulates for one photo, each counted once, as the papers'
-tables do. They are computed from the model's shape: convolutions, projections, attention. Norms,
+**GFLOPs** are billions of multiply-accumulates for one photo, each counted once, as the papers’
+tables do. They are computed from the model’s shape: convolutions, projections, attention. Norms,
 activations and biases are left out.
 
 **Tokens** are what a transformer block works on: at first one per patch of the photo, after
-TokenLearner a few learned ones. A block's work grows with their number.
+TokenLearner a few learned ones. A block’s work grows with their number.
 
 **Parameters** are the numbers that training found. TokenLearner adds a few, and saves work, not
 memory for weights.
@@ -34,14 +34,12 @@ def cost_card(result: Result) -> None:
         headline = f"{saving}: {format_gflops(before.macs)} → {compute}"
         parameters = f"{format_count(before.num_parameters)} → {parameters}"
     with st.container(key="cost", gap="small"):
-        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            st.markdown(f"## {headline}", anchors=False)
-            with st.popover(
-                "", icon=":material/info:", type="tertiary", help="What these numbers mean"
-            ):
-                st.markdown(_DEFINITIONS)
+        st.markdown(f"## {headline}", anchors=False)
         st.html(tokens_diagram(after.tokens_per_layer))
-        st.caption(parameters)
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            st.caption(parameters)
+            with st.popover("What is this?", icon=":material/info:", type="tertiary"):
+                st.markdown(_DEFINITIONS)
 
 
 def tokens_diagram(tokens_per_layer: tuple[int, ...]) -> str:

@@ -17,7 +17,8 @@ def downloads(explanation: Explanation, view: ViewSettings, *, name: str) -> Non
         view: How the sheet's maps are drawn.
         name: How the files' names begin.
     """
-    if view_button("Save maps…", key="save", on_press=lambda shown: change_state(view=shown)):
+    label = "Save maps and numbers…" if explanation.learners else "Save numbers…"
+    if view_button(label, key="save", on_press=lambda shown: change_state(view=shown)):
         _offer(explanation, view, name)
 
 

@@ -13,7 +13,7 @@ from tokenlearner.media import DEFAULT_IMAGE_LIMITS, read_image
 _SUFFIXES = ["jpg", "jpeg", "png", "webp", "bmp", "tif", "tiff"]
 _MAX_MEGABYTES = DEFAULT_IMAGE_LIMITS.max_bytes // 2**20
 _MAX_MEGAPIXELS = DEFAULT_IMAGE_LIMITS.max_pixels // 1_000_000
-_TURN = "upload_turn"
+_TURN, _CAMERA = "upload_turn", "camera_picture"
 
 
 def own_photo_input(*, on_photo: Callable[[OwnPhoto], None], on_refusal: Callable[[str], None]):
@@ -43,16 +43,18 @@ def own_photo_input(*, on_photo: Callable[[OwnPhoto], None], on_refusal: Callabl
             max_upload_size=_MAX_MEGABYTES,
         )
         # In a dialog, so that no browser asks for the camera before someone wants it.
-        if st.button("", icon=":material/photo_camera:", help="Take a photo", key="camera"):
+        if st.button("Camera", icon=":material/photo_camera:", key="camera"):
             _camera(on_photo, on_refusal)
 
 
 @st.dialog("Take a photo")
 def _camera(on_photo: Callable[[OwnPhoto], None], on_refusal: Callable[[str], None]) -> None:
-    taken = st.camera_input("The photo stays in this session.")
-    if taken is not None:
-        _take(taken.getvalue(), "Photo from the camera", on_photo, on_refusal)
-        st.rerun()
+    def take_picture() -> None:
+        if (taken := st.session_state[_CAMERA]) is not None:
+            _take(taken.getvalue(), "Photo from the camera", on_photo, on_refusal)
+
+    if st.camera_input("The photo stays in this session.", key=_CAMERA, on_change=take_picture):
+        st.rerun()  # closes the dialog
 
 
 def _take(

@@ -1,6 +1,5 @@
 """The most probable classes of two models, side by side."""
 
-from html import escape
 from typing import Any
 
 import streamlit as st
@@ -10,7 +9,7 @@ from tokenlearner.inference import Explanation
 
 _TOP = 5
 # One accent and a gray, both at 3 : 1 or more on the light and on the dark page.
-_CHOSEN_COLOR, _OTHER_COLOR = "#3b82f6", "#7b8594"
+_LEARNER_COLOR, _BASELINE_COLOR = "#3b82f6", "#7b8594"
 _HEIGHT_PX = 210
 _NAMES_PX, _NAME_LETTERS = 126, 18
 
@@ -19,13 +18,10 @@ def predictions_chart(chosen: Explanation, other: Explanation | None) -> None:
     """Draws the top five of the chosen model, and what the other says about the same classes."""
     top = chosen.predictions[:_TOP]
     names = [name for name, _ in top]
-    legend = {_label(chosen): _CHOSEN_COLOR}
-    traces = [_bars(names, dict(top), _label(chosen), _CHOSEN_COLOR)]
-    if other is not None:
-        legend[_label(other)] = _OTHER_COLOR
-        traces.append(_bars(names, dict(other.predictions), _label(other), _OTHER_COLOR))
+    models = [chosen] if other is None else [chosen, other]
+    traces = [_bars(names, model) for model in models]
     with st.container(key="predictions", gap="small"):
-        st.html(_legend(legend))
+        st.html(_legend(models))
         # Without a key of its own: a chart with one is built anew for every photo.
         st.plotly_chart(
             {"data": traces, "layout": _layout(names)},
@@ -41,7 +37,12 @@ def _label(explanation: Explanation) -> str:
     return f"with {len(explanation.maps)} learned tokens"
 
 
-def _bars(names: list[str], shares: dict[str, float], label: str, color: str) -> dict[str, Any]:
+def _color(explanation: Explanation) -> str:
+    return _LEARNER_COLOR if explanation.learners else _BASELINE_COLOR
+
+
+def _bars(names: list[str], explanation: Explanation) -> dict[str, Any]:
+    shares, label = dict(explanation.predictions), _label(explanation)
     return {
         "type": "bar",
         "orientation": "h",
@@ -53,7 +54,7 @@ def _bars(names: list[str], shares: dict[str, float], label: str, color: str) ->
         "cliponaxis": False,
         "constraintext": "none",
         "textfont": {"size": 12},
-        "marker": {"color": color, "line": {"width": 0}},
+        "marker": {"color": _color(explanation), "line": {"width": 0}},
         "hovertemplate": "%{y}: %{text}<extra>" + label + "</extra>",
     }
 
@@ -87,10 +88,10 @@ def _shorten(name: str) -> str:
     return name if len(name) <= _NAME_LETTERS else name[: _NAME_LETTERS - 1] + "…"
 
 
-def _legend(colors: dict[str, str]) -> str:
+def _legend(models: list[Explanation]) -> str:
     entries = (
-        f'<span><i style="background: {color}"></i>{escape(label)}</span>'
-        for label, color in colors.items()
+        f'<span><i style="background: {_color(model)}"></i>{_label(model)}</span>'
+        for model in models
     )
     return f'<div class="legend">{"".join(entries)}</div>'
 

@@ -6,7 +6,7 @@ from app.components.numbers import describe_saving, format_share
 from app.components.plain_text import plain
 from app.components.view_button import view_button
 from app.resources import Result
-from app.state import change_state
+from app.state import change_state, notices
 
 
 def stage_line(result: Result) -> None:
@@ -17,11 +17,14 @@ def stage_line(result: Result) -> None:
         before, after = result.pair
         tokens, saving = after.tokens_per_layer, describe_saving(after.macs, before.macs)
         said.append(f"{tokens[0]} → {tokens[-1]} tokens: {saving[0].lower()}{saving[1:]}")
+    for notice in notices():
+        st.warning(notice, icon=":material/info:")
     with st.container(key="stage_line", horizontal=True, vertical_alignment="center"):
         st.markdown(" &ensp;·&ensp; ".join(said))
         view_button(
             "Leave stage mode",
             key="leave_stage",
+            width="content",
             on_press=lambda view: change_state(stage=False, view=view),
         )
 

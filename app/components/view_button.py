@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import cache
+from typing import Literal
 
 import streamlit as st
 from streamlit.components.v2 import component
@@ -53,7 +54,12 @@ def _component():
 
 
 def view_button(
-    label: str, *, key: str, on_press: Callable[[ViewSettings], None], help: str = ""
+    label: str,
+    *,
+    key: str,
+    on_press: Callable[[ViewSettings], None],
+    help: str = "",
+    width: Literal["stretch", "content"] = "stretch",
 ) -> bool:
     """Shows a button.
 
@@ -62,6 +68,7 @@ def view_button(
         key: Identifies the button from run to run.
         on_press: Called with the viewer's settings, before the page runs again.
         help: What it says when the pointer rests on it.
+        width: As wide as there is room, or as what it says.
 
     Returns:
         Whether it was pressed just now.
@@ -72,6 +79,6 @@ def view_button(
             on_press(settings_from_query(query))
 
     pressed = _component()(
-        data={"label": label, "help": help}, key=key, on_pressed_change=forward
+        data={"label": label, "help": help}, key=key, width=width, on_pressed_change=forward
     ).pressed
     return pressed is not None

@@ -87,7 +87,7 @@ def test_random_weights_are_marked(random_model: str) -> None:
     page = open_page()
     assert ":red-badge" in texts(page)
     assert "Random weights" in texts(page)
-    assert "0.0" in texts(page)  # its cost stands alone, with no baseline beside it
+    assert "GFLOPs for one photo" in texts(page)  # with no baseline to compare it with
     assert "→" not in texts(page)
 
 
@@ -128,6 +128,16 @@ def test_an_upload_and_a_broken_one() -> None:
     assert "half.png" in alert
     assert "broken, cut off" in alert
     assert "night.png, 60 × 40 px" in texts(page)  # the last result stays
+
+
+def test_the_camera_is_asked_for_only_on_demand() -> None:
+    page = open_page()
+    assert len(page.camera_input) == 0
+    page.button(key="camera").click().run()
+    photo = BytesIO()
+    PillowImage.new("RGB", (64, 48), "orange").save(photo, "JPEG")
+    page.camera_input[0].set_value(("shot.jpg", photo.getvalue(), "image/jpeg")).run()
+    assert "Photo from the camera, 64 × 48 px" in texts(page)
 
 
 def test_a_link_to_what_is_not_here() -> None:

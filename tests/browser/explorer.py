@@ -14,6 +14,8 @@ from tokenlearner.rendering import ViewSettings
 from tokenlearner.rendering.overlay import paint
 
 TIMEOUT_MS = 60_000  # patience for a busy machine; nothing here takes a second on an idle one
+expect.set_options(timeout=TIMEOUT_MS)
+
 _EDGE_PX = 4  # what is left out of comparisons at the photo's edge: outline and antialiasing
 
 
@@ -58,7 +60,7 @@ class Explorer:
     def wait_until_idle(self) -> None:
         """Waits until the server has sent all it has to send."""
         running = self.page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]')
-        expect(running).to_be_attached(timeout=TIMEOUT_MS)
+        expect(running).to_be_attached()
 
     def pick_sample(self, sample_id: str) -> None:
         """Clicks on a photo of the gallery."""
@@ -73,6 +75,7 @@ class Explorer:
         """Gives a file to the drop zone, as dropping it does."""
         file = FilePayload(name=name, mimeType="image/jpeg", buffer=content)
         drop_zone = self.page.locator('[data-testid="stFileUploaderDropzoneInput"]')
+        self.wait_until_idle()  # every file gets a new drop zone, at the end of the run
         expect(drop_zone).to_have_count(1)
         drop_zone.set_input_files(file)
 

@@ -120,6 +120,18 @@ def test_an_uploaded_photo(open_page: Open, model: VisionTransformer) -> None:
     settle(visitor, explain(model, read_image(content.getvalue())))
 
 
+def test_a_photo_from_the_camera(open_page: Open) -> None:
+    visitor = open_page()
+    assert visitor.page.locator("video").count() == 0  # nobody is filmed before asking for it
+    visitor.page.get_by_role("button", name="Camera").click()
+    # Until it has a picture the camera's button does nothing.
+    visitor.page.wait_for_function("() => document.querySelector('video')?.readyState >= 3")
+    visitor.page.get_by_role("button", name="Take Photo").click()
+    expect(visitor.page.get_by_text("Photo from the camera,")).to_be_visible()
+    expect(visitor.page.get_by_role("dialog")).to_have_count(0)
+    visitor.page.wait_for_url(lambda url: "sample=" not in url)
+
+
 def test_a_broken_file_leaves_the_page_as_it_was(open_page: Open, model: VisionTransformer) -> None:
     visitor = open_page()
     whole = SAMPLES["beagle"].path.read_bytes()
@@ -205,7 +217,7 @@ def test_downloads(open_page: Open, model: VisionTransformer) -> None:
     # The sheet is drawn as the viewer draws, whatever the server last heard of it.
     visitor.page.locator("select[name=colormap]").select_option("magma")
     visitor.page.wait_for_url("**cmap=magma**")
-    visitor.page.get_by_role("button", name="Save maps…").click()
+    visitor.page.get_by_role("button", name="Save maps and numbers…").click()
     with visitor.page.expect_download() as sheet:
         visitor.page.get_by_role("button", name="All maps on one sheet").click()
     wanted = render_sheet(explanation, ViewSettings(tokens=(1,), colormap="magma"))

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from tokenlearner.efficiency.machine import (
+    available_devices,
     choose_device,
     describe_hardware,
     describe_versions,
@@ -31,8 +32,12 @@ def test_auto_takes_what_is_fastest(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
     assert choose_device().type == "mps"
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     assert choose_device().type == "cuda"
+    assert available_devices() == ("cuda", "mps", "cpu")
     assert choose_device("cuda:0") == torch.device("cuda:0")
+    with pytest.raises(ConfigError, match="no device 'cuda:7' here; choose auto or one of cuda, m"):
+        choose_device("cuda:7")
 
 
 @pytest.mark.usefixtures("_only_a_cpu")

@@ -57,14 +57,13 @@ def explain(
         scale=scale,  # pyright: ignore[reportArgumentType]
         mass=mass,
     )
-    computer = choose_device(device)
-    network = zoo.load(model)
+    network = zoo.load(model).to(choose_device(device))
     _check_tokens(settings, network)
     out.mkdir(parents=True, exist_ok=True)
     failed = False
     for photo, name in zip(photos, _names(photos), strict=True):
         try:
-            explanation = explain_photo(network, photo, device=computer)
+            explanation = explain_photo(network, photo)
         except MediaError as error:
             typer.echo(f"tokenlearner: {photo}: {error}", err=True)
             failed = True

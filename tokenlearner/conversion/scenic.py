@@ -138,3 +138,5 @@ def _encoder_differences(encoder: Encoder) -> Iterator[str]:
                     yield f"version 1.0 on a {rows}x{columns} grid that is not folded to a square"
             case TokenLearnerV11() if learner.masking.fc1.out_features != 64:
                 yield "a bottleneck_dim other than 64 in an encoder's learner"
+    if any(fuser.masking.fc1.out_features != 64 for fuser in encoder.fusers.values()):
+        yield "a bottleneck_dim other than 64 in an encoder's fuser"

@@ -36,12 +36,13 @@ class TokenLearnerConfig:
     fold_to_square: bool = False
 
     def __post_init__(self) -> None:
-        if self.num_tokens < 1:
-            raise ConfigError(f"num_tokens is {self.num_tokens}; it must be at least 1")
+        _require_at_least_one(self, "num_tokens", "bottleneck_dim")
         if self.at < 0:
             raise ConfigError(f"at is {self.at}; it must be 0 (before the first block) or more")
         if self.version not in ("1.0", "1.1"):
             raise ConfigError(f"version is {self.version!r}; it must be '1.0' or '1.1'")
+        if self.pooling not in ("sum", "mean"):
+            raise ConfigError(f"pooling is {self.pooling!r}; it must be 'sum' or 'mean'")
         if self.version == "1.1" and (self.pooling != "sum" or self.fold_to_square):
             raise ConfigError("pooling and fold_to_square are options of version 1.0 only")
 
@@ -94,9 +95,20 @@ class VisionTransformerConfig:
     head_bias: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in ("dim", "depth", "num_heads", "mlp_dim"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        _require_at_least_one(self, "dim", "depth", "num_heads", "mlp_dim")
+        _require_at_least_one(self, "head_dim", "representation_size")
+        for name in ("image_size", "patch_size"):
+            size = getattr(self, name)
+            if len(size) != 2 or min(size) < 1:
+                raise ConfigError(f"{name} is {size}; wanted a height and a width of at least 1 px")
+        for name in ("embedding_dropout", "dropout", "attention_dropout"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ConfigError(f"{name} is {getattr(self, name)}; it must be in 0 <= p < 1")
+        if self.position_embedding not in ("learned", "frozen"):
+            raise ConfigError(
+                f"position_embedding is {self.position_embedding!r}; "
+                "it must be 'learned' or 'frozen'"
+            )
         if self.head_dim is None and self.dim % self.num_heads:
             raise ConfigError(
                 f"dim={self.dim} is no multiple of num_heads={self.num_heads}; change one, "
@@ -166,6 +178,13 @@ class VisionTransformerConfig:
         if data.get("token_learner") is not None:
             data["token_learner"] = _build(TokenLearnerConfig, data["token_learner"])
         return _build(cls, data)
+
+
+def _require_at_least_one(config: object, *names: str) -> None:
+    for name in names:
+        value = getattr(config, name)
+        if value is not None and value < 1:
+            raise ConfigError(f"{name} is {value}; it must be at least 1")
 
 
 T = TypeVar("T")

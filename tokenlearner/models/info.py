@@ -8,7 +8,7 @@ from tokenlearner.preprocess import Preprocessing
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Provenance:
-    """Where weights come from.
+    """Where trained weights come from. What is not known is empty.
 
     Attributes:
         trained_on: Data set.
@@ -25,15 +25,15 @@ class Provenance:
     """
 
     trained_on: str
-    data_licence: str
-    weights_licence: str
-    recipe: str
-    command: str
-    hardware: str
-    hours: float
-    date: str
-    epochs: int
-    seed: int
+    data_licence: str = ""
+    weights_licence: str = ""
+    recipe: str = ""
+    command: str = ""
+    hardware: str = ""
+    hours: float | None = None
+    date: str = ""
+    epochs: int | None = None
+    seed: int | None = None
     versions: dict[str, str] = field(default_factory=dict)
 
 

@@ -4,6 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from tokenlearner.errors import ConfigError
 from tokenlearner.modules.dropout import Dropout, dropout
 from tokenlearner.modules.shapes import Float, Tensor
 
@@ -48,6 +49,10 @@ class Attention(nn.Module):
         attention_dropout: float = 0.0,
     ) -> None:
         super().__init__()
+        if head_dim is None and dim % num_heads:
+            raise ConfigError(
+                f"dim={dim} is no multiple of num_heads={num_heads}; change one, or give head_dim"
+            )
         self.num_heads = num_heads
         self.head_dim = head_dim or dim // num_heads
         inner_dim = num_heads * self.head_dim

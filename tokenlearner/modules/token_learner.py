@@ -97,8 +97,8 @@ class TokenLearner(_Learner):
         in_channels: Channels of the grid.
         pooling: `sum` over positions (official default) or `mean` (the Keras example).
         activation: GELU variant.
-        fold_to_square: Treat any sequence as a square grid of side sqrt(position), whatever the
-            real grid is, as the official encoder does. Only for checkpoints trained that way.
+        fold_to_square: Treat any grid as a square of side sqrt(position), whatever its real rows
+            and columns are, as the official encoder does. Only for checkpoints trained that way.
 
     Source: `TokenLearnerModule` of the official code; section 2.1 of the paper.
     """

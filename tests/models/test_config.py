@@ -1,0 +1,58 @@
+"""Configurations that cannot be built are refused, field by field."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from tokenlearner.errors import ConfigError
+from tokenlearner.models import TokenLearnerConfig, VisionTransformerConfig
+from tokenlearner.models.presets import conv_vit, mini_vit
+
+LEARNER = TokenLearnerConfig(num_tokens=4, at=1)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"depth": 0}, "depth is 0; it must be at least 1"),
+        ({"head_dim": 0}, "head_dim is 0; it must be at least 1"),
+        ({"representation_size": 0}, "representation_size is 0; it must be at least 1"),
+        ({"head_dim": None, "num_heads": 3}, "dim=128 is no multiple of num_heads=3"),
+        ({"image_size": (62,)}, r"image_size is \(62,\); wanted a height and a width"),
+        ({"patch_size": (0, 0)}, r"patch_size is \(0, 0\); wanted a height and a width"),
+        ({"image_size": (4, 48)}, r"image_size=\(4, 48\) holds no patch of \(6, 6\)"),
+        ({"stem_widths": (8, 8)}, "a stem of 3 stages makes cells of 8 px, but patch_size"),
+        ({"attention_dropout": 1.5}, "attention_dropout is 1.5; it must be in 0 <= p < 1"),
+        ({"position_embedding": "sincos"}, "'sincos'; it must be 'learned' or 'frozen'"),
+        ({"classifier": "token"}, "classifier is 'token'; it must be 'gap', 'gmp' or 'gsp'"),
+        ({"token_learner": replace(LEARNER, at=4)}, "at is 4, but there are 4 blocks"),
+    ],
+)
+@pytest.mark.usefixtures("_as_users_run_it")
+def test_a_vision_transformer_that_cannot_be(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        replace(mini_vit(), **changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"num_tokens": 0}, "num_tokens is 0; it must be at least 1"),
+        ({"bottleneck_dim": 0}, "bottleneck_dim is 0; it must be at least 1"),
+        ({"at": -1}, "at is -1; it must be 0"),
+        ({"version": "2.0"}, "version is '2.0'; it must be '1.0' or '1.1'"),
+        ({"version": "1.0", "pooling": "max"}, "pooling is 'max'; it must be 'sum' or 'mean'"),
+        ({"pooling": "mean"}, "options of version 1.0 only"),
+        ({"fold_to_square": True}, "options of version 1.0 only"),
+    ],
+)
+@pytest.mark.usefixtures("_as_users_run_it")
+def test_a_learner_that_cannot_be(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        replace(LEARNER, **changes)
+
+
+@pytest.mark.parametrize("config", [mini_vit(num_tokens=8), conv_vit(token_learner=LEARNER)])
+def test_to_dict_and_back(config: VisionTransformerConfig) -> None:
+    assert VisionTransformerConfig.from_dict(config.to_dict()) == config
