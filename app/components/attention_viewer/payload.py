@@ -112,18 +112,21 @@ def pack_payload(
     return b"".join([struct.pack("<I", len(text)), text, *blocks])
 
 
-def settings_from_query(query: Mapping[str, str]) -> ViewSettings:
+def settings_from_query(query: Any) -> ViewSettings:
     """The settings that a link asks for; whatever is missing or makes no sense is the default.
 
     Args:
-        query: Query parameters: `token` ("2" or "2,5", counted from 1), `mode`, `opacity`, `cmap`,
+        query: Query parameters, as text by name, from an untrusted source: `token` ("2" or "2,5", counted from 1), `mode`, `opacity`, `cmap`,
             `interp`, `scale`, `mass`. Others are ignored.
     """
+    if not isinstance(query, Mapping):
+        return ViewSettings()
     values: dict[str, Any] = {
-        field: query[key] for field, key in _QUERY_KEYS.items() if key in query
+        field: str(query[key]) for field, key in _QUERY_KEYS.items() if key in query
     }
     numbers = values.get("tokens", "").split(",")
-    values["tokens"] = [int(part) - 1 for part in numbers if part.isdecimal()]
+    # Three digits are more than any model has tokens, and few enough for `int`.
+    values["tokens"] = [int(part) - 1 for part in numbers if part.isdecimal() and len(part) < 4]
     return settings_from_values(values)
 
 
@@ -137,7 +140,7 @@ def settings_from_values(values: Mapping[str, Any]) -> ViewSettings:
         try:
             value = readers.get(field, str)(values[field])
             settings = replace(settings, **{field: value})
-        except (ConfigError, TypeError, ValueError):
+        except (ConfigError, TypeError, ValueError, OverflowError):
             continue
     return settings
 
