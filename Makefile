@@ -52,6 +52,7 @@ format: $(DEV)  ## rewrite the code in the house format
 
 bench: $(DEV)  ## measure the speed of the dashboard and the library on this machine
 	$(PY) -m benchmarks.explore
+	$(PY) -m benchmarks.page
 
 clean:  ## remove the environment and everything that was built or cached
 	@if [ -e $(CREATED) ]; then echo 'rm -rf $(VENV)'; rm -rf $(VENV); fi

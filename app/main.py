@@ -7,6 +7,7 @@ import streamlit as st
 
 from app import resources
 from app.components.address_bar import address_bar
+from app.components.plain_text import plain
 from app.components.provenance import provenance_badge
 from app.components.stage import stage_button
 from app.state import PageState, change_state, current_state, query_from_state
@@ -85,7 +86,7 @@ def _run_safely() -> None:
         run()
     except TokenLearnerError as error:
         _log.warning("%s", error)
-        st.error(str(error), icon=":material/error:")
+        st.error(plain(str(error)), icon=":material/error:")
     except Exception:
         _log.exception("the page could not be drawn")
         st.error(

@@ -7,7 +7,7 @@ photo that someone brought is kept in that session alone, and little of it: phot
 import base64
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 
 import cv2
@@ -18,10 +18,12 @@ from PIL import Image as PillowImage
 from app.components.attention_viewer import encode_display_photo
 from app.gallery import Sample, load_samples
 from tokenlearner import zoo
+from tokenlearner.efficiency.machine import available_devices
 from tokenlearner.inference import Explanation, explain
-from tokenlearner.media import Image, read_image
+from tokenlearner.media import Image, encode_png, read_image
 from tokenlearner.models.info import ModelInfo
 from tokenlearner.models.vit import VisionTransformer
+from tokenlearner.preprocess import Preprocessing, prepare
 
 THUMBNAIL_SIZE_PX = (168, 126)  # twice as large as they are drawn, for dense screens
 
@@ -36,11 +38,13 @@ class Result:
         chosen: By the model that the user chose.
         other: By its counterpart with or without TokenLearner; None if there is none.
         photo_jpeg: The photo for the screen.
+        input_png: What the chosen model got of it.
     """
 
     chosen: Explanation
     other: Explanation | None
     photo_jpeg: bytes
+    input_png: bytes
 
     @property
     def pair(self) -> tuple[Explanation, Explanation] | None:
@@ -52,12 +56,10 @@ class Result:
 
 def devices() -> dict[str, str]:
     """Names of the devices of this machine, by what PyTorch calls them; `auto` first."""
-    found = {}
+    names = {"cuda": "NVIDIA GPU", "mps": "Apple GPU", "cpu": "CPU"}
     if torch.cuda.is_available():
-        found["cuda"] = torch.cuda.get_device_name()
-    if torch.backends.mps.is_available():
-        found["mps"] = "Apple GPU"
-    found["cpu"] = "CPU"
+        names["cuda"] = torch.cuda.get_device_name()
+    found = {kind: names[kind] for kind in available_devices()}
     return {"auto": f"Automatic: {next(iter(found.values()))}", **found}
 
 
@@ -74,7 +76,7 @@ def counterpart(model: str) -> str | None:
     return next((entry.name for entry in zoo.ENTRIES if entry.baseline == model), None)
 
 
-@st.cache_resource(show_spinner=False)
+@st.cache_resource(max_entries=1, show_spinner=False)
 def samples() -> dict[str, Sample]:
     """The gallery by id, the sample to open with first."""
     return {sample.id: sample for sample in load_samples()}
@@ -108,14 +110,25 @@ def thumbnails() -> dict[str, str]:
 def thumbnail(image: Image) -> str:
     """The middle of a photo, small, as a data URI."""
     width, height = THUMBNAIL_SIZE_PX
-    scale = max(width / image.width_px, height / image.height_px)
-    size = (max(width, round(image.width_px * scale)), max(height, round(image.height_px * scale)))
-    small = cv2.resize(image.pixels, size, interpolation=cv2.INTER_AREA)
-    left, top = (size[0] - width) // 2, (size[1] - height) // 2
-    crop = small[top : top + height, left : left + width]
+    # Cropped first: scaled as a whole, a photo that is long and thin would get enormous.
+    scale = min(image.width_px / width, image.height_px / height)
+    across, down = max(1, round(width * scale)), max(1, round(height * scale))
+    left, top = (image.width_px - across) // 2, (image.height_px - down) // 2
+    middle = image.pixels[top : top + down, left : left + across]
+    crop = cv2.resize(middle, THUMBNAIL_SIZE_PX, interpolation=cv2.INTER_AREA)
     buffer = BytesIO()
     PillowImage.fromarray(crop).save(buffer, "WEBP", quality=60)
     return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+
+
+def read_own_photo(data: bytes) -> Image:
+    """Reads what someone brought; one at a time, because a large photo takes much memory to read.
+
+    Raises:
+        MediaError: If it cannot be used.
+    """
+    with _computing:
+        return read_image(data)
 
 
 def explain_sample(image: Image, model: str, device: str) -> Result:
@@ -146,8 +159,15 @@ def _explain(
             chosen=explain(load_model(model, device), _image),
             other=None if other is None else explain(load_model(other, device), _image),
             photo_jpeg=encode_display_photo(_image.pixels),
+            input_png=_input_png(_image, model_info(model, device).preprocessing),
         )
 
 
+def _input_png(image: Image, preprocessing: Preprocessing) -> bytes:
+    plain = replace(preprocessing, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
+    values = prepare(image.pixels, plain)[0][0].permute(1, 2, 0)
+    return encode_png((255 * values).round().byte().numpy())
+
+
 _explain_shared = st.cache_resource(max_entries=128, show_spinner=False)(_explain)
-_explain_private = st.cache_resource(max_entries=4, show_spinner=False, scope="session")(_explain)
+_explain_private = st.cache_resource(max_entries=2, show_spinner=False, scope="session")(_explain)

@@ -42,10 +42,17 @@ class PageState:
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
 class OwnPhoto:
-    """A photo that this session uploaded or took."""
+    """A photo that this session uploaded or took.
+
+    Attributes:
+        name: Its file's name.
+        image: The photo itself.
+        thumbnail: A small picture of it, as a data URI.
+    """
 
     name: str
     image: Image
+    thumbnail: str
 
 
 def state_from_query(

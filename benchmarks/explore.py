@@ -7,11 +7,7 @@ fastest and the slowest; the model is warm. The photo is the one that the page o
 """
 
 import argparse
-import datetime
-import json
 import os
-import re
-import statistics
 import subprocess
 import sys
 import time
@@ -19,13 +15,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from app.components.attention_viewer.payload import encode_display_photo, pack_payload
 from app.gallery import load_samples
+from benchmarks.recording import Result, summary
 from tokenlearner import explain, read_image, zoo
-from tokenlearner.checkpoints import write_whole
-from tokenlearner.efficiency.machine import describe_hardware, describe_versions
 from tokenlearner.media import encode_png
 from tokenlearner.rendering import ViewSettings, render_overlay
 
@@ -50,22 +43,14 @@ def main() -> None:
         "import tokenlearner, over import torch": import_ms(max(5, options.rounds // 2)),
         **explore_ms(options.model, options.rounds),
     }
-    result = {
-        "command": f"python -m benchmarks.explore --model {Path(options.model).name} "
+    result = Result(
+        command=f"python -m benchmarks.explore --model {Path(options.model).name} "
         f"--rounds {options.rounds}",
-        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-        "hardware": describe_hardware(torch.device("cpu")),
-        "threads": torch.get_num_threads(),
-        "versions": describe_versions(),
-        "model": Path(options.model).name,
-        "milliseconds": {name: summary(times) for name, times in milliseconds.items()},
-    }
-    print_table(result)
-    folder = ROOT / "benchmarks" / "results"
-    folder.mkdir(exist_ok=True)
-    cpu = re.sub(r"[^a-z0-9]+", "-", result["hardware"].lower()).strip("-")
-    write_whole(folder / f"explore_{cpu}.json", (json.dumps(result, indent=2) + "\n").encode())
-    print(f"wrote benchmarks/results/explore_{cpu}.json")
+        model=Path(options.model).name,
+        milliseconds={name: summary(times) for name, times in milliseconds.items()},
+    )
+    result.print_table()
+    print(f"wrote {result.write('explore')}")
 
 
 def import_ms(rounds: int) -> list[float]:
@@ -121,27 +106,6 @@ def explore_ms(name: str, rounds: int) -> dict[str, list[float]]:
             function()
             times[step].append(1000 * (time.perf_counter() - started))
     return times
-
-
-def summary(times: list[float]) -> dict[str, float]:
-    """Returns median, fastest and slowest, and how many there were."""
-    return {
-        "median": round(statistics.median(times), 2),
-        "fastest": round(min(times), 2),
-        "slowest": round(max(times), 2),
-        "rounds": len(times),
-    }
-
-
-def print_table(result: dict[str, Any]) -> None:
-    """Prints the result for people."""
-    print(f"{result['model']} on {result['hardware']}, milliseconds")
-    rows = result["milliseconds"]
-    width = max(map(len, rows))
-    print(f"{'':{width}}  {'median':>8}  {'fastest':>8}  {'slowest':>8}")
-    for name, row in rows.items():
-        figures = (f"{row[key]:8.1f}" for key in ("median", "fastest", "slowest"))
-        print(f"{name:{width}}  {'  '.join(figures)}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Train recipes on a machine that is lent by the minute; call it again until nothing is left.
+"""Train recipes in slices of a few minutes, where only the library's core packages are installed.
 
     python -m benchmarks.on_gpu --data DATA --out runs --minutes 8 [RECIPE ...]
 

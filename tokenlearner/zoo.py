@@ -32,7 +32,21 @@ class ZooEntry:
     baseline: str | None = None
 
 
-ENTRIES: tuple[ZooEntry, ...] = ()
+ENTRIES: tuple[ZooEntry, ...] = (
+    ZooEntry(
+        name="imagenette-conv-vit-tl8",
+        title="Imagenette ViT, 8 learned tokens",
+        dataset="imagenette",
+        sha256="98a40b3a37a0e365c98e03af7c66c1b9216528f566857ec6cef026b7d5f83fcd",
+        baseline="imagenette-conv-vit",
+    ),
+    ZooEntry(
+        name="imagenette-conv-vit",
+        title="Imagenette ViT, without TokenLearner",
+        dataset="imagenette",
+        sha256="",
+    ),
+)
 
 
 def names() -> tuple[str, ...]:

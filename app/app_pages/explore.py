@@ -10,6 +10,7 @@ from app.components.gallery import gallery
 from app.components.maps import maps
 from app.components.model_input import model_input
 from app.components.photo import photo_line, photo_of
+from app.components.plain_text import plain
 from app.components.predictions import predictions_chart
 from app.components.stage import stage_line
 from app.state import current_state, notices
@@ -41,7 +42,7 @@ else:
         maps(state, photo, result)
     with right, st.container(key="numbers", gap="small"):
         for notice in notices():
-            st.warning(notice, icon=":material/info:")
+            st.warning(plain(notice), icon=":material/info:")
         answer(
             result.chosen,
             subject=photo.subject(dataset),
@@ -51,7 +52,7 @@ else:
         cost_card(result)
         with st.container(horizontal=True, gap="small"):
             downloads(result.chosen, state.view, name=photo.file_stem)
-            model_input(result.chosen, resources.model_info(state.model, device).preprocessing)
+            model_input(result, resources.model_info(state.model, device).preprocessing)
         photo_line(photo)
     with top:  # last, because the picture is what people wait for
         gallery(state, dataset)

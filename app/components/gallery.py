@@ -49,8 +49,7 @@ def _pick(choice: str) -> None:
 def _choices(dataset: str) -> list[Choice]:
     choices = []
     if own := own_photo():
-        small = resources.thumbnail(own.image)
-        choices.append(Choice(id=_OWN, title=own.name, thumbnail=small, group="Yours"))
+        choices.append(Choice(id=_OWN, title=own.name, thumbnail=own.thumbnail, group="Yours"))
     pictures = resources.thumbnails()
     for sample in in_order(dataset):
         subject = sample.subject(dataset)

@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from app.components.plain_text import plain
+from app.resources import read_own_photo, thumbnail
 from app.state import OwnPhoto
 from tokenlearner.errors import MediaError
-from tokenlearner.media import DEFAULT_IMAGE_LIMITS, read_image
+from tokenlearner.media import DEFAULT_IMAGE_LIMITS
 
 # What file choosers offer. What a file is, its content decides, in `read_image`.
 _SUFFIXES = ["jpg", "jpeg", "png", "webp", "bmp", "tif", "tiff"]
@@ -64,8 +64,8 @@ def _take(
     on_refusal: Callable[[str], None],
 ) -> None:
     try:
-        image = read_image(data)
+        image = read_own_photo(data)
     except MediaError as error:
-        on_refusal(plain(f"{name}: {error}"))
+        on_refusal(f"{name}: {error}")
     else:
-        on_photo(OwnPhoto(name=name, image=image))
+        on_photo(OwnPhoto(name=name, image=image, thumbnail=thumbnail(image)))

@@ -12,13 +12,15 @@ from app.state import change_state, notices
 def stage_line(result: Result) -> None:
     """Shows the answer and the saving in large type, and the way back."""
     name, share = result.chosen.predictions[0]
+    if not result.chosen.trained:
+        st.badge("Random weights", icon=":material/warning:", color="red")
     said = [f"**{plain(name)}** {format_share(share)}"]
     if result.pair is not None:
         before, after = result.pair
         tokens, saving = after.tokens_per_layer, describe_saving(after.macs, before.macs)
         said.append(f"{tokens[0]} → {tokens[-1]} tokens: {saving[0].lower()}{saving[1:]}")
     for notice in notices():
-        st.warning(notice, icon=":material/info:")
+        st.warning(plain(notice), icon=":material/info:")
     with st.container(key="stage_line", horizontal=True, vertical_alignment="center"):
         st.markdown(" &ensp;·&ensp; ".join(said))
         view_button(

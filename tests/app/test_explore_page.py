@@ -63,6 +63,12 @@ def random_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return name
 
 
+def test_a_link_cannot_bring_markup() -> None:
+    page = open_page(sample="![x](https://example.org/x.png) **bold**")
+    (notice,) = alerts(page)
+    assert r"\!\[x\]\(https\://example.org/x.png\) \*\*bold\*\*" in notice
+
+
 def test_opens_with_an_answer() -> None:
     page = open_page()
     name, _ = explain(zoo.load(zoo.names()[0]), SAMPLES[FIRST].path).predictions[0]

@@ -150,6 +150,8 @@ def test_link_with_every_setting() -> None:
         {"token": "a"},
         {"token": "0"},
         {"token": "-3"},
+        {"token": "9" * 5000},
+        {"token": "²"},
         {"opacity": "much"},
         {"opacity": "nan"},
         {"opacity": "7"},
@@ -161,6 +163,15 @@ def test_link_with_every_setting() -> None:
 )
 def test_link_that_makes_no_sense_shows_the_default(query: dict[str, str]) -> None:
     assert settings_from_query(query) == ViewSettings()
+
+
+@pytest.mark.parametrize("query", [None, [], "token=2", {"tokens": ["inf"]}, {"opacity": None}])
+def test_what_is_no_query_shows_the_default(query: object) -> None:
+    assert settings_from_query(query) == ViewSettings()
+
+
+def test_tokens_beyond_all_numbers_are_left_out() -> None:
+    assert settings_from_values({"tokens": [float("inf")]}) == ViewSettings()
 
 
 def test_one_bad_setting_leaves_the_others() -> None:

@@ -33,6 +33,13 @@ class TestLimits:
         limits = ImageLimits(max_pixels=600, max_bytes=len(data), min_side_px=20)
         assert read_image(data, limits=limits).width_px == 30
 
+    def test_a_side_can_be_too_long(self) -> None:
+        data = save(PillowImage.new("1", (70_000, 1)), "PNG")
+        with pytest.raises(
+            MediaTooLargeError, match=r"70,000 × 1 px; the limit is 65,535 px a side"
+        ):
+            read_image(data)
+
     @pytest.mark.parametrize("side", [9_000, 12_000, 30_000, 100_000])
     def test_bombs_are_refused_from_their_header(self, side: int) -> None:
         # From 89 to 179 megapixels Pillow only warns, beyond that it raises an error of its own.

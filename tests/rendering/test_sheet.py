@@ -93,7 +93,8 @@ def test_panorama_and_thin_photos_fit() -> None:
         (12.5, "12.5"),
         (0.5, "0.500"),
         (123.4, "123"),
-        (1e-5, "1.00e-05"),
+        (1234.4, "1234"),
+        (1e-5, "1.00e-5"),
     ],
 )
 def test_values_have_three_significant_digits(value: float, text: str) -> None:

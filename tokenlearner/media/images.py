@@ -245,6 +245,11 @@ def _check_size(size: tuple[int, int], limits: ImageLimits) -> None:
             f"The photo has {width * height / 1e6:,.1f} megapixels ({width:,} × {height:,} px); "
             f"the limit is {limits.max_pixels / 1e6:g} megapixels. Make it smaller and try again."
         )
+    if max(size) > limits.max_side_px:
+        raise MediaTooLargeError(
+            f"The photo is {width:,} × {height:,} px; the limit is {limits.max_side_px:,} px a "
+            "side. Cut a part out of it and try again."
+        )
     if min(size) < limits.min_side_px:
         raise MediaError(
             f"The photo is {width} × {height} px; each side needs at least {limits.min_side_px} "

@@ -13,6 +13,7 @@ class ImageLimits:
         max_bytes: Size of the file.
         max_pixels: Width times height of the picture.
         min_side_px: The shorter side of the picture.
+        max_side_px: The longer side of the picture. JPEG's own limit by default.
 
     Raises:
         ConfigError: A limit is below 1.
@@ -21,6 +22,7 @@ class ImageLimits:
     max_bytes: int = 50 * 2**20
     max_pixels: int = 64_000_000
     min_side_px: int = 1
+    max_side_px: int = 65_535
 
     def __post_init__(self) -> None:
         for field in fields(self):

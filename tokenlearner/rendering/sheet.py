@@ -31,6 +31,7 @@ _RING_PX = 3
 _PAPER = (255, 255, 255)
 _INK = (23, 23, 28)
 _SMALL_PRINT = (92, 94, 104)
+_WARNING = (185, 28, 28)
 
 
 def render_sheet(
@@ -63,7 +64,7 @@ def render_sheet(
     sheet = PILImage.new("RGB", (plan.width, plan.height), _PAPER)
     draw = ImageDraw.Draw(sheet)
 
-    _write_header(draw, explanation.model_name, maps)
+    _write_header(draw, explanation.model_name, maps, trained=explanation.trained)
     for token in range(len(maps)):
         shown = replace(settings, mode="token", tokens=(token,))
         x, y = plan.place(token)
@@ -123,9 +124,14 @@ def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     return ImageFont.load_default(size)
 
 
-def _write_header(draw: ImageDraw.ImageDraw, model_name: str, maps: np.ndarray) -> None:
+def _write_header(
+    draw: ImageDraw.ImageDraw, model_name: str, maps: np.ndarray, *, trained: bool
+) -> None:
     tokens, height, width = maps.shape
     draw.text((_MARGIN_PX, 24), model_name, _INK, _font(26))
+    if not trained:
+        x = _MARGIN_PX + draw.textlength(model_name, _font(26)) + 16
+        draw.text((x, 24), "random weights", _WARNING, _font(26))
     note = f"What each of {tokens} learned tokens looks at, on {height} by {width} patches"
     draw.text((_MARGIN_PX, 60), note, _SMALL_PRINT, _font(16))
 
@@ -181,5 +187,12 @@ def _draw_scale(
 
 
 def format_value(value: float) -> str:
-    """Three significant digits: 0.132, 12.5, 1.24e-05."""
-    return f"{value:#.3g}".rstrip(".") if value else "0"
+    """Three significant digits, as the viewer writes them: 0.132, 12.5, 1234, 1.24e-5."""
+    if value == 0:
+        return "0"
+    if abs(value) >= 1000:
+        return f"{value:.0f}"
+    if abs(value) < 1e-4:
+        mantissa, exponent = f"{value:.2e}".split("e")
+        return f"{mantissa}e{int(exponent)}"
+    return f"{value:#.3g}".rstrip(".")

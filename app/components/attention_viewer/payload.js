@@ -1,5 +1,5 @@
 // One buffer in: u32 header length, JSON header, then the blocks that the header points to.
-// `pack_payload` in __init__.py writes it.
+// `pack_payload` in payload.py writes it.
 
 export function unpackPayload(bytes) {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);

@@ -116,8 +116,8 @@ def settings_from_query(query: Any) -> ViewSettings:
     """The settings that a link asks for; whatever is missing or makes no sense is the default.
 
     Args:
-        query: Query parameters, as text by name, from an untrusted source: `token` ("2" or "2,5", counted from 1), `mode`, `opacity`, `cmap`,
-            `interp`, `scale`, `mass`. Others are ignored.
+        query: Query parameters by name, from an untrusted source: `token` ("2" or "2,5", counted
+            from 1), `mode`, `opacity`, `cmap`, `interp`, `scale`, `mass`. Others are ignored.
     """
     if not isinstance(query, Mapping):
         return ViewSettings()

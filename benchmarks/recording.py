@@ -1,0 +1,72 @@
+"""Results with what they depend on: printed as a table, kept as a file per machine."""
+
+import datetime
+import json
+import re
+import statistics
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import torch
+
+from tokenlearner.checkpoints import write_whole
+from tokenlearner.efficiency.machine import describe_hardware, describe_versions
+
+FOLDER = Path(__file__).resolve().parent / "results"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Result:
+    """What was measured, how, when and on what.
+
+    Attributes:
+        command: Repeats the measurement.
+        model: Name of the model.
+        milliseconds: A `summary` per step.
+        facts: Whatever else was counted.
+        date: ISO 8601.
+        hardware: Of this machine's CPU.
+        threads: That PyTorch computes with.
+        versions: Of the software that matters.
+    """
+
+    command: str
+    model: str
+    milliseconds: dict[str, dict[str, float]]
+    facts: dict[str, int] = field(default_factory=dict)
+    date: str = field(
+        default_factory=lambda: datetime.datetime.now(datetime.UTC).date().isoformat()
+    )
+    hardware: str = field(default_factory=lambda: describe_hardware(torch.device("cpu")))
+    threads: int = field(default_factory=torch.get_num_threads)
+    versions: dict[str, str] = field(default_factory=describe_versions)
+
+    def write(self, name: str) -> str:
+        """Writes `results/NAME_<cpu>.json` and returns its path from the project's root."""
+        FOLDER.mkdir(exist_ok=True)
+        cpu = re.sub(r"[^a-z0-9]+", "-", self.hardware.lower()).strip("-")
+        path = FOLDER / f"{name}_{cpu}.json"
+        write_whole(path, (json.dumps(asdict(self), indent=2) + "\n").encode())
+        return str(path.relative_to(FOLDER.parents[1]))
+
+    def print_table(self) -> None:
+        """Prints the times for people."""
+        print(f"{self.model} on {self.hardware}, milliseconds")
+        width = max(map(len, self.milliseconds))
+        print(f"{'':{width}}  {'median':>8}  {'fastest':>8}  {'slowest':>8}")
+        for name, row in self.milliseconds.items():
+            figures = (f"{row[key]:8.1f}" for key in ("median", "fastest", "slowest"))
+            print(f"{name:{width}}  {'  '.join(figures)}")
+        for name, count in self.facts.items():
+            print(f"{name}: {count}")
+
+
+def summary(times: Sequence[float]) -> dict[str, float]:
+    """Returns median, fastest and slowest, and how many there were."""
+    return {
+        "median": round(statistics.median(times), 2),
+        "fastest": round(min(times), 2),
+        "slowest": round(max(times), 2),
+        "rounds": len(times),
+    }
