@@ -44,7 +44,7 @@ ENTRIES: tuple[ZooEntry, ...] = (
         name="imagenette-conv-vit",
         title="Imagenette ViT, without TokenLearner",
         dataset="imagenette",
-        sha256="",
+        sha256="79a23d7b7e4b6a34a23cdb7ba4911b41cc24e4ffc389ce873f84b397acb66072",
     ),
 )
 
