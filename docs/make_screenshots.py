@@ -11,14 +11,11 @@ from tests.browser.running import chromium, dashboard, find_chromium
 
 FOLDER = Path(__file__).parent
 SCREEN = {"width": 1440, "height": 900}
-PHONE = {"width": 390, "height": 844}
 
 # File name, link, and what the browser is like.
 PICTURES: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("explore_light.png", "?token=7", {"viewport": SCREEN, "color_scheme": "light"}),
     ("explore_dark.png", "?mode=composite", {"viewport": SCREEN, "color_scheme": "dark"}),
-    ("explore_stage.png", "?stage=1&token=7", {"viewport": SCREEN, "color_scheme": "dark"}),
-    ("explore_phone.png", "?token=7", {"viewport": PHONE, "color_scheme": "light"}),
 )
 
 
@@ -35,9 +32,8 @@ def main() -> None:
         for name, query, looks in PICTURES:
             visitor = Explorer(browser.new_context(**looks, device_scale_factor=2), address)
             visitor.open(query)
-            if "stage" not in query:
-                expect(visitor.page.locator(".js-plotly-plot .bartext").first).to_be_attached()
-                expect(visitor.page.locator(".photo img").last).to_be_attached()
+            expect(visitor.page.locator(".js-plotly-plot .bartext").first).to_be_attached()
+            expect(visitor.page.locator(".photo img").last).to_be_attached()
             visitor.page.wait_for_timeout(1000)  # fades
             visitor.screenshot(FOLDER / name)
             visitor.context.close()

@@ -11,16 +11,19 @@ Space-Time Tokenization for Videos", NeurIPS 2021 (arXiv:2106.11297).
 """
 
 from tokenlearner import zoo
+from tokenlearner.errors import TokenLearnerError
 from tokenlearner.inference import Explanation, LearnerMaps, explain
 from tokenlearner.media.images import Image, read_image
 from tokenlearner.models import (
     ModelInfo,
+    Provenance,
     TokenLearnerConfig,
     Trace,
     VisionTransformer,
     VisionTransformerConfig,
 )
 from tokenlearner.modules import TokenFuser, TokenLearner, TokenLearnerV11
+from tokenlearner.preprocess import Preprocessing
 from tokenlearner.zoo import load
 
 __version__ = "0.1.0"
@@ -30,9 +33,12 @@ __all__ = [
     "Image",
     "LearnerMaps",
     "ModelInfo",
+    "Preprocessing",
+    "Provenance",
     "TokenFuser",
     "TokenLearner",
     "TokenLearnerConfig",
+    "TokenLearnerError",
     "TokenLearnerV11",
     "Trace",
     "VisionTransformer",

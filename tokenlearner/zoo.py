@@ -35,14 +35,14 @@ class ZooEntry:
 ENTRIES: tuple[ZooEntry, ...] = (
     ZooEntry(
         name="imagenette-conv-vit-tl8",
-        title="Imagenette ViT, 8 learned tokens",
+        title="Imagenette, 8 tokens",
         dataset="imagenette",
         sha256="98a40b3a37a0e365c98e03af7c66c1b9216528f566857ec6cef026b7d5f83fcd",
         baseline="imagenette-conv-vit",
     ),
     ZooEntry(
         name="imagenette-conv-vit",
-        title="Imagenette ViT, without TokenLearner",
+        title="Imagenette, baseline",
         dataset="imagenette",
         sha256="79a23d7b7e4b6a34a23cdb7ba4911b41cc24e4ffc389ce873f84b397acb66072",
     ),

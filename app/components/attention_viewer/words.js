@@ -30,7 +30,7 @@ export function cellName(cell, { width }) {
 }
 
 export function summarise(settings, scene) {
-  if (settings.mode === "composite") return "Each colour marks where that token is the strongest";
+  if (settings.mode === "composite") return "Each colour: where that token is strongest";
   const { peak, high } = scene.describe(settings);
   const verb = settings.tokens.length > 1 ? "look" : "looks";
   const spot = `${cellName(peak, scene)}: ${formatValue(high)}`;
