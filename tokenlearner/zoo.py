@@ -46,6 +46,19 @@ ENTRIES: tuple[ZooEntry, ...] = (
         dataset="imagenette",
         sha256="79a23d7b7e4b6a34a23cdb7ba4911b41cc24e4ffc389ce873f84b397acb66072",
     ),
+    ZooEntry(
+        name="cifar10-mini-vit-tl8",
+        title="CIFAR-10, 8 tokens",
+        dataset="cifar10",
+        sha256="684c4dee37c6b9e7d77507661ead5463e3ac1ae0654e350061bb6f941167a4b1",
+        baseline="cifar10-mini-vit",
+    ),
+    ZooEntry(
+        name="cifar10-mini-vit",
+        title="CIFAR-10, baseline",
+        dataset="cifar10",
+        sha256="746ccc694597c7b78396028280dc0dbe83ac6489f7ee5da29df3824b3691bd6b",
+    ),
 )
 
 

@@ -124,16 +124,6 @@ class TestResuming:
         assert list(again.run()) == []
         assert_equal(again.result().state_dict(), wanted)
 
-    def test_the_machine_of_a_checkpoint_that_does_not_tell_is_this_one(
-        self, data: LabelledImages, tmp_path: Path
-    ) -> None:
-        first = start(data, tmp_path)
-        next(first.run(checkpoint_every=1))
-        state = torch.load(tmp_path / CHECKPOINT, weights_only=True)
-        del state["hardware"]
-        torch.save(state, tmp_path / CHECKPOINT)
-        assert start(data, tmp_path).hardware == first.hardware
-
     def test_a_part_of_a_checkpoint_beside_a_whole_one_is_ignored(
         self, data: LabelledImages, tmp_path: Path
     ) -> None:
@@ -161,8 +151,16 @@ class TestResuming:
         self, data: LabelledImages, tmp_path: Path, change: dict[str, Any]
     ) -> None:
         next(start(data, tmp_path).run(checkpoint_every=1))
-        with pytest.raises(TrainingError, match="belongs to another recipe or other data; choose"):
+        with pytest.raises(TrainingError, match="belongs to another recipe, other data or"):
             start(data, tmp_path, tiny.recipe(**change))
+
+    def test_other_data_or_precision_is_refused(self, data: LabelledImages, tmp_path: Path) -> None:
+        next(start(data, tmp_path).run(checkpoint_every=1))
+        with pytest.raises(TrainingError, match="other data or another precision; choose another"):
+            start(data, tmp_path, mixed_precision=False)
+        other = replace(data, labels=data.labels[::-1].copy())
+        with pytest.raises(TrainingError, match="other data or another precision; choose another"):
+            start(other, tmp_path)
 
     def test_a_checkpoint_that_cannot_be_written_leaves_the_one_before(
         self, data: LabelledImages, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -65,6 +65,7 @@ class Trainer:
         self.device = device
         self.mixed_precision = mixed_precision
         self.class_names = data.class_names
+        self._data_sha256 = data.sha256
         if len(data.class_names) != recipe.model.num_classes:
             raise DataError(
                 f"{data.source} has {len(data.class_names)} classes, but the recipe {recipe.name} "
@@ -246,7 +247,10 @@ class Trainer:
         return accuracy
 
     def _fingerprint(self) -> str:
-        settings = asdict(self.recipe) | {"photos": len(self.images)}
+        settings = asdict(self.recipe) | {
+            "data": self._data_sha256,
+            "mixed_precision": self.mixed_precision,
+        }
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
     def _restore(self) -> None:
@@ -260,13 +264,12 @@ class Trainer:
             ) from error
         if fingerprint != self._fingerprint():
             raise TrainingError(
-                f"{path} belongs to another recipe or other data; choose another folder, or "
-                "delete it to start again"
+                f"{path} belongs to another recipe, other data or another precision; choose "
+                "another folder, or delete it to start again"
             )
         self.step = self.saved_step = state["step"]
         self.seconds = state["seconds"]
-        # The first checkpoints did not tell.
-        self.hardware = tuple(state.get("hardware", ())) or (describe_hardware(self.device),)
+        self.hardware = tuple(state["hardware"])
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         if self.average is not None:
