@@ -13,6 +13,7 @@ from tokenlearner.models import (
     VisionTransformer,
     VisionTransformerConfig,
 )
+from tokenlearner.modules import TokenLearnerV11
 from tokenlearner.preprocess import Preprocessing
 from tokenlearner.rendering import ViewSettings, render_overlay
 
@@ -46,9 +47,11 @@ def brightness_model(side: int, resize: str) -> VisionTransformer:
         for parameter in model.parameters():
             parameter.zero_()
         mean = torch.full((3, 8, 8), 1 / (3 * 8 * 8))
-        model.embedding.weight.copy_(torch.stack([mean, -mean]))
-        model.embedding.bias.copy_(torch.tensor([-0.5, 0.5]))
+        parameters = dict(model.named_parameters())
+        parameters["embedding.weight"].copy_(torch.stack([mean, -mean]))
+        parameters["embedding.bias"].copy_(torch.tensor([-0.5, 0.5]))
         learner = model.encoder.learners["0"]
+        assert isinstance(learner, TokenLearnerV11)
         learner.norm.weight.fill_(1)
         learner.masking.fc1.weight.copy_(torch.tensor([[10.0, 0.0]]))
         learner.masking.fc2.weight.fill_(10)

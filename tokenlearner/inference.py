@@ -118,7 +118,7 @@ class Explanation:
             arrays[f"maps_{index}"] = learner.maps
             arrays[f"tokens_{index}"] = learner.tokens
         buffer = io.BytesIO()
-        np.savez_compressed(buffer, **arrays)
+        np.savez_compressed(buffer, allow_pickle=False, **arrays)
         return buffer.getvalue()
 
     @classmethod

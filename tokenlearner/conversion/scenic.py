@@ -19,7 +19,7 @@ from tokenlearner.conversion.keys import list_keys
 from tokenlearner.conversion.scenic_config import Params, make_module
 from tokenlearner.errors import ConversionError
 from tokenlearner.models import Encoder
-from tokenlearner.modules import Attention, Mlp, TokenLearner, TokenLearnerV11
+from tokenlearner.modules import Attention, Mlp, TokenFuser, TokenLearner, TokenLearnerV11
 
 _MOST_PROBLEMS_TOLD = 8
 
@@ -138,5 +138,6 @@ def _encoder_differences(encoder: Encoder) -> Iterator[str]:
                     yield f"version 1.0 on a {rows}x{columns} grid that is not folded to a square"
             case TokenLearnerV11() if learner.masking.fc1.out_features != 64:
                 yield "a bottleneck_dim other than 64 in an encoder's learner"
-    if any(fuser.masking.fc1.out_features != 64 for fuser in encoder.fusers.values()):
-        yield "a bottleneck_dim other than 64 in an encoder's fuser"
+    for fuser in encoder.fusers.values():
+        if isinstance(fuser, TokenFuser) and fuser.masking.fc1.out_features != 64:
+            yield "a bottleneck_dim other than 64 in an encoder's fuser"
