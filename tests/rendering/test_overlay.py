@@ -69,6 +69,17 @@ def test_photo_stays_as_it_was() -> None:
     assert picture is not photo
 
 
+def test_composite_does_not_let_rounding_decide_between_saturated_maps() -> None:
+    maps = np.ones((3, 4, 4), dtype=np.float32)
+    maps[1:] -= np.random.default_rng(0).random((2, 4, 4), dtype=np.float32) * 1e-4
+    maps[2, 0, 0] = maps[0, 0, 0] = 0.5
+    settings = replace(GRAY, mode="composite")
+    picture = paint(PHOTO, BOX, maps, settings)
+    assert set(map(tuple, picture[20:, 40:75].reshape(-1, 3).tolist())) == {token_rgb(0)}
+    smooth = paint(PHOTO, BOX, np.ones_like(maps), replace(settings, interpolation="smooth"))
+    assert set(map(tuple, smooth[:, 20:80].reshape(-1, 3).tolist())) == {token_rgb(0)}
+
+
 def test_smooth_overlay_is_the_map_laid_on_the_source() -> None:
     """One meaning of "smooth" in the library: that of `Geometry.to_source`, fractions included."""
     maps = np.random.default_rng(1).random((1, 5, 7), dtype=np.float32)

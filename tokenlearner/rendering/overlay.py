@@ -21,6 +21,9 @@ INTERPOLATIONS = ("smooth", "patch")
 SCALES = ("shared", "token")
 Box = tuple[float, float, float, float]
 
+# Levels closer than this count as equal, and the first token wins: without it rounding would decide
+# between saturated maps.
+_TIE = 1e-3
 _BAND_ELEMENTS = 4_000_000  # values of one band of rows: bounds the memory of a 60-megapixel photo
 
 
@@ -170,8 +173,9 @@ def paint(
         level = (down[band] @ wide_levels).clip(lowest, highest)
         alpha = settings.opacity * (down[band] @ wide_area).clip(0, 1)
         if settings.mode == "composite":
-            alpha *= level.max(axis=0)
-            colour = palette[level.argmax(axis=0)]
+            strength = level.max(axis=0)
+            alpha *= strength
+            colour = palette[(level >= strength - _TIE).argmax(axis=0)]
         else:
             colour = palette[(level[0] * 255 + 0.5).astype(np.uint8)]
         blended = photo[band] + (colour - photo[band]) * alpha[..., None]

@@ -96,17 +96,20 @@ export function resample(values, { height, width }, { rows, columns }) {
   return out;
 }
 
+// Levels closer than this count as equal, or rounding would decide between saturated maps; the same
+// as in tokenlearner/rendering/overlay.py.
+const TIE = 1e-3;
+
 // For every sample the strongest of several levels, and how strong it is. The first one wins ties.
 export function strongest(levels) {
   const strength = levels[0].slice();
+  for (const level of levels) {
+    for (let i = 0; i < strength.length; i++) strength[i] = Math.max(strength[i], level[i]);
+  }
   const winner = new Uint8Array(strength.length);
-  for (let k = 1; k < levels.length; k++) {
-    const level = levels[k];
-    for (let i = 0; i < level.length; i++) {
-      if (level[i] > strength[i]) {
-        strength[i] = level[i];
-        winner[i] = k;
-      }
+  for (let k = levels.length - 1; k >= 0; k--) {
+    for (let i = 0; i < strength.length; i++) {
+      if (levels[k][i] >= strength[i] - TIE) winner[i] = k;
     }
   }
   return { strength, winner };
