@@ -71,13 +71,10 @@ def test_photo_stays_as_it_was() -> None:
 
 def test_composite_does_not_let_rounding_decide_between_saturated_maps() -> None:
     maps = np.ones((3, 4, 4), dtype=np.float32)
-    maps[1:] -= np.random.default_rng(0).random((2, 4, 4), dtype=np.float32) * 1e-4
-    maps[2, 0, 0] = maps[0, 0, 0] = 0.5
-    settings = replace(GRAY, mode="composite")
-    picture = paint(PHOTO, BOX, maps, settings)
-    assert set(map(tuple, picture[20:, 40:75].reshape(-1, 3).tolist())) == {token_rgb(0)}
-    smooth = paint(PHOTO, BOX, np.ones_like(maps), replace(settings, interpolation="smooth"))
-    assert set(map(tuple, smooth[:, 20:80].reshape(-1, 3).tolist())) == {token_rgb(0)}
+    maps[:2] -= np.random.default_rng(0).random((2, 4, 4), dtype=np.float32) * 1e-4
+    settings = replace(GRAY, mode="composite", interpolation="smooth")
+    picture = paint(PHOTO, BOX, maps, settings)[:, 20:80].astype(int)
+    assert np.abs(picture - token_rgb(0)).max() <= 1
 
 
 def test_smooth_overlay_is_the_map_laid_on_the_source() -> None:
