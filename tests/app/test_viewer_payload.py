@@ -17,8 +17,8 @@ from app.components.attention_viewer import (
     settings_from_query,
 )
 from app.components.attention_viewer.payload import settings_from_values
-from tokenlearner.inference import Explanation, LearnerMaps
-from tokenlearner.preprocess import Geometry
+from tests import by_hand
+from tokenlearner.inference import Explanation
 from tokenlearner.rendering import COLORMAPS, TOKEN_COLORS, ViewSettings
 
 MAPS = np.arange(24, dtype=np.float32).reshape(2, 3, 4) / 24
@@ -26,19 +26,7 @@ JPEG = b"\xff\xd8 any bytes will do"
 
 
 def explanation(maps: np.ndarray = MAPS, left: float = 8.5) -> Explanation:
-    learner = LearnerMaps(block=2, version="1.1", maps=maps, tokens=np.zeros((len(maps), 4), "f4"))
-    return Explanation(
-        model_name="by hand",
-        weights_sha256="",
-        image=np.zeros((60, 100, 3), dtype=np.uint8),
-        geometry=Geometry(source_size=(60, 100), model_size=(48, 64), box=(left, 0.0, 90.0, 60.0)),
-        class_names=("yes", "no"),
-        probabilities=np.array([0.75, 0.25], dtype=np.float32),
-        learners=(learner,),
-        stages=(),
-        num_parameters=0,
-        trained=True,
-    )
+    return by_hand.explanation(maps, np.zeros((60, 100, 3), np.uint8), (left, 0.0, 90.0, 60.0))
 
 
 def unpack(payload: bytes) -> tuple[dict[str, Any], bytes]:

@@ -5,8 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from tests import by_hand
 from tokenlearner.errors import ConfigError
-from tokenlearner.inference import Explanation, LearnerMaps
+from tokenlearner.inference import Explanation
 from tokenlearner.preprocess import Geometry, axis_weights
 from tokenlearner.rendering import overlay
 from tokenlearner.rendering.colormap import COLORMAPS, token_rgb
@@ -30,19 +31,7 @@ def one_hot(row: int, column: int, shape: tuple[int, int] = (2, 3)) -> np.ndarra
 
 
 def explanation(maps: np.ndarray, photo: np.ndarray = PHOTO) -> Explanation:
-    learner = LearnerMaps(block=2, version="1.1", maps=maps, tokens=np.zeros((len(maps), 4), "f4"))
-    return Explanation(
-        model_name="by hand",
-        weights_sha256="",
-        image=photo,
-        geometry=Geometry(source_size=photo.shape[:2], model_size=(60, 60), box=BOX),
-        class_names=("yes", "no"),
-        probabilities=np.array([0.75, 0.25], dtype=np.float32),
-        learners=(learner,),
-        stages=(),
-        num_parameters=0,
-        trained=True,
-    )
+    return by_hand.explanation(maps, photo, BOX)
 
 
 @pytest.mark.parametrize(("row", "column"), [(0, 0), (0, 2), (1, 1)])

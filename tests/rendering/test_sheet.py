@@ -1,11 +1,13 @@
 """The contact sheet shows every token once, numbered, in its colour."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from tests import by_hand
 from tokenlearner.errors import ConfigError
-from tokenlearner.inference import Explanation, LearnerMaps
-from tokenlearner.preprocess import Geometry
+from tokenlearner.inference import Explanation
 from tokenlearner.rendering import ViewSettings, render_sheet
 from tokenlearner.rendering.colormap import COLORMAPS, token_rgb
 from tokenlearner.rendering.overlay import paint
@@ -16,21 +18,7 @@ def explanation(tokens: int = 3, size: tuple[int, int] = (320, 240)) -> Explanat
     rng = np.random.default_rng(0)
     maps = rng.random((tokens, 4, 3), dtype=np.float32)
     photo = rng.integers(0, 256, (*size, 3), dtype=np.uint8)
-    learner = LearnerMaps(block=2, version="1.1", maps=maps, tokens=np.zeros((tokens, 4), "f4"))
-    return Explanation(
-        model_name="by hand",
-        weights_sha256="",
-        image=photo,
-        geometry=Geometry(
-            source_size=size, model_size=(80, 60), box=(0.0, 0.0, float(size[1]), float(size[0]))
-        ),
-        class_names=("yes", "no"),
-        probabilities=np.array([0.75, 0.25], dtype=np.float32),
-        learners=(learner,),
-        stages=(),
-        num_parameters=0,
-        trained=True,
-    )
+    return by_hand.explanation(maps, photo, (0.0, 0.0, float(size[1]), float(size[0])))
 
 
 def contains(sheet: np.ndarray, tile: np.ndarray) -> bool:
@@ -39,6 +27,15 @@ def contains(sheet: np.ndarray, tile: np.ndarray) -> bool:
     corners = np.argwhere((windows == tile[0]).all(axis=(-1, -2)))
     height, width = tile.shape[:2]
     return any(np.array_equal(sheet[y : y + height, x : x + width], tile) for y, x in corners)
+
+
+def test_sheet_of_random_weights_says_so_in_red() -> None:
+    settings = ViewSettings()
+    plain = render_sheet(explanation(), settings)
+    marked = render_sheet(replace(explanation(), trained=False), settings)
+    changed = (plain != marked).any(axis=-1)
+    assert changed.any()
+    assert (marked[changed][:, 0] > marked[changed][:, 2]).all()
 
 
 def test_sheet_has_every_token_and_the_composite() -> None:
