@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 import torch
 from torch import nn
 
-from tokenlearner.errors import ConfigError
 from tokenlearner.models.config import TokenLearnerConfig, VisionTransformerConfig
 from tokenlearner.models.outputs import EncoderTrace, FuserTrace, LearnerTrace
 from tokenlearner.modules.blocks import Block
@@ -70,14 +69,13 @@ class Encoder(nn.Module):
             )
             for _ in range(config.depth)
         )
-        learner_blocks = config.learner_blocks
-        self.learners = nn.ModuleDict(
-            {str(block): _make_learner(config) for block in learner_blocks}
-        )
-        has_fuser = config.token_learner is not None and config.token_learner.fuser
-        self.fusers = nn.ModuleDict(
-            {str(block): _make_fuser(config) for block in learner_blocks if has_fuser}
-        )
+        learner = config.token_learner
+        self.learners, self.fusers = nn.ModuleDict(), nn.ModuleDict()
+        if learner is not None:
+            for block in map(str, config.learner_blocks):
+                self.learners[block] = _make_learner(learner, config)
+                if learner.fuser:
+                    self.fusers[block] = _make_fuser(learner, config)
         self.norm = nn.LayerNorm(config.dim, eps=LAYER_NORM_EPS)
 
     def forward(
@@ -137,8 +135,7 @@ class Encoder(nn.Module):
         return self.norm(x)
 
 
-def _make_learner(config: VisionTransformerConfig) -> nn.Module:
-    learner = _learner_config(config)
+def _make_learner(learner: TokenLearnerConfig, config: VisionTransformerConfig) -> nn.Module:
     if learner.version == "1.0":
         return TokenLearner(
             learner.num_tokens,
@@ -156,8 +153,7 @@ def _make_learner(config: VisionTransformerConfig) -> nn.Module:
     )
 
 
-def _make_fuser(config: VisionTransformerConfig) -> TokenFuser:
-    learner = _learner_config(config)
+def _make_fuser(learner: TokenLearnerConfig, config: VisionTransformerConfig) -> TokenFuser:
     return TokenFuser(
         learner.num_tokens,
         config.dim,
@@ -165,9 +161,3 @@ def _make_fuser(config: VisionTransformerConfig) -> TokenFuser:
         activation=config.activation,
         dropout=config.dropout,
     )
-
-
-def _learner_config(config: VisionTransformerConfig) -> TokenLearnerConfig:
-    if config.token_learner is None:
-        raise ConfigError("this configuration has no token_learner")
-    return config.token_learner

@@ -12,6 +12,7 @@ import numpy as np
 
 from tokenlearner.errors import ConfigError
 from tokenlearner.inference import Explanation
+from tokenlearner.media import encode_jpeg
 from tokenlearner.rendering.colormap import COLORMAPS, TOKEN_COLORS, colormap_base64
 from tokenlearner.rendering.overlay import ViewSettings, maps_of
 
@@ -35,11 +36,7 @@ def encode_display_photo(pixels: np.ndarray) -> bytes:
     height, width = (max(1, round(side * factor)) for side in pixels.shape[:2])
     if factor < 1:
         pixels = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA)
-    encoded, jpeg = cv2.imencode(
-        ".jpg", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 90]
-    )
-    assert encoded, "OpenCV encodes any uint8 picture"
-    return jpeg.tobytes()
+    return encode_jpeg(pixels)
 
 
 def pack_payload(
