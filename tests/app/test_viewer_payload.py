@@ -59,12 +59,12 @@ def test_payload_holds_maps_and_photo() -> None:
 
 def test_payload_holds_colors_and_settings() -> None:
     settings = ViewSettings(tokens=(1,), opacity=0.3, colormap="magma")
-    header = header_of(settings=settings, stage=True, height_px=480)
+    header = header_of(settings=settings, stage=True)
     assert header["colors"] == list(TOKEN_COLORS)
     assert list(header["colormaps"]) == list(COLORMAPS)
     assert header["settings"] == asdict(settings) | {"tokens": [1]}
     assert header["defaults"] == asdict(ViewSettings()) | {"tokens": []}
-    assert (header["stage"], header["height"]) == (True, 480)
+    assert header["stage"] is True
 
 
 def test_maps_that_are_not_contiguous_arrive_in_order() -> None:
@@ -75,7 +75,7 @@ def test_maps_that_are_not_contiguous_arrive_in_order() -> None:
 
 def test_identity_follows_the_data_and_nothing_else() -> None:
     known = header_of()["id"]
-    assert header_of(settings=ViewSettings(tokens=(1,)), stage=True, height_px=9)["id"] == known
+    assert header_of(settings=ViewSettings(tokens=(1,)), stage=True)["id"] == known
     assert header_of(download=("a.png", b"x"))["id"] == known
     assert header_of(photo_jpeg=b"another")["id"] != known
     assert header_of(explanation=explanation(MAPS + 1))["id"] != known

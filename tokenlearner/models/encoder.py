@@ -49,7 +49,6 @@ class Encoder(nn.Module):
     def __init__(self, config: VisionTransformerConfig, grid: Grid) -> None:
         super().__init__()
         self.grid = grid
-        self.token_learner = config.token_learner
         embedding = torch.empty(1, grid[0] * grid[1], config.dim)
         if config.position_embedding == "learned":
             self.position_embedding = nn.Parameter(nn.init.normal_(embedding, std=0.02))

@@ -89,7 +89,6 @@ def attention_viewer(
     settings: ViewSettings,
     photo_jpeg: bytes,
     key: str,
-    height_px: int | None = None,
     stage: bool = False,
     download: tuple[str, bytes] | None = None,
 ) -> ViewerEvent | None:
@@ -102,7 +101,6 @@ def attention_viewer(
             another explanation arrives, and in the query string.
         photo_jpeg: The photo for the screen, from `encode_display_photo`.
         key: Identifies the viewer from run to run.
-        height_px: Height of the picture's frame; by default it follows the page's width and height.
         stage: Fill the viewport; up and down ask for other samples.
         download: File name and content for the browser to save, once, in answer to an `export`.
 
@@ -115,7 +113,6 @@ def attention_viewer(
         photo_jpeg,
         settings,
         learner=learner,
-        height_px=height_px,
         stage=stage,
         download=download,
         download_id=str(st.session_state.get(wishes, 0)),

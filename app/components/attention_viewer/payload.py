@@ -45,7 +45,6 @@ def pack_payload(
     settings: ViewSettings,
     *,
     learner: int = 0,
-    height_px: int | None = None,
     stage: bool = False,
     download: tuple[str, bytes] | None = None,
     download_id: str = "",
@@ -61,7 +60,6 @@ def pack_payload(
         photo_jpeg: The photo, upright, at any resolution; see `encode_display_photo`.
         settings: What a viewer that starts with this payload shows first.
         learner: Which of the model's TokenLearners, counted from 0.
-        height_px: Height of the picture's frame; None lets the page's width decide.
         stage: Fill the viewport.
         download: File name and content to save in the browser.
         download_id: Differs from one wish to save to the next; content alone cannot tell them.
@@ -94,7 +92,6 @@ def pack_payload(
         "settings": asdict(settings),
         "defaults": asdict(ViewSettings()),
         "stage": stage,
-        "height": height_px,
         "download": None,
     }
     if download is not None:
