@@ -12,23 +12,58 @@ from tokenlearner.training.augment import Augmentation
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Distillation:
+    """How a student learns from a teacher's answers.
+
+    Attributes:
+        weight: Share of the loss that compares with the teacher, 0..1; the rest compares with the
+            labels.
+        temperature: Divides both models' logits before the softmax; the comparison is scaled by its
+            square, so that the gradients keep their size.
+
+    Source: "Distilling the Knowledge in a Neural Network" (Hinton et al., 2015).
+    """
+
+    weight: float = 0.5
+    temperature: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.weight <= 1 or self.temperature <= 0:
+            raise ConfigError(
+                f"distillation with weight={self.weight}, temperature={self.temperature}; "
+                "wanted a weight of 0 to 1 and a temperature above 0"
+            )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Recipe:
     """Everything that decides a training run but the data and the device.
 
     Attributes:
         name: Name of the recipe and of the model it makes.
+        dataset: Data set it is for, as in `tokenlearner.training.datasets`; empty for any.
         model: Architecture.
         preprocessing: How photos are prepared for the finished model.
-        canvas: Height and width in pixels at which training photos are kept in memory.
+        canvas: Height and width in pixels at which training photos are kept in memory; None decodes
+            each photo whenever it is used, for data that do not fit.
         stages: (epochs, image side in pixels), in order; the last side is the model's own.
         batch_size: Photos in a step.
+        optimizer: `adamw`; `adam`, whose weight decay is part of the gradient; or `muon`, which takes
+            AdamW for all but the matrices of the blocks.
         learning_rate: Peak.
-        schedule: `constant`, or `cosine` down to zero.
+        muon_learning_rate: Peak for what Muon trains, on AdamW's scale.
+        schedule: After the warm-up: `constant`, or `cosine` or `linear` down to
+            `end_learning_rate`.
+        end_learning_rate: See `schedule`; scaled alike for all parameters.
         warmup_epochs: Epochs of linear growth to the peak.
-        weight_decay: AdamW's, on matrices and kernels only if `decay_vectors` is false.
+        weight_decay: On matrices and kernels only if `decay_vectors` is false.
         decay_vectors: Decay biases and norms as well, as Keras' AdamW does.
+        layer_decay: Factor on the learning rate from each block to the one before it, for
+            fine-tuning; None for one rate.
+        loss: `softmax` cross-entropy, or `sigmoid` (binary cross-entropy summed over the classes).
         label_smoothing: Share of the target spread over all classes.
         augmentation: How training photos are varied.
+        distillation: How a teacher's answers are learned; None for no teacher.
         ema_decay: Decay of the running average of the weights that becomes the model; None: none.
         gradient_clip: Largest norm of a gradient; None for any.
         holdout: Training photos held out to watch the run.
@@ -38,18 +73,25 @@ class Recipe:
     """
 
     name: str
+    dataset: str = ""
     model: VisionTransformerConfig
     preprocessing: Preprocessing
-    canvas: tuple[int, int]
+    canvas: tuple[int, int] | None
     stages: tuple[tuple[int, int], ...]
     batch_size: int
+    optimizer: Literal["adamw", "adam", "muon"] = "adamw"
     learning_rate: float
-    schedule: Literal["constant", "cosine"]
-    warmup_epochs: int = 0
+    muon_learning_rate: float = 0.0
+    schedule: Literal["constant", "cosine", "linear"]
+    end_learning_rate: float = 0.0
+    warmup_epochs: float = 0.0
     weight_decay: float = 0.0
     decay_vectors: bool = False
+    layer_decay: float | None = None
+    loss: Literal["softmax", "sigmoid"] = "softmax"
     label_smoothing: float = 0.0
     augmentation: Augmentation = Augmentation()
+    distillation: Distillation | None = None
     ema_decay: float | None = None
     gradient_clip: float | None = None
     holdout: int = 0
@@ -58,6 +100,11 @@ class Recipe:
     weights_dtype: Literal["float32", "float16"] = "float32"
 
     def __post_init__(self) -> None:
+        if (self.optimizer == "muon") != (self.muon_learning_rate > 0):
+            raise ConfigError(
+                f"optimizer={self.optimizer!r} with muon_learning_rate="
+                f"{self.muon_learning_rate}; Muon needs a rate, and the others have none"
+            )
         if self.keep == "best" and not self.holdout:
             raise ConfigError("keep='best' needs held-out photos; set holdout, or keep='last'")
         if (self.stages[-1][1],) * 2 != self.model.image_size:
@@ -90,6 +137,7 @@ def cifar10_mini_vit() -> Recipe:
     """
     return Recipe(
         name="cifar10-mini-vit",
+        dataset="cifar10",
         model=mini_vit(),
         preprocessing=Preprocessing(
             image_size=(48, 48),
@@ -131,6 +179,7 @@ def imagenette_conv_vit() -> Recipe:
     """
     return Recipe(
         name="imagenette-conv-vit",
+        dataset="imagenette",
         model=conv_vit(),
         preprocessing=Preprocessing(
             image_size=(160, 160),
