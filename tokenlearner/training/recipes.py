@@ -48,8 +48,8 @@ class Recipe:
             each photo whenever it is used, for data that do not fit.
         stages: (epochs, image side in pixels), in order; the last side is the model's own.
         batch_size: Photos in a step.
-        optimizer: `adamw`; `adam`, whose weight decay is part of the gradient; or `muon`, which takes
-            AdamW for all but the matrices of the blocks.
+        optimizer: `adamw`; `adam`, as the official code has it; or `muon`, which takes AdamW for
+            all but the matrices of the blocks.
         learning_rate: Peak.
         muon_learning_rate: Peak for what Muon trains, on AdamW's scale.
         schedule: After the warm-up: `constant`, or `cosine` or `linear` down to
