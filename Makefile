@@ -8,12 +8,19 @@ PORT ?= 8501
 # Set to open no browser (HEADLESS=1) and to follow edits of the pages (RELOAD=1).
 HEADLESS ?=
 RELOAD ?=
+# More models for the dashboard: a folder of model folders, and repositories on the Hub.
+MODELS ?=
+ALLOW_HUB ?=
 # Passed on to pytest, for example ARGS="tests/modules -k fuser".
 ARGS ?=
 
 PY := $(VENV)/bin/python
 STREAMLIT_FLAGS := --server.address $(HOST) --server.port $(PORT) \
 	$(if $(HEADLESS),--server.headless true) $(if $(RELOAD),--server.fileWatcherType auto)
+APP_SETTINGS := $(if $(MODELS),--models "$(MODELS)") $(addprefix --allow-hub ,$(ALLOW_HUB))
+ifneq ($(strip $(APP_SETTINGS)),)
+STREAMLIT_FLAGS += -- $(APP_SETTINGS)
+endif
 
 # Stamps: written last, so that an interrupted installation starts again next time.
 CREATED := $(VENV)/.created
@@ -30,6 +37,8 @@ help:  ## show this list
 	@echo '    VENV=$(VENV)        folder of the environment'
 	@echo '    HOST=$(HOST) PORT=$(PORT)   the dashboard; HOST=0.0.0.0 opens it to the network'
 	@echo '    HEADLESS=1        open no browser;  RELOAD=1  follow edits of the pages'
+	@echo '    MODELS=DIR        the dashboard offers the model folders in DIR, too'
+	@echo '    ALLOW_HUB="..."   and these repositories on the Hub: OWNER/NAME or OWNER/NAME@REVISION'
 	@echo '    ARGS="..."        passed on to pytest'
 
 app: $(APP)  ## open the dashboard in the browser

@@ -1,18 +1,19 @@
 """The frame of the dashboard: navigation, what all pages share, and what happens on errors."""
 
 import logging
+from contextlib import nullcontext
 from pathlib import Path
 
 import streamlit as st
 
 from app import resources
+from app.catalogue import Offer, folder_problem
 from app.components.address_bar import address_bar
 from app.components.plain_text import plain
 from app.components.provenance import provenance_badge
 from app.components.stage import stage_button
-from app.state import PageState, change_state, current_state, query_from_state
-from tokenlearner import zoo
-from tokenlearner.errors import TokenLearnerError
+from app.state import PageState, change_state, current_state, query_from_state, say
+from tokenlearner.errors import CheckpointError, TokenLearnerError
 
 _FOLDER = Path(__file__).parent
 
@@ -30,7 +31,12 @@ def run() -> None:
         initial_sidebar_state=_SIDEBAR_PX,
     )
     st.html(_FOLDER / "components" / "look.css")
-    state = current_state(zoo.names(), resources.samples())
+    models = resources.models()
+    state = current_state(models, resources.samples())
+    if state.model not in models:  # the operator took it away
+        change_state(model=next(iter(models)))
+        say(f"The model “{state.model}” is not here any more; this is another one.")
+        state = current_state(models, resources.samples())
     pages = [
         st.Page(
             _FOLDER / "app_pages" / "explore.py",
@@ -40,17 +46,37 @@ def run() -> None:
         )
     ]
     page = st.navigation(pages, position="hidden" if state.stage else "sidebar")
+    problem = _model_problem(state, models[state.model])
     if state.stage:
         st.html(_FOLDER / "components" / "stage.css")
     else:
         with st.sidebar:
-            _shared_choices(state)
-    page.run()
+            _shared_choices(state, problem)
+    if not problem:
+        page.run()
+    elif state.stage:
+        st.error(plain(problem), icon=":material/error:")
+    else:
+        st.info("This model cannot be opened; choose another one.", icon=":material/info:")
     address_bar(query_from_state(state))
 
 
-def _shared_choices(state: PageState) -> None:
+def _model_problem(state: PageState, offer: Offer) -> str:
+    """Why the model cannot be opened; empty if it can."""
+    # The project's own are small. Others take long at first, or have to be fetched.
+    notice = nullcontext() if offer.origin == "shipped" else st.spinner("Opening the model…")
+    try:
+        with notice:
+            resources.load_model(state.model, resources.pick_device(state.device))
+    except CheckpointError as error:
+        _log.warning("%s", error)
+        return str(error)
+    return ""
+
+
+def _shared_choices(state: PageState, problem: str) -> None:
     """What every page needs to know: which model, on which device."""
+    models = resources.models()
 
     def choose(field: str) -> None:
         change_state(**{field: st.session_state[f"choice_{field}"]})
@@ -60,14 +86,22 @@ def _shared_choices(state: PageState) -> None:
     st.session_state["choice_device"] = state.device
     st.selectbox(
         "Model",
-        zoo.names(),
-        format_func=lambda name: zoo.entry(name).title,
+        list(models),
+        format_func=lambda name: models[name].title,
         key="choice_model",
         on_change=choose,
         args=("model",),
     )
-    info = resources.model_info(state.model, resources.pick_device(state.device))
-    provenance_badge(info, card=zoo.card(state.model))
+    if problem:
+        st.error(plain(problem), icon=":material/error:")
+    else:
+        provenance_badge(
+            resources.model_info(state.model, resources.pick_device(state.device)),
+            origin=models[state.model].origin,
+            card=resources.model_card(state.model),
+        )
+    if missing := folder_problem(resources.options()):
+        st.error(plain(missing), icon=":material/folder_off:")
     devices = resources.devices()
     st.selectbox(
         "Device",

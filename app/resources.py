@@ -5,6 +5,8 @@ photo that someone brought is kept in that session alone, and little of it: phot
 """
 
 import base64
+import os
+import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -15,14 +17,18 @@ import streamlit as st
 import torch
 from PIL import Image as PillowImage
 
+from app import catalogue
+from app.catalogue import Offer
 from app.components.attention_viewer import encode_display_photo
 from app.gallery import Sample, load_samples
+from app.options import Options, read_options
 from tokenlearner import zoo
+from tokenlearner.checkpoints import ImageModel
 from tokenlearner.efficiency.machine import available_devices
+from tokenlearner.errors import CheckpointError
 from tokenlearner.inference import Explanation, explain
 from tokenlearner.media import Image, encode_png, read_image
 from tokenlearner.models.info import ModelInfo
-from tokenlearner.models.vit import VisionTransformer
 from tokenlearner.preprocess import Preprocessing, prepare
 
 THUMBNAIL_SIZE_PX = (168, 126)  # twice as large as they are drawn, for dense screens
@@ -69,11 +75,25 @@ def pick_device(wish: str) -> str:
     return wish if wish in available[1:] else available[1]
 
 
-def counterpart(model: str) -> str | None:
-    """The same model without TokenLearner or, of a baseline, with it."""
-    if baseline := zoo.entry(model).baseline:
-        return baseline
-    return next((entry.name for entry in zoo.ENTRIES if entry.baseline == model), None)
+def options() -> Options:
+    """What the operator allows."""
+    return read_options(sys.argv[1:], os.environ)
+
+
+def models() -> dict[str, Offer]:
+    """The models to choose from by name, the one to open with first."""
+    return catalogue.offers(options())
+
+
+def offer(model: str) -> Offer:
+    """What a model is offered as.
+
+    Raises:
+        CheckpointError: If it is not offered, or not any more.
+    """
+    if found := models().get(model):
+        return found
+    raise CheckpointError(f"there is no model {model!r} here; choose another one")
 
 
 @st.cache_resource(max_entries=1, show_spinner=False)
@@ -82,10 +102,20 @@ def samples() -> dict[str, Sample]:
     return {sample.id: sample for sample in load_samples()}
 
 
+def load_model(name: str, device: str) -> ImageModel:
+    """A model on a device. Sessions share it: it is never moved or changed.
+
+    Raises:
+        CheckpointError: If it is not offered or cannot be opened.
+    """
+    found = offer(name)
+    return _load_model(found.place, found.state, device)
+
+
 @st.cache_resource(max_entries=8, show_spinner=False)
-def load_model(name: str, device: str) -> VisionTransformer:
-    """A model on a device. Sessions share it: it is never moved or changed."""
-    return zoo.load(name).to(device)
+def _load_model(place: str, state: str, device: str) -> ImageModel:
+    # The state is part of the cache's key: files that were replaced are read again.
+    return zoo.load(place).to(device)
 
 
 def model_info(name: str, device: str) -> ModelInfo:
@@ -93,6 +123,28 @@ def model_info(name: str, device: str) -> ModelInfo:
     info = load_model(name, device).info
     assert info is not None, "models from files have it"
     return info
+
+
+def model_card(name: str) -> str | None:
+    """A model's card in Markdown; None if it has none."""
+    found = offer(name)
+    try:
+        card = zoo.card(found.place)
+    except CheckpointError:
+        return None
+    # Whoever wrote it, no picture of theirs is fetched from elsewhere by the visitors.
+    return card if found.origin == "shipped" else card.replace("![", "[")
+
+
+def dataset_of(name: str, device: str) -> str:
+    """The data set of the samples whose classes a model knows; empty if it is none of them."""
+    if (stated := offer(name).dataset) is not None:
+        return stated
+    known = set(model_info(name, device).class_names)
+    for dataset in dict.fromkeys(key for s in samples().values() for key in s.subjects):
+        if {s.subject(dataset) for s in samples().values()} - {None} <= known:
+            return dataset
+    return ""
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
@@ -146,14 +198,19 @@ def _with_notice(compute: Callable[..., Result], image: Image, model: str, devic
     busy = _computing.locked()
     text = "Someone else’s photo is in work; yours is next." if busy else "Looking at the photo…"
     with st.spinner(text):
-        return compute(image.sha256, model, zoo.entry(model).sha256, device, image)
+        weights = [model_info(name, device).sha256 for name in _pair(model)]
+        return compute(image.sha256, model, "+".join(weights), device, image)
+
+
+def _pair(model: str) -> list[str]:
+    return [name for name in (model, offer(model).counterpart) if name is not None]
 
 
 def _explain(
     image_sha256: str, model: str, weights_sha256: str, device: str, _image: Image
 ) -> Result:
     # The checksums are the cache's key; the photo itself would be hashed from a sample of pixels.
-    other = counterpart(model)
+    other = offer(model).counterpart
     with _computing:
         return Result(
             chosen=explain(load_model(model, device), _image),

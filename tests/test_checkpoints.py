@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import struct
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -157,6 +158,59 @@ def test_a_pickle_in_disguise_is_not_opened(folder: Path, tmp_path: Path, dress:
     assert not trace.exists()
 
 
+def pack_header(header: bytes, data: bytes = b"") -> bytes:
+    return struct.pack("<Q", len(header)) + header + data
+
+
+def entry(shape: list[int], start: int, stop: int, dtype: str = "F32") -> dict[str, Any]:
+    return {"dtype": dtype, "shape": shape, "data_offsets": [start, stop]}
+
+
+class TestCraftedWeights:
+    """Headers that no library writes, each refused fast and by name."""
+
+    @pytest.mark.parametrize(
+        ("header", "message"),
+        [
+            ({"a": entry([1], 0, 4), "b": entry([1], 2, 6)}, "is no readable safetensors file"),
+            ({"a": entry([1], 0, 4), "b": entry([1], 0, 4)}, "is no readable safetensors file"),
+            ({"a": entry([2**62], 0, 8)}, "is no readable safetensors file"),
+            ({"a": entry([2**33, 2**33], 0, 8)}, "is no readable safetensors file"),
+            ({"a": entry([0, 2**62, 2**62], 0, 0)}, WEIGHTS),
+            ({"a": entry([-1], 0, 8)}, "is no readable safetensors file"),
+            ({"a": entry([2], 8, 0)}, "is no readable safetensors file"),
+            ({"a": entry([2], 0, 2**63)}, "is no readable safetensors file"),
+            ({"a": entry([8], 0, 8, "NONE")}, "is no readable safetensors file"),
+            ({"a": entry([8], 0, 8, "F8_E5M2")}, WEIGHTS),
+            ({"a": {"dtype": "F32"}}, "is no readable safetensors file"),
+            ({f"{n}": entry([0], 0, 0) for n in range(10_001)}, "lists 10,001 tensors, over the"),
+            ([1], "its header is no JSON object"),
+            (3, "its header is no JSON object"),
+        ],
+    )
+    def test_header(self, folder: Path, header: Any, message: str) -> None:
+        (folder / WEIGHTS).write_bytes(pack_header(json.dumps(header).encode(), b"\0" * 8))
+        with pytest.raises(CheckpointError, match=message) as caught:
+            load_model(folder)
+        assert WEIGHTS in str(caught.value)
+
+    @pytest.mark.parametrize(
+        ("data", "message"),
+        [
+            (struct.pack("<Q", 2**63) + b"{}", "claims a header of 9,223,372,036,854,775,808 byt"),
+            (struct.pack("<Q", 0), "claims a header of 0 bytes, and 0 bytes follow"),
+            (pack_header(b" " * (16 * 2**20 + 1)), "has 16,777,217 bytes, over the limit of 16,7"),
+            (pack_header(b"[" * 200_000), "its header is not JSON"),
+            (pack_header(b'{"a"'), "its header is not JSON"),
+            (pack_header(b"\xff\xfe\x00"), "its header is not JSON"),
+        ],
+    )
+    def test_bytes(self, folder: Path, data: bytes, message: str) -> None:
+        (folder / WEIGHTS).write_bytes(data)
+        with pytest.raises(CheckpointError, match=f"{WEIGHTS} is no .*{message}"):
+            load_model(folder)
+
+
 class TestWrongConfiguration:
     @pytest.mark.parametrize(
         ("change", "message"),
@@ -176,6 +230,16 @@ class TestWrongConfiguration:
             (lambda c: c.update(preprocessing=3), r"config\.json cannot be used"),
             (lambda c: c["provenance"].pop("trained_on"), "cannot be used: .*'trained_on'"),
             (lambda c: c["class_names"].append("pink"), "names 4 classes, but the model has 3"),
+            (lambda c: c.update(class_names="red"), r"class_names must be a list of texts"),
+            (lambda c: c.update(class_names=[1, 2, 3]), r"class_names must be a list of texts"),
+            (
+                lambda c: c["architecture"].update(depth=10**9),
+                "asks for 1,000,000,000 blocks, over",
+            ),
+            (lambda c: c["architecture"].update(depth=2.5), r"config\.json cannot be used"),
+            (lambda c: c["architecture"].update(depth="2"), r"config\.json cannot be used"),
+            (lambda c: c["architecture"].update(image_size=[10**15] * 2), r"cannot be used"),
+            (lambda c: c["architecture"].update(mlp_dim=10**18), r"cannot be used|is \("),
         ],
     )
     @pytest.mark.usefixtures("_as_users_run_it")
@@ -185,11 +249,18 @@ class TestWrongConfiguration:
             load_model(folder)
         assert "config.json" in str(caught.value)
 
-    @pytest.mark.parametrize("content", ["", "{", "\xff", "[]", "3"])
+    @pytest.mark.parametrize("content", ["", "{", "\xff", "[]", "3", "[" * 100_000])
     def test_no_json_object(self, folder: Path, content: str) -> None:
         (folder / "config.json").write_text(content, encoding="latin-1")
         with pytest.raises(
             CheckpointError, match=r"config\.json (is not JSON|does not say format)"
+        ):
+            load_model(folder)
+
+    def test_a_long_configuration(self, folder: Path) -> None:
+        (folder / "config.json").write_bytes(b" " * (16 * 2**20 + 1))
+        with pytest.raises(
+            CheckpointError, match=r"config\.json has 16,777,217 bytes, over the lim"
         ):
             load_model(folder)
 

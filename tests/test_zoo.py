@@ -13,6 +13,7 @@ from tests import tiny
 from tokenlearner import explain, zoo
 from tokenlearner.checkpoints import save_model
 from tokenlearner.errors import CheckpointError
+from tokenlearner.models import VisionTransformer
 from tokenlearner.zoo import ZooEntry
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -72,15 +73,17 @@ class TestByName:
             zoo.load("tiny")
 
     def test_unknown_name(self) -> None:
-        for function in (zoo.entry, zoo.card, zoo.folder, zoo.metrics):
+        for function in (zoo.entry, zoo.folder, zoo.metrics):
             with pytest.raises(
                 CheckpointError, match="no shipped model 'x'; there are tiny-tl2, ti"
             ):
                 function("x")
-        with pytest.raises(
-            CheckpointError, match=r"'x' is neither a shipped model \(tiny-tl2, tiny\) nor a folder"
-        ):
-            zoo.load("x")
+        for function in (zoo.load, zoo.card):
+            with pytest.raises(
+                CheckpointError,
+                match=r"'x' is neither a shipped model \(tiny-tl2, tiny\) nor a folder",
+            ):
+                function("x")
 
     def test_a_folder_is_loaded_as_it_is(self, tmp_path: Path) -> None:
         save_model(tmp_path / "mine", tiny.model(name="mine"))
@@ -130,6 +133,13 @@ class TestFromTheHub:
         with pytest.raises(CheckpointError, match="the Hub has no model a//b: "):
             zoo.load("hf-hub:a//b")
 
+    def test_its_card(self, tmp_path: Path) -> None:
+        with pytest.raises(CheckpointError, match=r"cannot read .*README\.md: No such file"):
+            zoo.card("hf-hub:owner/tiny@v1")
+        card = tmp_path / "models--owner--tiny/snapshots" / COMMIT / "README.md"
+        card.write_text("---\nlicense: mit\n---\n\n# newest\n")
+        assert zoo.card("hf-hub:owner/tiny") == "# newest\n"
+
     def test_a_broken_file_in_the_cache(self, tmp_path: Path) -> None:
         folder = tmp_path / "models--owner--tiny/snapshots" / COMMIT
         (folder / "config.json").write_text("{}")
@@ -164,6 +174,8 @@ class TestShipped:
     def test_baseline_differs_in_the_learner_alone(self, entry: ZooEntry) -> None:
         assert entry.baseline is not None
         model, baseline = zoo.load(entry.name), zoo.load(entry.baseline)
+        assert isinstance(model, VisionTransformer)
+        assert isinstance(baseline, VisionTransformer)
         config, plain = model.config.to_dict(), baseline.config.to_dict()
         assert config.pop("token_learner")
         assert plain.pop("token_learner") is None

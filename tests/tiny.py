@@ -2,7 +2,7 @@
 
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,9 +38,10 @@ def photo(label: int, seed: int, *, size: tuple[int, int] = (16, 16), kind: str 
 def write_parquet(
     file: Path,
     images: Sequence[bytes | None],
-    labels: Sequence[int | None],
+    labels: Sequence[Any],
     *,
     features: dict[str, Any] | None = None,
+    label_type: pa.DataType | None = None,
 ) -> Path:
     """Writes a file as the Hugging Face `datasets` library lays it out; makes its folder."""
     if features is None:
@@ -50,7 +51,8 @@ def write_parquet(
         }
     image_type = pa.struct({"bytes": pa.binary(), "path": pa.string()})
     entries = [{"bytes": data, "path": f"{row}.png"} for row, data in enumerate(images)]
-    table = pa.table({"img": pa.array(entries, image_type), "label": pa.array(labels, pa.int64())})
+    label_array = pa.array(labels, label_type or pa.int64())
+    table = pa.table({"img": pa.array(entries, image_type), "label": label_array})
     about = json.dumps({"info": {"features": features}})
     file.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(table.replace_schema_metadata({"huggingface": about}), file)
@@ -65,6 +67,15 @@ def write_dataset(
         labels = [row % len(CLASSES) for row in range(count)]
         images = [photo(label, first + row, size=size) for row, label in enumerate(labels)]
         write_parquet(folder / f"{split}-00000-of-00001.parquet", images, labels)
+    return folder
+
+
+def write_files(folder: Path, files: Mapping[str, bytes]) -> Path:
+    """Writes files by their paths in a folder, which it makes and returns."""
+    for name, content in files.items():
+        file = folder / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
     return folder
 
 
@@ -89,6 +100,7 @@ def recipe(**changes: Any) -> Recipe:
     """A recipe that uses everything the trainer can do; three steps of 6 photos per epoch."""
     settings: dict[str, Any] = {
         "name": "imagenette-tiny",
+        "dataset": "imagenette",
         "model": config(),
         "preprocessing": preprocessing(),
         "canvas": (16, 16),

@@ -17,10 +17,13 @@ from tokenlearner.media.images import Image, read_image
 from tokenlearner.models import (
     ModelInfo,
     Provenance,
+    TimmVisionTransformer,
     TokenLearnerConfig,
     Trace,
     VisionTransformer,
     VisionTransformerConfig,
+    describe_timm,
+    insert_token_learner,
 )
 from tokenlearner.modules import TokenFuser, TokenLearner, TokenLearnerV11
 from tokenlearner.preprocess import Preprocessing
@@ -35,6 +38,7 @@ __all__ = [
     "ModelInfo",
     "Preprocessing",
     "Provenance",
+    "TimmVisionTransformer",
     "TokenFuser",
     "TokenLearner",
     "TokenLearnerConfig",
@@ -43,7 +47,9 @@ __all__ = [
     "Trace",
     "VisionTransformer",
     "VisionTransformerConfig",
+    "describe_timm",
     "explain",
+    "insert_token_learner",
     "load",
     "read_image",
     "zoo",

@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tokenlearner.checkpoints import write_whole
-from tokenlearner.efficiency.flops import Stage, count_macs
+from tokenlearner.checkpoints import ImageModel, write_whole
+from tokenlearner.efficiency.flops import Stage
+from tokenlearner.efficiency.timm_flops import count_model
 from tokenlearner.errors import ConfigError, TokenLearnerError
 from tokenlearner.media.images import Image, read_image
-from tokenlearner.models.vit import VisionTransformer
 from tokenlearner.preprocess import Geometry, prepare
 
 FORMAT = "tokenlearner-explanation/1"
@@ -26,7 +26,7 @@ class LearnerMaps:
 
     Attributes:
         block: Zero-based index of the first block that saw the learned tokens.
-        version: `1.0` (each value 0..1 on its own) or `1.1` (each map sums to 1).
+        version: `1.0` (each value 0..1 on its own), `1.1` or `grouped` (each map sums to 1).
         maps: Attention of each token, `[token, rows, columns]`, true magnitudes.
         tokens: The learned tokens, `[token, dim]`.
     """
@@ -52,6 +52,7 @@ class Explanation:
         stages: What each part of the model cost for this photo, in multiply-accumulates.
         num_parameters: Of the model.
         trained: Whether the weights were trained; false means random.
+        untrained_parts: Parts with random weights beside trained ones: `TokenLearner`, `head`.
     """
 
     model_name: str
@@ -64,6 +65,7 @@ class Explanation:
     stages: tuple[Stage, ...]
     num_parameters: int
     trained: bool
+    untrained_parts: tuple[str, ...] = ()
 
     @property
     def predictions(self) -> list[tuple[str, float]]:
@@ -108,6 +110,7 @@ class Explanation:
             "stages": [asdict(stage) for stage in self.stages],
             "num_parameters": self.num_parameters,
             "trained": self.trained,
+            "untrained_parts": self.untrained_parts,
         }
         arrays: dict[str, NDArray[Any]] = {
             "about": np.array(json.dumps(about)),
@@ -152,6 +155,7 @@ class Explanation:
                     stages=tuple(Stage(**stage) for stage in about["stages"]),
                     num_parameters=about["num_parameters"],
                     trained=about["trained"],
+                    untrained_parts=tuple(about.get("untrained_parts", ())),
                 )
         except Exception as error:  # broken archives make their readers raise nearly anything
             raise TokenLearnerError(
@@ -160,7 +164,7 @@ class Explanation:
             ) from error
 
 
-def explain(model: VisionTransformer, image: Image | NDArray[np.uint8] | str | Path) -> Explanation:
+def explain(model: ImageModel, image: Image | NDArray[np.uint8] | str | Path) -> Explanation:
     """Runs a photo through a model, where the model is, and keeps what the model looked at.
 
     Args:
@@ -207,7 +211,8 @@ def explain(model: VisionTransformer, image: Image | NDArray[np.uint8] | str | P
         class_names=info.class_names,
         probabilities=trace.logits[0].float().softmax(dim=0).cpu().numpy(),
         learners=learners,
-        stages=count_macs(model.config, image_size=input_size).stages,
+        stages=count_model(model, image_size=input_size).stages,
         num_parameters=sum(parameter.numel() for parameter in model.parameters()),
         trained=info.provenance is not None,
+        untrained_parts=info.untrained_parts,
     )

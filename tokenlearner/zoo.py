@@ -6,11 +6,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tokenlearner.checkpoints import CARD_FILE, CONFIG_FILE, METRICS_FILE, WEIGHTS_FILE, load_model
+from tokenlearner.checkpoints import CARD_FILE, METRICS_FILE, ImageModel, load_model
 from tokenlearner.errors import CheckpointError
-from tokenlearner.models.vit import VisionTransformer
-
-HUB_PREFIX = "hf-hub:"
+from tokenlearner.storage import HUB_PREFIX, fetch, split_repository
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -79,13 +77,16 @@ def entry(name: str) -> ZooEntry:
     raise CheckpointError(f"there is no shipped model {name!r}; there are {', '.join(names())}")
 
 
-def card(name: str) -> str:
-    """Returns the model card of a shipped model, in Markdown, without the Hub's front matter.
+def card(name: str | Path) -> str:
+    """Returns a model's card, in Markdown, without the Hub's front matter.
+
+    Args:
+        name: As `load` takes it.
 
     Raises:
         CheckpointError: If there is none.
     """
-    text = _read(folder(name) / CARD_FILE)
+    text = _read(_place(name) / CARD_FILE)
     if text.startswith("---\n"):
         text = text.partition("\n---\n")[2]
     return text.lstrip()
@@ -126,7 +127,7 @@ def _read(path: Path) -> str:
         raise CheckpointError(f"cannot read {path}: {error.strerror}") from error
 
 
-def load(name: str | Path) -> VisionTransformer:
+def load(name: str | Path) -> ImageModel:
     """Loads a model with its weights.
 
     Args:
@@ -140,36 +141,27 @@ def load(name: str | Path) -> VisionTransformer:
     Raises:
         CheckpointError: If there is no such model, or its files are not what they should be.
     """
+    path, text = _place(name), str(name)
+    if not text.startswith(HUB_PREFIX):
+        return load_model(path, sha256=entry(text).sha256 if text in names() else None)
+    model = load_model(path)
+    assert model.info is not None
+    # A snapshot's folder is named after its commit, which says more than a branch does.
+    source = f"{HUB_PREFIX}{split_repository(text)[0]}@{path.name}"
+    model.info = replace(model.info, source=source)
+    return model
+
+
+def _place(name: str | Path) -> Path:
+    """The folder of a model, shipped, of one's own or from the Hub."""
     text = str(name)
     if text.startswith(HUB_PREFIX):
-        return _load_from_hub(text.removeprefix(HUB_PREFIX))
+        return fetch(text)
     if text in names():
-        return load_model(folder(text), sha256=entry(text).sha256)
+        return folder(text)
     if Path(name).is_dir():
-        return load_model(name)
+        return Path(name)
     raise CheckpointError(
         f"{text!r} is neither a shipped model ({', '.join(names())}) nor a folder; "
         f"for the Hub write {HUB_PREFIX}owner/name"
     )
-
-
-def _load_from_hub(repository: str) -> VisionTransformer:
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-
-    repo_id, _, revision = repository.partition("@")
-    wanted = [CONFIG_FILE, WEIGHTS_FILE, CARD_FILE, METRICS_FILE]
-    try:
-        path = Path(snapshot_download(repo_id, revision=revision or None, allow_patterns=wanted))
-    except LocalEntryNotFoundError as error:
-        raise CheckpointError(
-            f"{repository} is not in the local cache and the Hub cannot be reached; "
-            "connect once, or unset HF_HUB_OFFLINE"
-        ) from error
-    except (HfHubHTTPError, HFValidationError) as error:
-        raise CheckpointError(f"the Hub has no model {repository}: {error}") from error
-    model = load_model(path)
-    assert model.info is not None
-    # A snapshot's folder is named after its commit, which says more than a branch does.
-    model.info = replace(model.info, source=f"{HUB_PREFIX}{repo_id}@{path.name}")
-    return model

@@ -14,21 +14,20 @@ from app.components.plain_text import plain
 from app.components.predictions import predictions_chart
 from app.components.stage import stage_line
 from app.state import current_state, notices
-from tokenlearner import zoo
 
 _HEADLINE = """<h1>TokenLearner Explorer</h1>
 <p>See what each learned token of a vision transformer looks at, and what it saves to go on with so
 few.</p>"""
 
-state = current_state(zoo.names(), resources.samples())
-dataset = zoo.entry(state.model).dataset
+state = current_state(resources.models(), resources.samples())
 device = resources.pick_device(state.device)
+dataset = resources.dataset_of(state.model, device)
 photo = photo_of(state)
 
 explain = resources.explain_own_photo if photo.sample is None else resources.explain_sample
 if state.stage:
     result = explain(photo.image, state.model, device)
-    stage_line(result)
+    stage_line(result, resources.model_info(state.model, device))
     maps(state, photo, result)
 else:
     with st.container(key="status", horizontal=True):
@@ -46,7 +45,7 @@ else:
         answer(
             result.chosen,
             subject=photo.subject(dataset),
-            subject_is_known=photo.sample is not None,
+            subject_is_known=photo.sample is not None and bool(dataset),
         )
         predictions_chart(result.chosen, result.other)
         cost_card(result)

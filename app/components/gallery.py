@@ -10,6 +10,7 @@ from app.state import PageState, change_state, own_photo, say, show_own_photo
 
 _OWN = "own"
 _KNOWN, _UNKNOWN = "Shows something the model knows", "Shows something else"
+_NOBODY_KNOWS = "Samples"
 
 
 def in_order(dataset: str) -> list[Sample]:
@@ -22,7 +23,7 @@ def gallery(state: PageState, dataset: str) -> None:
 
     Args:
         state: What is on the page.
-        dataset: Of the model, which decides what it knows.
+        dataset: Of the model, which decides what it knows; empty if nobody knows.
     """
     photos, own = st.columns([2, 1], gap="medium", vertical_alignment="bottom")
     with photos:
@@ -53,12 +54,13 @@ def _choices(dataset: str) -> list[Choice]:
     pictures = resources.thumbnails()
     for sample in in_order(dataset):
         subject = sample.subject(dataset)
+        group = _KNOWN if subject else _UNKNOWN
         choices.append(
             Choice(
                 id=sample.id,
                 title=sample.title,
                 thumbnail=pictures[sample.id],
-                group=_KNOWN if subject else _UNKNOWN,
+                group=group if dataset else _NOBODY_KNOWS,
                 label=subject or "",
             )
         )

@@ -7,7 +7,6 @@ from app.components.attention_viewer import attention_viewer
 from app.components.gallery import step_sample
 from app.components.photo import Photo
 from app.state import PageState, change_state
-from tokenlearner import zoo
 from tokenlearner.media import encode_png
 from tokenlearner.rendering import render_overlay
 
@@ -34,7 +33,8 @@ def maps(state: PageState, photo: Photo, result: resources.Result) -> None:
         picture = encode_png(render_overlay(result.chosen, event.export))
         st.session_state[_PICTURE] = (f"{photo.file_stem}_attention.png", picture)
     if event.step:
-        step_sample(state, zoo.entry(state.model).dataset, event.step)
+        device = resources.pick_device(state.device)
+        step_sample(state, resources.dataset_of(state.model, device), event.step)
     st.rerun()
 
 
@@ -46,9 +46,9 @@ def _explain_absence(state: PageState, result: resources.Result) -> None:
             f"**This model has no TokenLearner.** It works on all {tokens} patches of the photo to "
             "the end, so there are no learned tokens to look at."
         )
-        if other := resources.counterpart(state.model):
+        if other := resources.offer(state.model).counterpart:
             st.button(
-                f"See the same model with TokenLearner: {zoo.entry(other).title}",
+                f"See the same model with TokenLearner: {resources.offer(other).title}",
                 on_click=change_state,
                 kwargs={"model": other},
             )

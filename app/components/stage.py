@@ -4,16 +4,17 @@ import streamlit as st
 
 from app.components.numbers import describe_saving, format_share
 from app.components.plain_text import plain
+from app.components.provenance import warning_badge
 from app.components.view_button import view_button
 from app.resources import Result
 from app.state import change_state, notices
+from tokenlearner.models.info import ModelInfo
 
 
-def stage_line(result: Result) -> None:
+def stage_line(result: Result, info: ModelInfo) -> None:
     """Shows the answer and the saving in large type, and the way back."""
     name, share = result.chosen.predictions[0]
-    if not result.chosen.trained:
-        st.badge("Random weights", icon=":material/warning:", color="red")
+    warning_badge(info)
     said = [f"**{plain(name)}** {format_share(share)}"]
     if result.pair is not None:
         before, after = result.pair

@@ -45,11 +45,12 @@ def chromium(path: str) -> Iterator[Browser]:
 
 
 @contextmanager
-def dashboard(log: Path) -> Iterator[str]:
+def dashboard(log: Path, *settings: str) -> Iterator[str]:
     """Runs the dashboard on a free port of this machine.
 
     Args:
         log: Where its output goes.
+        settings: Of the dashboard itself, such as `--models DIR`.
 
     Yields:
         Its address.
@@ -64,7 +65,10 @@ def dashboard(log: Path) -> Iterator[str]:
     options = ["--server.headless", "true", "--server.port", str(port)]
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [*command, *options], cwd=_ROOT, stdout=output, stderr=subprocess.STDOUT
+            [*command, *options, "--", *settings],
+            cwd=_ROOT,
+            stdout=output,
+            stderr=subprocess.STDOUT,
         )
     try:
         address = f"http://localhost:{port}"

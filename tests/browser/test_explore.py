@@ -28,7 +28,9 @@ SAME = 3.0  # mean difference per channel that scaling in the browser and JPEG a
 
 @pytest.fixture(scope="module")
 def model() -> VisionTransformer:
-    return zoo.load(zoo.names()[0])
+    found = zoo.load(zoo.names()[0])
+    assert isinstance(found, VisionTransformer)
+    return found
 
 
 def settle(visitor: Explorer, explanation: Explanation, settings: ViewSettings | None = None):

@@ -184,6 +184,12 @@ def test_parameter_without_counterpart_is_refused() -> None:
         to_scenic(VisionTransformer(conv_vit(image_size=32)))
 
 
+def test_grouped_convolutions_are_refused() -> None:
+    message = "the official code cannot do this: a learner of version 'grouped'"
+    with pytest.raises(ConversionError, match=message):
+        to_scenic(small_model(at=1, version="grouped", groups=2))
+
+
 def test_what_the_official_code_cannot_do_is_refused() -> None:
     with pytest.raises(ConversionError) as caught:
         to_scenic(VisionTransformer(mini_vit(num_tokens=8)))

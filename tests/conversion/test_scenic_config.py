@@ -224,6 +224,13 @@ def test_arguments_without_effect_are_accepted() -> None:
     build(config_of(stochastic_depth=0.1, dtype="float32"), params_of(V11))
 
 
+def test_a_bare_block_drops_its_branches_as_told() -> None:
+    args = {"num_heads": 2, "mlp_dim": 12, "stochastic_depth": 0.1}
+    block = build({"kind": "Encoder1DBlock", "args": args}, to_scenic(Block(8, 2, 12)))
+    assert isinstance(block, Block)
+    assert block.stochastic_depth == 0.1
+
+
 def test_missing_array_that_would_tell_a_size_is_named() -> None:
     config = {"kind": "TokenLearnerModule", "args": {"num_tokens": 4}}
     with pytest.raises(ConversionError, match="missing array 'LayerNorm_0/scale': got none"):

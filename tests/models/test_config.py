@@ -24,9 +24,14 @@ LEARNER = TokenLearnerConfig(num_tokens=4, at=1)
         ({"image_size": (4, 48)}, r"image_size=\(4, 48\) holds no patch of \(6, 6\)"),
         ({"stem_widths": (8, 8)}, "a stem of 3 stages makes cells of 8 px, but patch_size"),
         ({"attention_dropout": 1.5}, "attention_dropout is 1.5; it must be in 0 <= p < 1"),
+        ({"stochastic_depth": 1.0}, "stochastic_depth is 1.0; it must be in 0 <= p < 1"),
         ({"position_embedding": "sincos"}, "'sincos'; it must be 'learned' or 'frozen'"),
         ({"classifier": "token"}, "classifier is 'token'; it must be 'gap', 'gmp' or 'gsp'"),
         ({"token_learner": replace(LEARNER, at=4)}, "at is 4, but there are 4 blocks"),
+        (
+            {"token_learner": replace(LEARNER, version="grouped", groups=3)},
+            "token_learner.groups is 3, which does not divide dim=128",
+        ),
     ],
 )
 @pytest.mark.usefixtures("_as_users_run_it")
@@ -41,10 +46,13 @@ def test_a_vision_transformer_that_cannot_be(changes: dict[str, Any], message: s
         ({"num_tokens": 0}, "num_tokens is 0; it must be at least 1"),
         ({"bottleneck_dim": 0}, "bottleneck_dim is 0; it must be at least 1"),
         ({"at": -1}, "at is -1; it must be 0"),
-        ({"version": "2.0"}, "version is '2.0'; it must be '1.0' or '1.1'"),
+        ({"version": "2.0"}, "version is '2.0'; it must be '1.0', '1.1' or 'grouped'"),
         ({"version": "1.0", "pooling": "max"}, "pooling is 'max'; it must be 'sum' or 'mean'"),
         ({"pooling": "mean"}, "options of version 1.0 only"),
         ({"fold_to_square": True}, "options of version 1.0 only"),
+        ({"version": "grouped", "pooling": "mean"}, "options of version 1.0 only"),
+        ({"version": "grouped", "groups": 0}, "groups is 0; it must be at least 1"),
+        ({"groups": 4}, "groups is an option of version 'grouped' only"),
     ],
 )
 @pytest.mark.usefixtures("_as_users_run_it")
@@ -53,6 +61,13 @@ def test_a_learner_that_cannot_be(changes: dict[str, Any], message: str) -> None
         replace(LEARNER, **changes)
 
 
-@pytest.mark.parametrize("config", [mini_vit(num_tokens=8), conv_vit(token_learner=LEARNER)])
+@pytest.mark.parametrize(
+    "config",
+    [
+        mini_vit(num_tokens=8),
+        mini_vit(num_tokens=4, groups=8),
+        replace(conv_vit(token_learner=LEARNER), stochastic_depth=0.1),
+    ],
+)
 def test_to_dict_and_back(config: VisionTransformerConfig) -> None:
     assert VisionTransformerConfig.from_dict(config.to_dict()) == config

@@ -1,6 +1,7 @@
 """Where the maps land and what they pool: values, not shapes."""
 
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 import torch
@@ -8,15 +9,24 @@ from einops import rearrange
 from torch import Tensor
 
 from tokenlearner.errors import ConfigError, ShapeError
-from tokenlearner.modules import TokenLearner, TokenLearnerV11, pool_tokens
+from tokenlearner.modules import (
+    TokenLearner,
+    TokenLearnerGrouped,
+    TokenLearnerV11,
+    pool_tokens,
+)
 
 ROWS, COLUMNS, CHANNELS = 3, 5, 8
 GRID = (ROWS, COLUMNS)
 CELLS = [(0, 4), (2, 1)]  # the cell that token 0 looks at, and token 1
 
-Learner = TokenLearner | TokenLearnerV11
-MAKERS: list[Callable[[int, int], Learner]] = [TokenLearner, TokenLearnerV11]
-both_versions = pytest.mark.parametrize("make", MAKERS, ids=["1.0", "1.1"])
+Learner = TokenLearner | TokenLearnerV11 | TokenLearnerGrouped
+MAKERS: dict[str, Callable[[int, int], Learner]] = {
+    "1.0": TokenLearner,
+    "1.1": TokenLearnerV11,
+    "grouped": partial(TokenLearnerGrouped, groups=2),
+}
+every_version = pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
 
 
 def marked_grid() -> Tensor:
@@ -78,7 +88,7 @@ def test_convolution_sees_the_right_neighbour() -> None:
     assert (maps == 0.5).nonzero().tolist() == [[0, s, 0, c] for s in (0, 1) for c in range(5)]
 
 
-@both_versions
+@every_version
 def test_feature_map_and_tokens_agree(make: Callable[[int, int], Learner]) -> None:
     learner = make(4, CHANNELS)
     x = torch.randn(2, CHANNELS, *GRID)
@@ -92,24 +102,28 @@ def test_feature_map_and_tokens_agree(make: Callable[[int, int], Learner]) -> No
     torch.testing.assert_close(learner(x), tokens)
 
 
-@both_versions
+@every_version
 def test_tokens_are_the_grid_weighted_by_the_maps(make: Callable[[int, int], Learner]) -> None:
     learner = make(4, CHANNELS)
     x = torch.randn(2, CHANNELS, *GRID)
     tokens, maps = learner(x, return_maps=True)
+    if isinstance(learner, TokenLearnerGrouped):
+        x = learner.values(x.flatten(2)).unflatten(2, GRID)
     torch.testing.assert_close(tokens, torch.einsum("bshw,bchw->bsc", maps, x))
 
 
-@both_versions
+@every_version
 def test_square_needs_no_grid(make: Callable[[int, int], Learner]) -> None:
     learner = make(4, CHANNELS)
     x = torch.randn(2, 16, CHANNELS)
     torch.testing.assert_close(learner(x), learner(x, grid=(4, 4)))
 
 
+@pytest.mark.parametrize("version", ["1.1", "grouped"])
 @torch.no_grad()
-def test_softmax_maps_sum_to_one() -> None:
-    _, maps = TokenLearnerV11(4, CHANNELS)(torch.randn(2, CHANNELS, *GRID), return_maps=True)
+def test_softmax_maps_sum_to_one(version: str) -> None:
+    learner = MAKERS[version](4, CHANNELS)
+    _, maps = learner(torch.randn(2, CHANNELS, *GRID), return_maps=True)
     torch.testing.assert_close(maps.sum(dim=(2, 3)), torch.ones(2, 4))
     assert float(maps.min()) >= 0.0
 
@@ -121,8 +135,9 @@ def test_sigmoid_maps_lie_between_zero_and_one() -> None:
     assert float((maps.sum(dim=(2, 3)) - 1).abs().min()) > 0.1  # no distribution
 
 
-def test_permuted_positions_permute_the_maps_and_leave_the_tokens() -> None:
-    learner = TokenLearnerV11(4, CHANNELS)
+@pytest.mark.parametrize("version", ["1.1", "grouped"])
+def test_permuted_positions_permute_the_maps_and_leave_the_tokens(version: str) -> None:
+    learner = MAKERS[version](4, CHANNELS)
     x = torch.randn(2, ROWS * COLUMNS, CHANNELS)
     order = torch.randperm(ROWS * COLUMNS)
     tokens, maps = learner(x, grid=GRID, return_maps=True)
@@ -156,13 +171,14 @@ def test_pooling_by_hand() -> None:
     assert pool_tokens(x, maps).tolist() == [[[3.0, 4.0], [9.0, 12.0]]]
 
 
-def test_tokens_are_pooled_from_what_came_in_not_from_its_norm() -> None:
-    learner = TokenLearnerV11(4, CHANNELS)
+@pytest.mark.parametrize("version", ["1.1", "grouped"])
+def test_tokens_are_pooled_from_what_came_in_not_from_its_norm(version: str) -> None:
+    learner = MAKERS[version](4, CHANNELS)
     x = torch.randn(2, 16, CHANNELS)
     torch.testing.assert_close(learner(10 * x), 10 * learner(x), rtol=1e-3, atol=1e-3)
 
 
-@both_versions
+@every_version
 def test_shape_errors_say_what_to_do(make: Callable[[int, int], Learner]) -> None:
     learner = make(4, CHANNELS)
     sequence = torch.randn(2, 15, CHANNELS)

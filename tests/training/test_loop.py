@@ -1,10 +1,6 @@
-"""The trainer: a killed run ends where an undisturbed one does, and other promises."""
+"""The trainer: what it promises but resuming, which has its own file."""
 
 import math
-import random
-import subprocess
-import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,29 +9,15 @@ import pytest
 import torch
 
 from tests import tiny
+from tests.training import worker
 from tokenlearner.errors import ConfigError, DataError, TrainingError
 from tokenlearner.models.vit import VisionTransformer
+from tokenlearner.training.augment import Augmentation
 from tokenlearner.training.data import LabelledImages, read_parquet
 from tokenlearner.training.loop import CHECKPOINT, Trainer
-from tokenlearner.training.recipes import Recipe
+from tokenlearner.training.recipes import Distillation, Recipe
 
 CPU = torch.device("cpu")
-
-TRAIN_SLOWLY = """
-import sys, time, torch
-from pathlib import Path
-from tests import tiny
-from tokenlearner.training.data import read_parquet
-from tokenlearner.training.loop import Trainer
-
-torch.set_num_threads(1)
-data = read_parquet(sys.argv[1], "train")
-trainer = Trainer(tiny.recipe(), data, Path(sys.argv[2]), device=torch.device("cpu"))
-print(trainer.step, flush=True)
-for report in trainer.run(checkpoint_every=2):
-    print(report["step"], flush=True)
-    time.sleep(0.05)
-"""
 
 
 @pytest.fixture(autouse=True)
@@ -66,120 +48,6 @@ def assert_equal(found: dict[str, torch.Tensor], wanted: dict[str, torch.Tensor]
     assert found.keys() == wanted.keys()
     different = [name for name in wanted if not torch.equal(found[name], wanted[name])]
     assert different == []
-
-
-class TestResuming:
-    @pytest.mark.parametrize("seed", [1, 2])
-    def test_a_killed_run_ends_with_the_same_weights(
-        self, data: LabelledImages, tmp_path: Path, seed: int
-    ) -> None:
-        wanted = finish(start(data, tmp_path / "undisturbed"))
-        out = tmp_path / "killed"
-        chance = random.Random(seed)
-        command = [sys.executable, "-c", TRAIN_SLOWLY, data.source, str(out)]
-        root = Path(__file__).parents[2]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=root) as process:
-            assert process.stdout is not None
-            for _ in range(chance.randint(4, 10)):
-                assert process.stdout.readline()
-            time.sleep(chance.uniform(0, 0.1))
-            process.kill()
-        trainer = start(data, out)
-        assert 0 < trainer.step < trainer.num_steps
-        assert_equal(finish(trainer), wanted)
-
-    def test_every_detail_survives(self, data: LabelledImages, tmp_path: Path) -> None:
-        first = start(data, tmp_path)
-        for report in first.run(checkpoint_every=4):
-            if report["step"] == 4:
-                break
-        second = start(data, tmp_path)
-        assert (second.step, second.saved_step) == (4, 4)
-        assert second.seconds == first.seconds > 0
-        assert second.hardware == first.hardware != ()
-        assert_equal(second.model.state_dict(), first.model.state_dict())
-        assert first.average is not None
-        assert second.average is not None
-        assert_equal(second.average.state_dict(), first.average.state_dict())
-        found, wanted = second.optimizer.state_dict(), first.optimizer.state_dict()
-        assert found["param_groups"] == wanted["param_groups"]
-        for index, state in wanted["state"].items():
-            assert_equal(found["state"][index], state)
-
-    def test_the_best_epoch_survives(self, data: LabelledImages, tmp_path: Path) -> None:
-        recipe = tiny.recipe(keep="best", ema_decay=None)
-        wanted = finish(start(data, tmp_path / "a", recipe))
-        for report in start(data, tmp_path / "b", recipe).run():
-            if report["step"] == 9:
-                break
-        resumed = start(data, tmp_path / "b", recipe)
-        assert resumed.best[0] >= 0
-        assert_equal(finish(resumed), wanted)
-
-    def test_a_finished_run_only_gives_its_result(
-        self, data: LabelledImages, tmp_path: Path
-    ) -> None:
-        wanted = finish(start(data, tmp_path))
-        again = start(data, tmp_path)
-        assert list(again.run()) == []
-        assert_equal(again.result().state_dict(), wanted)
-
-    def test_a_part_of_a_checkpoint_beside_a_whole_one_is_ignored(
-        self, data: LabelledImages, tmp_path: Path
-    ) -> None:
-        next(start(data, tmp_path).run(checkpoint_every=1))
-        whole = (tmp_path / CHECKPOINT).read_bytes()
-        (tmp_path / f"{CHECKPOINT}.new").write_bytes(whole[: len(whole) // 2])
-        assert start(data, tmp_path).step == 1
-
-    @pytest.mark.parametrize(
-        "content", [b"", b"no checkpoint", None], ids=["none", "other", "half"]
-    )
-    def test_broken_checkpoint(
-        self, data: LabelledImages, tmp_path: Path, content: bytes | None
-    ) -> None:
-        next(start(data, tmp_path).run(checkpoint_every=1))
-        path = tmp_path / CHECKPOINT
-        path.write_bytes(path.read_bytes()[:5000] if content is None else content)
-        with pytest.raises(
-            TrainingError, match=r"checkpoint\.pt is no readable checkpoint.*delete"
-        ):
-            start(data, tmp_path)
-
-    @pytest.mark.parametrize("change", [{"learning_rate": 1e-4}, {"seed": 1}, {"holdout": 7}])
-    def test_another_recipe_is_refused(
-        self, data: LabelledImages, tmp_path: Path, change: dict[str, Any]
-    ) -> None:
-        next(start(data, tmp_path).run(checkpoint_every=1))
-        with pytest.raises(TrainingError, match="belongs to another recipe, other data or"):
-            start(data, tmp_path, tiny.recipe(**change))
-
-    def test_other_data_or_precision_is_refused(self, data: LabelledImages, tmp_path: Path) -> None:
-        next(start(data, tmp_path).run(checkpoint_every=1))
-        with pytest.raises(TrainingError, match="other data or another precision; choose another"):
-            start(data, tmp_path, mixed_precision=False)
-        other = replace(data, labels=data.labels[::-1].copy())
-        with pytest.raises(TrainingError, match="other data or another precision; choose another"):
-            start(other, tmp_path)
-
-    def test_a_checkpoint_that_cannot_be_written_leaves_the_one_before(
-        self, data: LabelledImages, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        steps = start(data, tmp_path).run(checkpoint_every=1)
-        next(steps)
-
-        def fill_the_disk(state: object, path: Path) -> None:
-            path.write_bytes(b"a part")
-            raise OSError(28, "No space left on device")
-
-        monkeypatch.setattr(torch, "save", fill_the_disk)
-        with pytest.raises(
-            TrainingError, match="No space left on device; the one before is intact"
-        ):
-            next(steps)
-        monkeypatch.undo()
-        assert [path.name for path in tmp_path.iterdir()] == [CHECKPOINT]
-        assert start(data, tmp_path).step == 1
 
 
 class TestTraining:
@@ -223,15 +91,6 @@ class TestTraining:
         constant = replace(tiny.recipe(), schedule="constant", warmup_epochs=0)
         assert start(data, tmp_path / "b", constant).learning_rate(14) == 3e-3
 
-    def test_vectors_decay_only_if_asked_to(self, data: LabelledImages, tmp_path: Path) -> None:
-        for decay_vectors, wanted in ((False, 0.0), (True, 0.05)):
-            recipe = tiny.recipe(decay_vectors=decay_vectors)
-            trainer = start(data, tmp_path / str(decay_vectors), recipe)
-            matrices, vectors = trainer.optimizer.param_groups
-            assert (matrices["weight_decay"], vectors["weight_decay"]) == (0.05, wanted)
-            assert {p.ndim for p in vectors["params"]} == {1}
-            assert min(p.ndim for p in matrices["params"]) == 2
-
     def test_validation_leaves_training_alone(self, data: LabelledImages, tmp_path: Path) -> None:
         """Batch norm's statistics, and with them the weights, are those of a run without it."""
         recipe = tiny.recipe(ema_decay=None)
@@ -247,7 +106,7 @@ class TestTraining:
         name = "embedding.1.running_mean"
         wanted = None
         for _ in trainer.run():
-            current = trainer.model.state_dict()[name].clone()
+            current = trainer.learner.model.state_dict()[name].clone()
             wanted = current if wanted is None else 0.5 * wanted + 0.5 * current
         assert wanted is not None
         torch.testing.assert_close(trainer.result().state_dict()[name], wanted)
@@ -260,22 +119,165 @@ class TestTraining:
         assert not any(module.training for module in result.modules())
 
 
-class TestErrors:
-    def test_the_loss_is_no_number(self, data: LabelledImages, tmp_path: Path) -> None:
-        trainer = start(data, tmp_path)
-        with torch.no_grad():
-            next(trainer.model.parameters()).fill_(math.nan)
-        with pytest.raises(
-            TrainingError, match=r"the loss is nan at step 0.*Lower the learning rate"
-        ):
-            next(trainer.run())
+class TestModel:
+    def test_training_starts_from_the_given_weights(
+        self, data: LabelledImages, tmp_path: Path
+    ) -> None:
+        model = tiny.model()
+        wanted = {name: value.clone() for name, value in model.state_dict().items()}
+        trainer = start(data, tmp_path, tiny.recipe(ema_decay=None), model=model)
+        assert_equal(trainer.learner.model.state_dict(), wanted)
+        next(trainer.run())
+        assert trainer.learner.model is model
+        assert not torch.equal(model.state_dict()["head.weight"], wanted["head.weight"])
 
+    def test_another_architecture(self, data: LabelledImages, tmp_path: Path) -> None:
+        with pytest.raises(ConfigError, match=r"not built as the recipe imagenette-tiny .*wanted"):
+            start(data, tmp_path, model=tiny.model(learner=False))
+
+
+class TestDividing:
+    @pytest.mark.parametrize("accumulate", [2, 3])
+    def test_parts_give_the_gradients_of_the_whole(
+        self, data: LabelledImages, tmp_path: Path, accumulate: int
+    ) -> None:
+        """With all kinds of augmentation, and an odd number of photos in the last step."""
+        recipe, options = worker.CASES["plain"]
+        whole = start(data, tmp_path, recipe, **options)
+        parts = start(data, tmp_path, recipe, **options, accumulate=accumulate)
+        first, second, counts = whole.load(), parts.load(), []
+        for _ in range(whole.steps_per_epoch):
+            loss, count = whole.take_step(first)
+            divided, same = parts.take_step(second)
+            counts.append(count)
+            assert (float(divided), same) == (pytest.approx(float(loss), rel=1e-5), count)
+            pairs = zip(
+                whole.learner.model.parameters(), parts.learner.model.parameters(), strict=True
+            )
+            for wanted, found in pairs:
+                torch.testing.assert_close(found.grad, wanted.grad, rtol=1e-3, atol=1e-6)
+        assert counts == [5, 5, 5, 3]
+
+    def test_no_part(self, data: LabelledImages, tmp_path: Path) -> None:
+        with pytest.raises(ConfigError, match="accumulate is 0; it must be at least 1"):
+            start(data, tmp_path, accumulate=0)
+
+
+class TestFiles:
+    """Photos that are decoded whenever they are used."""
+
+    def recipe(self, **changes: Any) -> Recipe:
+        augmentation = Augmentation(area=(0.5, 1.0), aspect=4 / 3, colour=0.3)
+        return tiny.recipe(canvas=None, augmentation=augmentation, **changes)
+
+    def test_it_learns(self, data: LabelledImages, tmp_path: Path) -> None:
+        recipe = self.recipe(learning_rate=1e-2, stages=((16, 16),))
+        reports = list(start(data, tmp_path, recipe).run())
+        assert reports[-1]["loss"] < 0.8 < reports[0]["loss"]
+        assert reports[-1]["heldout_accuracy"] == 1
+
+    def test_workers_change_nothing(self, data: LabelledImages, tmp_path: Path) -> None:
+        alone = finish(start(data, tmp_path / "a", self.recipe()))
+        assert_equal(finish(start(data, tmp_path / "b", self.recipe(), num_workers=1)), alone)
+
+    def test_unusable_photos_are_replaced_and_named(
+        self, data: LabelledImages, tmp_path: Path
+    ) -> None:
+        trainer = start(spoil(data, 5, max_unusable=0.1), tmp_path, self.recipe(holdout=0))
+        list(trainer.run())
+        ((row, reason),) = trainer.unusable.items()
+        assert f"row {row} is no usable photo" in reason
+        assert trainer.labels[row] == data.labels[5]
+
+    def test_too_many_of_them(self, data: LabelledImages, tmp_path: Path) -> None:
+        trainer = start(spoil(data, 5, max_unusable=0.01), tmp_path, self.recipe(holdout=0))
+        with pytest.raises(
+            DataError,
+            match=r"1 of 24 training photos cannot be used, more than max_unusable .*is no usable",
+        ):
+            list(trainer.run())
+
+
+def spoil(data: LabelledImages, row: int, *, max_unusable: float) -> LabelledImages:
+    encoded = [data.encoded[index] for index in range(len(data))]
+    encoded[row] = encoded[row][:60]
+    return replace(data, encoded=tuple(encoded), max_unusable=max_unusable)
+
+
+class TestTeacher:
+    RECIPE = tiny.recipe(distillation=Distillation(weight=0.5, temperature=2.0))
+
+    def test_its_weights_and_statistics_stay(self, data: LabelledImages, tmp_path: Path) -> None:
+        teacher = tiny.model().train()
+        wanted = {name: value.clone() for name, value in teacher.state_dict().items()}
+        list(start(data, tmp_path, self.RECIPE, teacher=teacher).run())
+        assert_equal(teacher.state_dict(), wanted)
+
+    def test_another_teacher_is_another_run(self, data: LabelledImages, tmp_path: Path) -> None:
+        next(start(data, tmp_path, self.RECIPE, teacher=tiny.model()).run(checkpoint_every=1))
+        with pytest.raises(TrainingError, match="belongs to another recipe"):
+            start(data, tmp_path, self.RECIPE, teacher=tiny.model())
+
+    def test_one_without_the_other(self, data: LabelledImages, tmp_path: Path) -> None:
+        with pytest.raises(ConfigError, match="no teacher was given; give both or neither"):
+            start(data, tmp_path, self.RECIPE)
+        with pytest.raises(ConfigError, match="it has no distillation; give both or neither"):
+            start(data, tmp_path, teacher=tiny.model())
+
+    def test_other_classes(self, data: LabelledImages, tmp_path: Path) -> None:
+        teacher = tiny.model()
+        assert teacher.info is not None
+        teacher.info = replace(teacher.info, class_names=("a", "b", "c"))
+        with pytest.raises(DataError, match="red, green, blue, but the teacher tiny answers with"):
+            start(data, tmp_path, self.RECIPE, teacher=teacher)
+
+
+class TestLossOfNumbers:
+    """The checkpoint before stays, however late it shows."""
+
+    @pytest.mark.parametrize("accumulate", [1, 2])
+    @pytest.mark.parametrize("report_every", [1, 3])
+    def test_the_loss_is_no_number(
+        self, data: LabelledImages, tmp_path: Path, accumulate: int, report_every: int
+    ) -> None:
+        trainer = start(data, tmp_path, accumulate=accumulate)
+        next(trainer.run(checkpoint_every=1))
+        before = (tmp_path / CHECKPOINT).read_bytes()
+        with torch.no_grad():
+            next(trainer.learner.model.parameters()).fill_(math.nan)
+        with pytest.raises(
+            TrainingError,
+            match=r"the loss is nan at step 1; the last good state is in .*Lower the learning rate",
+        ):
+            list(trainer.run(report_every=report_every))
+        assert (tmp_path / CHECKPOINT).read_bytes() == before
+        with pytest.raises(TrainingError, match="the weights are no numbers after step"):
+            trainer.save()
+
+    def test_the_weights_are_not_though_the_loss_still_was(
+        self, data: LabelledImages, tmp_path: Path
+    ) -> None:
+        recipe, options = worker.CASES["diverging"]
+        steps = start(data, tmp_path, recipe, **options).run(checkpoint_every=1)
+        with pytest.raises(TrainingError, match=r"no numbers after step|the loss is"):
+            list(steps)
+
+
+class TestErrors:
     def test_other_classes(self, data: LabelledImages, tmp_path: Path) -> None:
         recipe = tiny.recipe(model=replace(tiny.config(), num_classes=4))
         with pytest.raises(
             DataError, match="has 3 classes, but the recipe imagenette-tiny is for 4"
         ):
             start(data, tmp_path, recipe)
+
+    def test_several_labels_per_photo(self, data: LabelledImages, tmp_path: Path) -> None:
+        several = replace(data, labels=torch.eye(3, dtype=torch.bool).numpy()[data.labels])
+        with pytest.raises(DataError, match=r"softmax loss .* is for one; set loss='sigmoid'"):
+            start(several, tmp_path)
+        recipe = tiny.recipe(loss="sigmoid", learning_rate=1e-2, stages=((8, 16),))
+        reports = list(start(several, tmp_path, recipe).run())
+        assert reports[-1]["heldout_accuracy"] == 1
 
     def test_fewer_photos_than_are_held_out(self, data: LabelledImages, tmp_path: Path) -> None:
         with pytest.raises(DataError, match=r"has 24 photos, but the recipe .* holds 24 out; give"):

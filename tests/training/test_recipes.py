@@ -6,10 +6,10 @@ from dataclasses import replace
 import pytest
 
 from tests import tiny
-from tokenlearner.errors import DataError
-from tokenlearner.models.vit import VisionTransformer
-from tokenlearner.training.datasets import DATASETS, dataset_of
-from tokenlearner.training.recipes import RECIPES
+from tokenlearner.errors import ConfigError
+from tokenlearner.models.config import VisionTransformerConfig
+from tokenlearner.training.datasets import DATASETS, dataset_titled
+from tokenlearner.training.recipes import RECIPES, Distillation
 
 NAMES = list(RECIPES)
 
@@ -19,7 +19,7 @@ def test_name_command_and_data_set_agree(name: str) -> None:
     function = RECIPES[name]
     assert function().name == name
     assert f"tokenlearner train {name} --data" in (inspect.getdoc(function) or "")
-    assert dataset_of(name) in DATASETS.values()
+    assert function().dataset in {*DATASETS, ""}
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name + "-tl8" in NAMES])
@@ -32,11 +32,19 @@ def test_a_pair_differs_in_the_learner_alone(name: str) -> None:
 
 
 def test_published_epochs_and_parameters() -> None:
-    counts = {"cifar10-mini-vit": 1_336_458, "cifar10-mini-vit-tl8": 1_347_658}
+    counts = {
+        "cifar10-mini-vit": 1_336_458,
+        "cifar10-mini-vit-tl8": 1_347_658,
+        "cifar10-mini-vit-tl4": 1_341_754,
+        "cifar10-mini-vit-8-layers": 2_657_418,
+        "cifar10-mini-vit-g4-tl4": 1_345_418,
+        "cifar10-mini-vit-g8-tl8": 1_341_834,
+        "cifar10-mini-vit-g4-tl8": 1_345_930,
+    }
     for name, count in counts.items():
         recipe = RECIPES[name]()
         assert recipe.epochs == 20
-        model = VisionTransformer(recipe.model)
+        model = recipe.build()
         assert sum(p.numel() for p in model.parameters()) == count
 
 
@@ -46,8 +54,32 @@ def test_sides_grow_by_stage() -> None:
     assert recipe.epochs == 5
 
 
-def test_unknown_data_set() -> None:
-    with pytest.raises(
-        DataError, match=r"'mnist-vit' names no known data set; .* cifar10, imagenette"
-    ):
-        dataset_of("mnist-vit")
+def test_facts_of_a_data_set_by_its_title() -> None:
+    assert dataset_titled("CIFAR-10") is DATASETS["cifar10"]
+    assert dataset_titled("my holiday photos").title == "my holiday photos"
+    assert dataset_titled("my holiday photos").licence == "not stated"
+
+
+def test_muon_needs_a_rate_and_the_others_have_none() -> None:
+    with pytest.raises(ConfigError, match=r"optimizer='muon' with muon_learning_rate=0.0"):
+        tiny.recipe(optimizer="muon")
+    with pytest.raises(ConfigError, match="the others have none"):
+        tiny.recipe(muon_learning_rate=1e-3)
+
+
+def test_distillation_out_of_range() -> None:
+    with pytest.raises(ConfigError, match=r"weight=1.5, temperature=1.0; wanted a weight of 0 to"):
+        Distillation(weight=1.5)
+    with pytest.raises(ConfigError, match="a temperature above 0"):
+        Distillation(temperature=0.0)
+
+
+def test_the_official_imagenet_configuration() -> None:
+    recipe = RECIPES["imagenet-vit-b16-tl16"]()
+    learner = recipe.model.token_learner
+    assert learner is not None
+    assert isinstance(recipe.model, VisionTransformerConfig)
+    assert (learner.num_tokens, learner.at, learner.version) == (16, 9, "1.1")
+    assert recipe.model.head_bias == -10
+    steps_per_epoch = -(-1_281_167 // recipe.batch_size)
+    assert round(recipe.warmup_epochs * steps_per_epoch) == 10_000

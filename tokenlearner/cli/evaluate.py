@@ -1,65 +1,128 @@
 """`tokenlearner evaluate`: measures a model folder, and writes its metrics and card."""
 
 import json
+import shlex
 from pathlib import Path
 from typing import Annotated
 
 import torch
 import typer
-from rich.console import Console
-from rich.progress import track
 
 from tokenlearner import zoo
-from tokenlearner.checkpoints import CARD_FILE, METRICS_FILE, write_whole
+from tokenlearner.checkpoints import CARD_FILE, METRICS_FILE, ImageModel, write_whole
+from tokenlearner.cli.photos import read_checked, watch
 from tokenlearner.efficiency.machine import choose_device
 from tokenlearner.errors import ConfigError
-from tokenlearner.models.vit import VisionTransformer
 from tokenlearner.training.card import render_card
-from tokenlearner.training.data import read_parquet
-from tokenlearner.training.metrics import Metrics, iter_logits, measure, report
+from tokenlearner.training.metrics import Metrics, iter_logits, list_names, measure, report
+from tokenlearner.training.multi_label import read_real
+
+_FEW_CLASSES = 20
+"""So many can be printed one by one."""
 
 
 def evaluate(
     model: Annotated[str, typer.Argument(help="Shipped model, model folder or hf-hub:owner/name.")],
-    data: Annotated[str, typer.Option(help="Folder with parquet files, or an id on the Hub.")],
+    data: Annotated[
+        str, typer.Option(help="Folder of photos or with parquet files, or an id on the Hub.")
+    ],
     split: Annotated[str, typer.Option(help="Photos to measure on.")] = "test",
+    image_column: Annotated[
+        str | None, typer.Option(help="Of parquet files that do not say which it is.")
+    ] = None,
+    label_column: Annotated[
+        str | None, typer.Option(help="Of parquet files that do not say which it is.")
+    ] = None,
+    real: Annotated[
+        Path | None, typer.Option(help="ImageNet's reassessed labels (real.json), to use as well.")
+    ] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write the result here.")] = None,
     save: Annotated[
         bool, typer.Option("--save", help="Write metrics.json and README.md into the model folder.")
     ] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     batch_size: Annotated[int, typer.Option(min=1, help="Photos in a pass.")] = 64,
 ) -> None:
-    """Measure a model on photos with known labels."""
+    """Measure a model on photos with known labels.
+
+    Their classes must be the model's, by name. Photos that are missing or corrupt are counted and
+    left out, up to one in a hundred.
+    """
     computer = choose_device(device)
     network = zoo.load(model)
     assert network.info is not None
     name, folder = network.info.name, Path(network.info.source)
     if save and not folder.is_dir():
         raise ConfigError(f"--save writes into a model folder, and {model} is none; download it")
-    photos = read_parquet(data, split)
+    photos = read_checked(data, split, image_column=image_column, label_column=label_column)
+    valid = None if real is None else read_real(real, photos)
     answers = iter_logits(network, photos, device=computer, batch_size=batch_size)
-    passes = -(-len(photos) // batch_size)
-    bar = track(answers, "measuring", total=passes, transient=True, console=Console(stderr=True))
-    logits = torch.cat(list(bar))
-    metrics = measure(logits, torch.from_numpy(photos.labels), photos.class_names)
+    logits = torch.cat(list(watch(answers, len(photos), batch_size, "measuring")))
+    metrics = measure(logits, torch.from_numpy(photos.labels), photos.class_names, real=valid)
     _print(metrics, f"{name} on the {split} split of {photos.source_name}")
+    if json_file is None and not save:
+        return
+    words = ["tokenlearner", "evaluate", name, "--data", photos.source_name, "--split", split]
+    words += ["--image-column", image_column] if image_column else []
+    words += ["--label-column", label_column] if label_column else []
+    words += ["--real", real.name] if real else []
+    content = report(
+        metrics,
+        network,
+        photos,
+        split=split,
+        command=shlex.join(words),
+        device=computer,
+        real=valid,
+    )
     if save:
-        command = f"tokenlearner evaluate {name} --data {photos.source_name} --split {split}"
-        content = report(metrics, network, photos, split=split, command=command, device=computer)
         _save(network, content, folder)
+    if json_file is not None:
+        write_json(json_file, content)
+
+
+def write_json(file: Path, content: dict[str, object]) -> None:
+    """Writes a result, whole or not at all, says so, and makes the folder if it is missing."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(file, (json.dumps(content, indent=2) + "\n").encode())
+    typer.echo(f"wrote {file}")
 
 
 def _print(metrics: Metrics, title: str) -> None:
+    classes, measure_of_class = metrics.per_class_percent, "top-1"
+    if metrics.average_precision_percent is not None:
+        classes, measure_of_class = metrics.average_precision_percent, "average precision"
+    if few := len(classes) <= _FEW_CLASSES:
+        width = max(len(name) for name in ("top-1", *classes))
+    else:
+        width = len("top-1")
     typer.echo(f"{title}, {metrics.num_images:,} photos")
-    width = max(len(name) for name in metrics.per_class_percent)
-    typer.echo(f"{'top-1':<{width}}  {metrics.top1_percent:6.2f} %")
+    typer.echo(f"{'top-1':<{width}}  {metrics.top1_percent:6.2f} %{_labelled(metrics)}")
     typer.echo(f"{'top-5':<{width}}  {metrics.top5_percent:6.2f} %")
+    if metrics.real_percent is not None:
+        of = f"of {metrics.real_num_images:,} photos with a valid label"
+        typer.echo(f"{'ReaL':<{width}}  {metrics.real_percent:6.2f} % {of}")
+    if metrics.map_percent is not None:
+        typer.echo(f"{'mAP':<{width}}  {metrics.map_percent:6.2f} % over {len(classes):,} classes")
+    if metrics.without_photos:
+        typer.echo(f"classes without photos: {list_names(metrics.without_photos)}")
     typer.echo(f"{'loss':<{width}}  {metrics.loss:7.3f} nats")
-    for name, value in metrics.per_class_percent.items():
+    if not few:
+        typer.echo(f"--json FILE keeps the {measure_of_class} of each of {len(classes):,} classes")
+        return
+    if classes and measure_of_class != "top-1":
+        typer.echo(f"{measure_of_class}:")
+    for name, value in classes.items():
         typer.echo(f"{name:<{width}}  {value:6.2f} %")
 
 
-def _save(model: VisionTransformer, content: dict[str, object], folder: Path) -> None:
+def _labelled(metrics: Metrics) -> str:
+    if not metrics.num_unlabelled:
+        return ""
+    return f" of {metrics.num_images - metrics.num_unlabelled:,} photos with a label"
+
+
+def _save(model: ImageModel, content: dict[str, object], folder: Path) -> None:
     card = render_card(model, content)
     write_whole(folder / METRICS_FILE, (json.dumps(content, indent=2) + "\n").encode())
     write_whole(folder / CARD_FILE, card.encode())

@@ -7,13 +7,13 @@ from typing import Annotated
 import typer
 
 from tokenlearner import zoo
-from tokenlearner.checkpoints import write_whole
+from tokenlearner.checkpoints import ImageModel, write_whole
 from tokenlearner.efficiency.machine import choose_device
 from tokenlearner.errors import ConfigError, MediaError
 from tokenlearner.inference import Explanation
 from tokenlearner.inference import explain as explain_photo
 from tokenlearner.media.images import encode_png
-from tokenlearner.models.vit import VisionTransformer
+from tokenlearner.models.info import ModelInfo
 from tokenlearner.rendering import ViewSettings, render_overlay, render_sheet
 
 _NUM_PREDICTIONS = 5
@@ -21,7 +21,9 @@ _NUM_PREDICTIONS = 5
 
 def explain(
     photos: Annotated[list[Path], typer.Argument(help="JPEG, PNG, WebP, BMP or TIFF.")],
-    model: Annotated[str, typer.Option(help="Shipped model, model folder or hf-hub:owner/name.")],
+    model: Annotated[
+        str, typer.Option(help="Shipped model, model folder or hf-hub:owner/name@revision.")
+    ],
     out: Annotated[Path, typer.Option(help="Folder for the results; created if missing.")],
     token: Annotated[
         str, typer.Option(help="Tokens of the overlay, counted from 1; several are added up: 1,3.")
@@ -58,6 +60,7 @@ def explain(
         mass=mass,
     )
     network = zoo.load(model).to(choose_device(device))
+    assert network.info is not None, "models from files have it"
     _check_tokens(settings, network)
     out.mkdir(parents=True, exist_ok=True)
     failed = False
@@ -73,7 +76,7 @@ def explain(
             verb = "replaced" if (out / file).exists() else "wrote"
             write_whole(out / file, content)
             typer.echo(f"{verb} {out / file}")
-        _print_answer(photo, explanation)
+        _print_answer(photo, explanation, network.info)
     if failed:
         raise typer.Exit(1)
 
@@ -85,7 +88,7 @@ def _parse_tokens(text: str) -> tuple[int, ...]:
     return tuple(int(word) - 1 for word in words)
 
 
-def _check_tokens(settings: ViewSettings, model: VisionTransformer) -> None:
+def _check_tokens(settings: ViewSettings, model: ImageModel) -> None:
     learner = model.config.token_learner
     if learner is not None and max(settings.tokens) >= learner.num_tokens:
         raise ConfigError(
@@ -116,7 +119,7 @@ def _results(explanation: Explanation, settings: ViewSettings, name: str) -> dic
     return files
 
 
-def _print_answer(photo: Path, explanation: Explanation) -> None:
+def _print_answer(photo: Path, explanation: Explanation, info: ModelInfo) -> None:
     typer.echo(f"{photo} by {explanation.model_name}:")
     predictions = explanation.predictions[:_NUM_PREDICTIONS]
     width = max(len(name) for name, _ in predictions)
@@ -124,5 +127,5 @@ def _print_answer(photo: Path, explanation: Explanation) -> None:
         typer.echo(f"  {name:<{width}}  {probability:6.1%}".replace("%", " %"))
     if not explanation.learners:
         typer.echo("  This model has no TokenLearner, so there are no maps to draw.")
-    if not explanation.trained:
-        typer.echo("  Its weights are random: neither answer nor maps mean anything.")
+    if info.warning:
+        typer.secho(f"  {info.warning}", fg=typer.colors.RED)

@@ -5,8 +5,12 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
+from tokenlearner.cli.convert import convert
 from tokenlearner.cli.evaluate import evaluate
 from tokenlearner.cli.explain import explain
+from tokenlearner.cli.export import export
+from tokenlearner.cli.few_shot import few_shot
+from tokenlearner.cli.insert import insert
 from tokenlearner.cli.train import train
 from tokenlearner.errors import TokenLearnerError
 
@@ -38,3 +42,7 @@ app = typer.Typer(
 app.command()(explain)
 app.command()(train)
 app.command()(evaluate)
+app.command()(few_shot)
+app.command()(insert)
+app.add_typer(convert, name="convert")
+app.add_typer(export, name="export")

@@ -1,68 +1,271 @@
 """`tokenlearner train`: carries a recipe out, or goes on where it stopped."""
 
-from dataclasses import replace
+import os
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
+import torch
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from tokenlearner import zoo
+from tokenlearner.checkpoints import ImageModel
 from tokenlearner.efficiency.machine import choose_device, describe_hardware, has_bfloat16
 from tokenlearner.errors import ConfigError
-from tokenlearner.training.data import read_parquet
+from tokenlearner.models.info import ModelInfo
+from tokenlearner.models.vit import VisionTransformer
+from tokenlearner.training.data import LabelledImages, read_images
+from tokenlearner.training.distributed import joined_processes, num_processes, rank, wait_for_all
+from tokenlearner.training.fine_tune import FINE_TUNE, fine_tuning, teacher_of, with_classes
+from tokenlearner.training.initialise import initialise
 from tokenlearner.training.loop import Trainer
-from tokenlearner.training.recipes import RECIPES, Recipe
+from tokenlearner.training.plan import Plan, plan
+from tokenlearner.training.recipes import RECIPES, Distillation, Recipe
 from tokenlearner.training.run import export, run
 
 
 def train(
-    recipe: Annotated[str, typer.Argument(help=f"One of {', '.join(RECIPES)}.")],
-    data: Annotated[str, typer.Option(help="Folder with parquet files, or an id on the Hub.")],
+    recipe: Annotated[str, typer.Argument(help=f"One of {', '.join(RECIPES)}, {FINE_TUNE}.")],
+    data: Annotated[
+        str, typer.Option(help="Folder with SPLIT/CLASS/photos or parquet files, or a Hub id.")
+    ],
     out: Annotated[Path, typer.Option(help="Folder of the run.")],
+    init: Annotated[
+        str | None,
+        typer.Option(help="Model to start from: shipped, a folder or hf-hub:owner/name."),
+    ] = None,
+    teacher: Annotated[
+        str | None,
+        typer.Option(
+            help="Model to learn from as well as from the labels; none for none. A learner put "
+            "into a trained model learns from that model unless told otherwise."
+        ),
+    ] = None,
+    split: Annotated[str, typer.Option(help="Photos to train on.")] = "train",
+    image_column: Annotated[str | None, typer.Option(help="Of parquet files.")] = None,
+    label_column: Annotated[str | None, typer.Option(help="Of parquet files.")] = None,
+    max_unusable: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of the photos that may be unusable.")
+    ] = 0.01,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     seed: Annotated[int | None, typer.Option(help="Instead of the recipe's own.")] = None,
     mixed_precision: Annotated[
         bool | None,
         typer.Option(help="Compute in bfloat16; by default where the hardware can."),
     ] = None,
+    accumulate: Annotated[
+        int, typer.Option(min=1, help="Parts of a step, where it does not fit in memory at once.")
+    ] = 1,
+    num_workers: Annotated[
+        int | None,
+        typer.Option(min=0, help="Processes that read photos, if they do not fit in memory."),
+    ] = None,
+    compile: Annotated[
+        bool, typer.Option("--compile", help="Compile the model; pays on long runs.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what the run would take.")
+    ] = False,
 ) -> None:
     """Train a model by a recipe and write it to OUT/model.
 
     A run that was stopped goes on from its last checkpoint when the same command is given again;
-    one that is finished writes its model anew.
+    one that is finished writes its model anew. Several GPUs: torchrun --nproc-per-node 8
+    --no-python tokenlearner train ...
     """
-    plan = _plan(recipe, seed)
-    computer = choose_device(device)
-    if mixed_precision is None:
-        mixed_precision = has_bfloat16(computer)
-    typer.echo(f"reading {data}")
-    photos = read_parquet(data, "train")
-    typer.echo(f"preparing {len(photos):,} photos")
-    trainer = Trainer(plan, photos, out, device=computer, mixed_precision=mixed_precision)
-    if trainer.step == trainer.num_steps:
-        typer.echo("the run is finished")
-    else:
-        typer.echo(f"training on {describe_hardware(computer)}")
-        if trainer.step:
-            typer.echo(f"going on after step {trainer.step:,} of {trainer.num_steps:,}")
-        try:
-            _train(trainer)
-        except KeyboardInterrupt:
-            typer.echo(
-                f"stopped after step {trainer.step:,}; {out} has a checkpoint of step "
-                f"{trainer.saved_step:,}. The same command goes on from there.",
-                err=True,
+    if recipe not in RECIPES and recipe != FINE_TUNE:
+        names = ", ".join([*RECIPES, FINE_TUNE])
+        raise ConfigError(f"there is no recipe {recipe!r}; there are {names}")
+    with joined_processes(choose_device(device)) as computer:
+        _say(f"reading {data}")
+        photos = read_images(
+            data,
+            split,
+            image_column=image_column,
+            label_column=label_column,
+            max_unusable=max_unusable,
+        )
+        if mixed_precision is None:
+            mixed_precision = has_bfloat16(computer)
+        job = _prepare(recipe, photos, init=init, teacher=teacher, seed=seed)
+        if num_workers is None:
+            num_workers = _default_workers(job.recipe)
+        if dry_run:
+            _say(
+                _describe(
+                    plan(
+                        job.recipe,
+                        len(photos),
+                        computer,
+                        mixed_precision=mixed_precision,
+                        accumulate=accumulate,
+                        model=job.model,
+                        teacher=job.teacher,
+                        num_workers=num_workers,
+                    )
+                )
             )
-            raise typer.Exit(130) from None
-    folder = export(trainer, data=photos.source_name)
-    typer.echo(f"wrote {folder}; `tokenlearner evaluate {folder} --data {data} --save` measures it")
+            return
+        if job.recipe.canvas is not None:
+            _say(f"preparing {len(photos):,} photos")
+            photos = _scan(photos, out)
+        trainer = Trainer(
+            job.recipe,
+            photos,
+            out,
+            device=computer,
+            mixed_precision=mixed_precision,
+            accumulate=accumulate,
+            model=job.model,
+            teacher=job.teacher,
+            num_workers=num_workers,
+            compile=compile,
+        )
+        _carry_out(trainer, out)
+        if rank() == 0:
+            folder = export(
+                trainer,
+                data=photos.source_name,
+                name=job.name,
+                started_from=job.started_from,
+                teacher=job.taught_by,
+                options=job.options,
+            )
+            _say(
+                f"wrote {folder}; `tokenlearner evaluate {folder} --data {data} --save` measures it"
+            )
 
 
-def _plan(name: str, seed: int | None) -> Recipe:
-    if name not in RECIPES:
-        raise ConfigError(f"there is no recipe {name!r}; there are {', '.join(RECIPES)}")
-    plan = RECIPES[name]()
-    return plan if seed is None else replace(plan, seed=seed)
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Job:
+    """A recipe with the models that the command line names."""
+
+    recipe: Recipe
+    name: str
+    model: ImageModel | None = None
+    teacher: ImageModel | None = None
+    started_from: str = ""
+    taught_by: str = ""
+    options: tuple[str, ...] = ()
+
+
+def _prepare(
+    name: str, photos: LabelledImages, *, init: str | None, teacher: str | None, seed: int | None
+) -> _Job:
+    source = None if init is None else zoo.load(init)
+    master = None if teacher in (None, "none") else zoo.load(teacher)
+    taught_by = "" if master is None else _name(master)
+    options = ()
+    if source is not None:
+        options += ("--init", _name(source))
+    if teacher is not None:
+        options += ("--teacher", "none" if master is None else _name(master))
+    if name == FINE_TUNE:
+        if source is None:
+            raise ConfigError(f"{FINE_TUNE} needs a model to start from; give --init MODEL")
+        if teacher is None:
+            master = teacher_of(source, photos.class_names)
+            taught_by = "" if master is None else f"{_name(source)} without its learner"
+        model = with_classes(source, photos.class_names)
+        recipe = fine_tuning(model, distil=master is not None)
+        title = f"{_name(source)}-fine-tuned"
+    else:
+        recipe = RECIPES[name]()
+        title, model = recipe.name, None
+        if not recipe.dataset:
+            classes = len(photos.class_names)
+            recipe = replace(recipe, model=replace(recipe.model, num_classes=classes))
+        if master is not None and recipe.distillation is None:
+            recipe = replace(recipe, distillation=Distillation())
+        if source is not None:
+            model = _start(recipe, source, photos.class_names)
+    if photos.multi_label:
+        recipe = replace(recipe, loss="sigmoid")
+    return _Job(
+        recipe=recipe if seed is None else replace(recipe, seed=seed),
+        name=title,
+        model=model,
+        teacher=master,
+        started_from="" if source is None else _name(source),
+        taught_by=taught_by,
+        options=options,
+    )
+
+
+def _start(recipe: Recipe, source: ImageModel, class_names: tuple[str, ...]) -> VisionTransformer:
+    if not isinstance(source, VisionTransformer):
+        raise ConfigError(
+            f"{_name(source)} is a model of timm, and the recipe {recipe.name} trains one of this "
+            f"library; {FINE_TUNE} trains it further as it is"
+        )
+    torch.manual_seed(recipe.seed)
+    model = recipe.build()
+    model.info = ModelInfo(
+        name=recipe.name, class_names=class_names, preprocessing=recipe.preprocessing
+    )
+    _say(initialise(model, source).describe())
+    return model
+
+
+def _name(model: ImageModel) -> str:
+    assert model.info is not None, "loaded models have their info"
+    return model.info.name
+
+
+def _default_workers(recipe: Recipe) -> int:
+    """Photos in memory need no processes to read them."""
+    cores = os.cpu_count() or 1
+    return min(8, cores) if recipe.canvas is None and cores > 1 else 0
+
+
+def _scan(photos: LabelledImages, out: Path) -> LabelledImages:
+    """Leaves out photos that cannot be used; the first process looks for all."""
+    found = out / "unusable.json"
+    usable = photos.scan(remember=found) if rank() == 0 else None
+    wait_for_all()
+    usable = usable or photos.scan(remember=found)
+    for trouble in usable.unusable:
+        _say(f"left out: {trouble}")
+    return usable
+
+
+def _describe(plan: Plan) -> str:
+    """Returns what a run would take, line by line."""
+    how = "measured" if plan.memory_is_measured else "estimated"
+    rows = {
+        "parameters": f"{plan.num_parameters / 1e6:.3g} million",
+        "cost": f"{plan.gmacs:.3g} GFLOPs a photo (1 multiply-accumulate counts 1)",
+        "photos": f"{plan.num_photos:,} an epoch",
+        "steps": f"{plan.num_steps:,}",
+        "memory": f"{plan.memory_bytes / 2**30:.2g} GiB besides the photos ({how})",
+        "speed": f"{plan.images_per_second:,.0f} photos/s",
+        "time": f"{plan.seconds / 3600:.2g} hours",
+    }
+    width = max(map(len, rows))
+    return "\n".join(f"{name:<{width}}  {value}" for name, value in rows.items())
+
+
+def _carry_out(trainer: Trainer, out: Path) -> None:
+    if trainer.step == trainer.num_steps:
+        _say("the run is finished")
+        return
+    processes = num_processes()
+    shared = f" in {processes} processes" if processes > 1 else ""
+    _say(f"training on {describe_hardware(trainer.device)}{shared}")
+    if trainer.step:
+        _say(f"going on after step {trainer.step:,} of {trainer.num_steps:,}")
+    try:
+        _train(trainer)
+    except KeyboardInterrupt:
+        typer.echo(
+            f"stopped after step {trainer.step:,}; {out} has a checkpoint of step "
+            f"{trainer.saved_step:,}. The same command goes on from there.",
+            err=True,
+        )
+        raise typer.Exit(130) from None
+    for trouble in trainer.unusable.values():
+        _say(f"left out: {trouble}")
 
 
 def _train(trainer: Trainer) -> None:
@@ -73,7 +276,7 @@ def _train(trainer: Trainer) -> None:
         TextColumn("left"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns) as progress:
+    with Progress(*columns, disable=rank() > 0) as progress:
         bar = progress.add_task("", total=trainer.num_steps, completed=trainer.step)
         for report in run(trainer):
             step = int(report["step"])
@@ -88,3 +291,9 @@ def _train(trainer: Trainer) -> None:
                 if "heldout_accuracy" in report:
                     words.append(f"held-out accuracy {report['heldout_accuracy']:.1%}")
                 progress.console.print(", ".join(words), highlight=False)
+
+
+def _say(text: str) -> None:
+    """Prints, unless another process of the run does."""
+    if rank() == 0:
+        typer.echo(text)

@@ -14,7 +14,14 @@ from torch import nn
 
 from tokenlearner.errors import ConversionError
 from tokenlearner.models import Encoder, VisionTransformer
-from tokenlearner.modules import Attention, Block, TokenFuser, TokenLearner, TokenLearnerV11
+from tokenlearner.modules import (
+    Attention,
+    Block,
+    TokenFuser,
+    TokenLearner,
+    TokenLearnerGrouped,
+    TokenLearnerV11,
+)
 from tokenlearner.modules.shapes import Tensor
 
 Shape = tuple[int, ...]
@@ -79,6 +86,14 @@ LEARNER_V10: Table = {
 
 LEARNER_V11: Table = {"LayerNorm_0": ("norm", NORM), "token_masking": ("masking", MLP)}
 
+# Not official but the Keras example's, whose arrays lie as Flax's do; `to_scenic` refuses it.
+GROUPED = "TokenLearnerGrouped"
+POINT: Table = {"kernel": ("weight", Layout("1io", "oi1"))}
+LEARNER_GROUPED: Table = {
+    "LayerNorm_0": ("norm", NORM),
+    **{name: (name, POINT) for name in ("mix", "draw", "values")},
+}
+
 FUSER: Table = {
     "fuser_mix_norm1": ("mix_norm1", NORM),
     "Dense_0": ("mix", DENSE),
@@ -92,6 +107,9 @@ def encoder_table(encoder: Encoder) -> Table:
     """Returns the table of an encoder.
 
     The official code counts learners and fusers in order of use; ours are named by their block.
+
+    Raises:
+        ConversionError: If a learner has no official counterpart.
     """
     table: dict[str, tuple[str, Table | Layout]] = {
         "posembed_input/pos_embedding": ("position_embedding", POSITIONS),
@@ -102,8 +120,12 @@ def encoder_table(encoder: Encoder) -> Table:
     for order, (block, learner) in enumerate(encoder.learners.items()):
         if isinstance(learner, TokenLearner):
             table[f"TokenLearnerModule_{order}"] = (f"learners.{block}", LEARNER_V10)
-        else:
+        elif isinstance(learner, TokenLearnerV11):
             table[f"TokenLearnerModuleV11_{order}"] = (f"learners.{block}", LEARNER_V11)
+        elif isinstance(learner, TokenLearnerGrouped):
+            table[f"{GROUPED}_{order}"] = (f"learners.{block}", LEARNER_GROUPED)
+        else:
+            raise ConversionError(f"no foreign code has a counterpart of {type(learner).__name__}")
     for order, block in enumerate(encoder.fusers):
         table[f"TokenFuser_{order}"] = (f"fusers.{block}", FUSER)
     return table

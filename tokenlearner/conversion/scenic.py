@@ -19,7 +19,14 @@ from tokenlearner.conversion.keys import list_keys
 from tokenlearner.conversion.scenic_config import Params, make_module
 from tokenlearner.errors import ConversionError
 from tokenlearner.models import Encoder
-from tokenlearner.modules import Attention, Mlp, TokenFuser, TokenLearner, TokenLearnerV11
+from tokenlearner.modules import (
+    Attention,
+    Mlp,
+    TokenFuser,
+    TokenLearner,
+    TokenLearnerGrouped,
+    TokenLearnerV11,
+)
 
 _MOST_PROBLEMS_TOLD = 8
 
@@ -136,6 +143,8 @@ def _encoder_differences(encoder: Encoder) -> Iterator[str]:
                     yield "mean pooling in an encoder's learner"
                 if rows != columns and not learner.fold_to_square:
                     yield f"version 1.0 on a {rows}x{columns} grid that is not folded to a square"
+            case TokenLearnerGrouped():
+                yield "a learner of version 'grouped', which is the Keras example's"
             case TokenLearnerV11() if learner.masking.fc1.out_features != 64:
                 yield "a bottleneck_dim other than 64 in an encoder's learner"
     for fuser in encoder.fusers.values():

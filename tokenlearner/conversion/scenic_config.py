@@ -137,6 +137,7 @@ def _block(args: _Arguments, params: Params, _: object) -> nn.Module:
         args.take("mlp_dim"),
         dropout=args.take("dropout_rate", _DROPOUT_RATE),
         attention_dropout=args.take("attention_dropout_rate", _DROPOUT_RATE),
+        stochastic_depth=args.take("stochastic_depth", 0.0),
     )
 
 

@@ -1,5 +1,6 @@
 """What a model costs."""
 
 from tokenlearner.efficiency.flops import Cost, Stage, count_macs
+from tokenlearner.efficiency.timm_flops import count_model, count_timm_macs
 
-__all__ = ["Cost", "Stage", "count_macs"]
+__all__ = ["Cost", "Stage", "count_macs", "count_model", "count_timm_macs"]

@@ -110,6 +110,8 @@ def _learner(learner: TokenLearnerConfig, dim: int, grid: Grid) -> int:
     pooling = tokens * positions * dim
     if learner.version == "1.0":
         return positions * 9 * tokens * (dim + 3 * tokens) + pooling
+    if learner.version == "grouped":
+        return positions * dim * (2 * dim // learner.groups + tokens) + pooling
     return positions * learner.bottleneck_dim * (dim + tokens) + pooling
 
 

@@ -1,9 +1,12 @@
-"""Models: `VisionTransformer` for images, its configuration, and what `trace` returns."""
+"""Models: `VisionTransformer`, timm's with a learner, their configuration, what `trace` returns."""
 
 from tokenlearner.models.config import TokenLearnerConfig, VisionTransformerConfig
 from tokenlearner.models.encoder import Encoder
 from tokenlearner.models.info import ModelInfo, Provenance
 from tokenlearner.models.outputs import EncoderTrace, FuserTrace, LearnerTrace, Trace
+from tokenlearner.models.timm_config import TimmConfig
+from tokenlearner.models.timm_info import describe_timm
+from tokenlearner.models.timm_vit import TimmVisionTransformer, insert_token_learner
 from tokenlearner.models.vit import VisionTransformer
 
 __all__ = [
@@ -13,8 +16,12 @@ __all__ = [
     "LearnerTrace",
     "ModelInfo",
     "Provenance",
+    "TimmConfig",
+    "TimmVisionTransformer",
     "TokenLearnerConfig",
     "Trace",
     "VisionTransformer",
     "VisionTransformerConfig",
+    "describe_timm",
+    "insert_token_learner",
 ]

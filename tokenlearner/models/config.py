@@ -8,7 +8,7 @@ from tokenlearner.modules.grids import Grid
 from tokenlearner.modules.mlp import Activation
 from tokenlearner.modules.token_learner import Pooling
 
-Version = Literal["1.0", "1.1"]
+Version = Literal["1.0", "1.1", "grouped"]
 Classifier = Literal["gap", "gmp", "gsp"]
 
 
@@ -20,11 +20,13 @@ class TokenLearnerConfig:
         num_tokens: Tokens to learn.
         at: Zero-based index of the first block that sees the learned tokens, which is the number of
             blocks that work on the full grid.
-        version: `1.0` (convolutions, sigmoid) or `1.1` (MLP, softmax).
+        version: `1.0` (convolutions, sigmoid), `1.1` (MLP, softmax), or `grouped` (grouped
+            convolutions, softmax: the Keras example's own version 1.1).
         fuser: Write the result of every block from `at` on back onto the grid.
         pooling: Version 1.0: `sum` or `mean` over positions.
         bottleneck_dim: Version 1.1 and fuser: hidden width of the MLP that draws the maps.
         fold_to_square: Version 1.0: see `TokenLearner`; for converted checkpoints.
+        groups: Version grouped: groups of its convolutions; must divide the model's `dim`.
     """
 
     num_tokens: int
@@ -34,17 +36,20 @@ class TokenLearnerConfig:
     pooling: Pooling = "sum"
     bottleneck_dim: int = 64
     fold_to_square: bool = False
+    groups: int = 1
 
     def __post_init__(self) -> None:
-        _require_at_least_one(self, "num_tokens", "bottleneck_dim")
+        _require_at_least_one(self, "num_tokens", "bottleneck_dim", "groups")
         if self.at < 0:
             raise ConfigError(f"at is {self.at}; it must be 0 (before the first block) or more")
-        if self.version not in ("1.0", "1.1"):
-            raise ConfigError(f"version is {self.version!r}; it must be '1.0' or '1.1'")
+        if self.version not in ("1.0", "1.1", "grouped"):
+            raise ConfigError(f"version is {self.version!r}; it must be '1.0', '1.1' or 'grouped'")
         if self.pooling not in ("sum", "mean"):
             raise ConfigError(f"pooling is {self.pooling!r}; it must be 'sum' or 'mean'")
-        if self.version == "1.1" and (self.pooling != "sum" or self.fold_to_square):
+        if self.version != "1.0" and (self.pooling != "sum" or self.fold_to_square):
             raise ConfigError("pooling and fold_to_square are options of version 1.0 only")
+        if self.version != "grouped" and self.groups != 1:
+            raise ConfigError("groups is an option of version 'grouped' only")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,6 +76,8 @@ class VisionTransformerConfig:
         embedding_dropout: Probability, after the position embedding.
         dropout: Probability, inside blocks, learners and fusers.
         attention_dropout: Probability, on attention weights.
+        stochastic_depth: Probability that the last block leaves out a branch, for each sample;
+            it grows linearly from 0 in the first block.
         head_bias: Start value of the head's bias (-10 in the official ImageNet configuration).
     """
 
@@ -92,6 +99,7 @@ class VisionTransformerConfig:
     embedding_dropout: float = 0.0
     dropout: float = 0.0
     attention_dropout: float = 0.0
+    stochastic_depth: float = 0.0
     head_bias: float = 0.0
 
     def __post_init__(self) -> None:
@@ -101,7 +109,7 @@ class VisionTransformerConfig:
             size = getattr(self, name)
             if len(size) != 2 or min(size) < 1:
                 raise ConfigError(f"{name} is {size}; wanted a height and a width of at least 1 px")
-        for name in ("embedding_dropout", "dropout", "attention_dropout"):
+        for name in ("embedding_dropout", "dropout", "attention_dropout", "stochastic_depth"):
             if not 0 <= getattr(self, name) < 1:
                 raise ConfigError(f"{name} is {getattr(self, name)}; it must be in 0 <= p < 1")
         if self.position_embedding not in ("learned", "frozen"):
@@ -133,6 +141,11 @@ class VisionTransformerConfig:
             raise ConfigError(
                 f"token_learner.at is {self.token_learner.at}, but there are {self.depth} blocks; "
                 f"it must be 0 to {self.depth - 1}"
+            )
+        if self.token_learner and self.dim % self.token_learner.groups:
+            raise ConfigError(
+                f"token_learner.groups is {self.token_learner.groups}, "
+                f"which does not divide dim={self.dim}"
             )
 
     @property

@@ -11,11 +11,13 @@ from tokenlearner.modules.blocks import Block
 from tokenlearner.modules.dropout import Dropout
 from tokenlearner.modules.embed import resample_position_embedding
 from tokenlearner.modules.grids import Grid
+from tokenlearner.modules.mlp import Activation
 from tokenlearner.modules.shapes import Float, Tensor
 from tokenlearner.modules.token_fuser import TokenFuser
 from tokenlearner.modules.token_learner import (
     LAYER_NORM_EPS,
     TokenLearner,
+    TokenLearnerGrouped,
     TokenLearnerV11,
 )
 
@@ -65,16 +67,21 @@ class Encoder(nn.Module):
                 mlp_activates_output=config.mlp_activates_output,
                 dropout=config.dropout,
                 attention_dropout=config.attention_dropout,
+                stochastic_depth=config.stochastic_depth * index / max(config.depth - 1, 1),
             )
-            for _ in range(config.depth)
+            for index in range(config.depth)
         )
         learner = config.token_learner
         self.learners, self.fusers = nn.ModuleDict(), nn.ModuleDict()
         if learner is not None:
             for block in map(str, config.learner_blocks):
-                self.learners[block] = _make_learner(learner, config)
+                self.learners[block] = make_learner(
+                    learner, config.dim, activation=config.activation, dropout=config.dropout
+                )
                 if learner.fuser:
-                    self.fusers[block] = _make_fuser(learner, config)
+                    self.fusers[block] = make_fuser(
+                        learner, config.dim, activation=config.activation, dropout=config.dropout
+                    )
         self.norm = nn.LayerNorm(config.dim, eps=LAYER_NORM_EPS)
 
     def forward(
@@ -134,29 +141,45 @@ class Encoder(nn.Module):
         return self.norm(x)
 
 
-def _make_learner(learner: TokenLearnerConfig, config: VisionTransformerConfig) -> nn.Module:
+def make_learner(
+    learner: TokenLearnerConfig,
+    dim: int,
+    *,
+    activation: Activation = "gelu_tanh",
+    dropout: float = 0.0,
+) -> nn.Module:
+    """Returns a fresh TokenLearner for tokens of `dim` channels."""
     if learner.version == "1.0":
         return TokenLearner(
             learner.num_tokens,
-            config.dim,
+            dim,
             pooling=learner.pooling,
-            activation=config.activation,
+            activation=activation,
             fold_to_square=learner.fold_to_square,
         )
+    if learner.version == "grouped":
+        return TokenLearnerGrouped(learner.num_tokens, dim, groups=learner.groups)
     return TokenLearnerV11(
         learner.num_tokens,
-        config.dim,
+        dim,
         bottleneck_dim=learner.bottleneck_dim,
-        activation=config.activation,
-        dropout=config.dropout,
+        activation=activation,
+        dropout=dropout,
     )
 
 
-def _make_fuser(learner: TokenLearnerConfig, config: VisionTransformerConfig) -> TokenFuser:
+def make_fuser(
+    learner: TokenLearnerConfig,
+    dim: int,
+    *,
+    activation: Activation = "gelu_tanh",
+    dropout: float = 0.0,
+) -> TokenFuser:
+    """Returns a fresh TokenFuser for what `make_learner` makes."""
     return TokenFuser(
         learner.num_tokens,
-        config.dim,
+        dim,
         bottleneck_dim=learner.bottleneck_dim,
-        activation=config.activation,
-        dropout=config.dropout,
+        activation=activation,
+        dropout=dropout,
     )

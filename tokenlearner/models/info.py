@@ -15,6 +15,8 @@ class Provenance:
         data_licence: Licence of the training data.
         weights_licence: Licence of the weights.
         recipe: Name of the recipe.
+        started_from: Model whose weights the training began with.
+        teacher: Model whose answers were learned as well as the labels.
         command: The command that trained them.
         hardware: What it ran on.
         hours: Time it took.
@@ -28,6 +30,8 @@ class Provenance:
     data_licence: str = ""
     weights_licence: str = ""
     recipe: str = ""
+    started_from: str = ""
+    teacher: str = ""
     command: str = ""
     hardware: str = ""
     hours: float | None = None
@@ -46,6 +50,7 @@ class ModelInfo:
         class_names: Name of each answer.
         preprocessing: How photos are prepared.
         provenance: Where the weights come from; None for random weights.
+        untrained_parts: Parts with random weights beside trained ones: `TokenLearner`, `head`.
         source: Folder or repository the weights were read from.
         sha256: Checksum of the weights file, hexadecimal.
     """
@@ -54,8 +59,19 @@ class ModelInfo:
     class_names: tuple[str, ...]
     preprocessing: Preprocessing
     provenance: Provenance | None = None
+    untrained_parts: tuple[str, ...] = ()
     source: str = ""
     sha256: str = ""
+
+    @property
+    def warning(self) -> str:
+        """Which weights are random and what follows, for people; empty if none are."""
+        if self.provenance is None:
+            return "Its weights are random: neither answer nor maps mean anything."
+        if self.untrained_parts:
+            parts = " and ".join(self.untrained_parts)
+            return f"Not trained yet: {parts}. Until then neither answer nor maps mean anything."
+        return ""
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the JSON-able part that belongs in a model folder's `config.json`."""
@@ -72,6 +88,7 @@ class ModelInfo:
             class_names=tuple(data["class_names"]),
             preprocessing=Preprocessing.from_dict(data["preprocessing"]),
             provenance=None if provenance is None else _provenance(provenance),
+            untrained_parts=tuple(data.get("untrained_parts", ())),
             **where,
         )
 

@@ -11,7 +11,7 @@ class LearnerTrace:
 
     Attributes:
         block: Zero-based index of the first block that sees the learned tokens.
-        maps: Where each token looked. Version 1.1: sums to 1 over the grid. Version 1.0: 0..1.
+        maps: Where each token looked: 0..1 (version 1.0), or sums to 1 over the grid (the others).
         tokens_before: What came in.
         tokens_after: The learned tokens.
     """

@@ -1,18 +1,21 @@
 """A vision transformer for images, with or without TokenLearner."""
 
+from typing import Any
+
+import torch
 from torch import nn
 
 from tokenlearner.errors import ShapeError
 from tokenlearner.models.config import VisionTransformerConfig
 from tokenlearner.models.encoder import Encoder
-from tokenlearner.models.info import ModelInfo
 from tokenlearner.models.outputs import Trace
+from tokenlearner.models.pretrained import PretrainedModel
 from tokenlearner.modules.embed import ConvStem, PatchEmbedding
 from tokenlearner.modules.grids import Grid
 from tokenlearner.modules.shapes import Float, Tensor
 
 
-class VisionTransformer(nn.Module):
+class VisionTransformer(PretrainedModel):
     """Image classifier: patches, encoder, pooling, head.
 
     `forward` returns logits and nothing else, and compiles with `fullgraph=True`; `trace` returns
@@ -28,10 +31,11 @@ class VisionTransformer(nn.Module):
     `TokenLearnerViTRepresentation`.
     """
 
+    config: VisionTransformerConfig
+
     def __init__(self, config: VisionTransformerConfig) -> None:
         super().__init__()
         self.config = config
-        self.info: ModelInfo | None = None
         if config.stem_widths:
             self.embedding = ConvStem(config.dim, config.stem_widths)
         else:
@@ -49,6 +53,15 @@ class VisionTransformer(nn.Module):
             self.head = nn.Linear(features, config.num_classes)
             nn.init.zeros_(self.head.weight)
             nn.init.constant_(self.head.bias, config.head_bias)
+
+    def architecture(self) -> dict[str, Any]:
+        return self.config.to_dict()
+
+    @classmethod
+    def build(cls, architecture: dict[str, Any], *, device: str = "meta") -> "VisionTransformer":
+        config = VisionTransformerConfig.from_dict(architecture)
+        with torch.device(device):
+            return cls(config)
 
     def forward(
         self, images: Float[Tensor, "batch 3 height width"]

@@ -11,6 +11,7 @@ from tokenlearner.modules.mlp import Mlp
 from tokenlearner.modules.token_fuser import TokenFuser
 from tokenlearner.modules.token_learner import (
     TokenLearner,
+    TokenLearnerGrouped,
     TokenLearnerV11,
     pool_tokens,
 )
@@ -23,6 +24,7 @@ __all__ = [
     "PatchEmbedding",
     "TokenFuser",
     "TokenLearner",
+    "TokenLearnerGrouped",
     "TokenLearnerV11",
     "pool_tokens",
     "resample_position_embedding",

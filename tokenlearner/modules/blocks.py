@@ -3,9 +3,26 @@
 from torch import nn
 
 from tokenlearner.modules.attention import Attention
+from tokenlearner.modules.dropout import dropout
 from tokenlearner.modules.mlp import Activation, Mlp
 from tokenlearner.modules.shapes import Float, Tensor
 from tokenlearner.modules.token_learner import LAYER_NORM_EPS
+
+
+def add_branch(
+    x: Float[Tensor, "batch length dim"],
+    branch: Float[Tensor, "batch length dim"],
+    *,
+    drop_probability: float = 0.0,
+) -> Float[Tensor, "batch length dim"]:
+    """Returns x + branch, or x alone for samples drawn with `drop_probability`.
+
+    The branches that are kept are scaled up to keep the mean (stochastic depth, per sample).
+    """
+    if drop_probability == 0.0:
+        return x + branch
+    keep = dropout(x.new_ones(len(x), 1, 1), drop_probability, training=True)
+    return x + keep * branch
 
 
 class Block(nn.Module):
@@ -20,6 +37,8 @@ class Block(nn.Module):
         mlp_activates_output: Activation after both layers of the MLP (the Keras example).
         dropout: Probability, after the attention's projection and after both layers of the MLP.
         attention_dropout: Probability, on the attention weights.
+        stochastic_depth: Probability that a sample goes past the attention in training, and another
+            that it goes past the MLP.
 
     Source: `Encoder1DBlock` of google-research/scenic.
     """
@@ -35,8 +54,10 @@ class Block(nn.Module):
         mlp_activates_output: bool = False,
         dropout: float = 0.0,
         attention_dropout: float = 0.0,
+        stochastic_depth: float = 0.0,
     ) -> None:
         super().__init__()
+        self.stochastic_depth = stochastic_depth
         self.norm1 = nn.LayerNorm(dim, eps=LAYER_NORM_EPS)
         self.attention = Attention(
             dim,
@@ -56,5 +77,6 @@ class Block(nn.Module):
         )
 
     def forward(self, x: Float[Tensor, "batch length dim"]) -> Float[Tensor, "batch length dim"]:
-        x = x + self.attention(self.norm1(x))
-        return x + self.mlp(self.norm2(x))
+        drop_probability = self.stochastic_depth if self.training else 0.0
+        x = add_branch(x, self.attention(self.norm1(x)), drop_probability=drop_probability)
+        return add_branch(x, self.mlp(self.norm2(x)), drop_probability=drop_probability)

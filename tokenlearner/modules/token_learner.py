@@ -1,7 +1,8 @@
 """TokenLearner: a few tokens, each a weighted sum over the grid (Ryoo et al., NeurIPS 2021).
 
-The idea is `pool_tokens`; the two classes differ in how they draw the maps. Both follow the
-official implementation (google-research/scenic, projects/token_learner) to float32 rounding.
+The idea is `pool_tokens`; the classes differ in how they draw the maps. The two official versions
+follow google-research/scenic, projects/token_learner, to float32 rounding; the third is that of the
+Keras example.
 """
 
 from typing import Literal, overload
@@ -182,3 +183,42 @@ class TokenLearnerV11(_Learner):
         self, x: Float[Tensor, "batch position dim"], grid: Grid | None
     ) -> Float[Tensor, "batch token position"]:
         return self.masking(self.norm(x)).transpose(1, 2).softmax(dim=-1)
+
+
+class TokenLearnerGrouped(_Learner):
+    """The Keras example's own version 1.1: grouped 1x1 convolutions, softmax over positions.
+
+    Every map sums to 1 over the grid. What a map weights is not the grid itself but a second
+    grouped convolution of it. No convolution has a bias, and none is followed by an activation.
+
+    Args:
+        num_tokens: Tokens to learn (S in the paper).
+        in_channels: Channels of the grid.
+        groups: Groups of both convolutions that keep the channels; must divide `in_channels`.
+
+    Source: the notebook TokenLearner-V1.1 of github.com/ariG23498/TokenLearner.
+    """
+
+    version = "grouped"
+
+    def __init__(self, num_tokens: int, in_channels: int, *, groups: int) -> None:
+        super().__init__(num_tokens, in_channels)
+        if groups < 1 or in_channels % groups:
+            raise ConfigError(f"groups={groups} does not divide in_channels={in_channels}")
+        self.mix = nn.Conv1d(in_channels, in_channels, 1, groups=groups, bias=False)
+        self.draw = nn.Conv1d(in_channels, num_tokens, 1, bias=False)
+        self.values = nn.Conv1d(in_channels, in_channels, 1, groups=groups, bias=False)
+        for conv in (self.mix, self.draw, self.values):
+            nn.init.xavier_uniform_(conv.weight)
+
+    def attend(
+        self, x: Float[Tensor, "batch position dim"], grid: Grid | None
+    ) -> Float[Tensor, "batch token position"]:
+        return self.draw(self.mix(self.norm(x).transpose(1, 2))).softmax(dim=-1)
+
+    def pool(
+        self,
+        x: Float[Tensor, "batch position dim"],
+        maps: Float[Tensor, "batch token position"],
+    ) -> Float[Tensor, "batch token dim"]:
+        return pool_tokens(self.values(x.transpose(1, 2)).transpose(1, 2), maps)

@@ -4,16 +4,17 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from tokenlearner.efficiency.flops import count_macs
+from tokenlearner.checkpoints import ImageModel
+from tokenlearner.efficiency.timm_flops import count_model
 from tokenlearner.errors import ConfigError
 from tokenlearner.models.config import TokenLearnerConfig
 from tokenlearner.models.info import ModelInfo, Provenance
-from tokenlearner.models.vit import VisionTransformer
-from tokenlearner.training.datasets import Dataset, dataset_of
+from tokenlearner.models.timm_vit import TimmVisionTransformer
+from tokenlearner.training.datasets import Dataset, dataset_titled
 from tokenlearner.training.recipes import RECIPES, Recipe
 
 
-def render_card(model: VisionTransformer, report: Mapping[str, Any]) -> str:
+def render_card(model: ImageModel, report: Mapping[str, Any]) -> str:
     """Returns the `README.md` of a model folder: Markdown with the Hub's front matter.
 
     Args:
@@ -22,13 +23,12 @@ def render_card(model: VisionTransformer, report: Mapping[str, Any]) -> str:
 
     Raises:
         ConfigError: If the model has no provenance.
-        DataError: If its recipe trains on no known data set.
     """
     info = model.info
     if info is None or info.provenance is None:
         raise ConfigError("a model card needs provenance; this model does not tell its origin")
     provenance = info.provenance
-    dataset = dataset_of(provenance.recipe)
+    dataset = dataset_titled(provenance.trained_on)
     sections = [
         _front_matter(info, dataset, report),
         f"# {info.name}",
@@ -47,10 +47,14 @@ def render_card(model: VisionTransformer, report: Mapping[str, Any]) -> str:
         "## Limits",
         _limits(info, dataset),
         "## Citation",
-        f"The method: {_PAPER}\n\nThe data: {dataset.citation}.",
+        f"The method: {_PAPER}"
+        + (f"\n\nThe data: {dataset.citation}." if dataset.citation else ""),
     ]
     return "\n\n".join(sections) + "\n"
 
+
+_FEW_CLASSES = 20
+"""So many can be listed one by one."""
 
 _PAPER = (
     "Michael S. Ryoo, AJ Piergiovanni, Anurag Arnab, Mostafa Dehghani, Anelia Angelova, "
@@ -68,7 +72,7 @@ def _front_matter(info: ModelInfo, dataset: Dataset, report: Mapping[str, Any]) 
         )
     ]
     measured_on = {
-        "type": dataset.hub_id,
+        "type": dataset.hub_id or "other",
         "name": dataset.title,
         "split": report["data"]["split"],
     }
@@ -81,26 +85,33 @@ def _front_matter(info: ModelInfo, dataset: Dataset, report: Mapping[str, Any]) 
         "license": info.provenance.weights_licence.lower(),
         "library_name": "tokenlearner",
         "pipeline_tag": "image-classification",
-        "datasets": [dataset.hub_id],
+        "datasets": [dataset.hub_id] if dataset.hub_id else [],
         "tags": ["tokenlearner", "vision-transformer", "attention-maps"],
         "model-index": [{"name": info.name, "results": [result]}],
     }
     # JSON is YAML, and quotes whatever needs it.
-    lines = [f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in entries.items()]
+    lines = [
+        f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in entries.items() if value
+    ]
     return "\n".join(["---", *lines, "---"])
 
 
-def _about(model: VisionTransformer, dataset: Dataset) -> str:
+def _about(model: ImageModel, dataset: Dataset) -> str:
     assert model.info is not None
-    config, classes = model.config, ", ".join(model.info.class_names)
-    cost = count_macs(config)
+    config = model.config
+    cost = count_model(model)
     parameters = sum(parameter.numel() for parameter in model.parameters())
-    kind = "A vision transformer" + (" with a convolutional stem" if config.stem_widths else "")
+    kind = "A vision transformer"
+    if isinstance(model, TimmVisionTransformer):
+        kind += f", timm's `{model.pretrained_cfg.get('architecture', '')}`,"
+    elif model.config.stem_widths:
+        kind += " with a convolutional stem"
     tokens = " → ".join(str(count) for count in dict.fromkeys(config.tokens_per_block))
     height, width = config.image_size
     resizing = {"squash": "of the whole photo, its aspect ignored", "crop": "of its centre"}
     return (
-        f"{kind} that tells {config.num_classes} classes of {dataset.title} apart: {classes}. "
+        f"{kind} that tells {config.num_classes:,} classes of {dataset.title} apart"
+        f"{_classes(model.info.class_names)}. "
         f"{_learner(config.token_learner, config.depth)}\n\n"
         f"| | |\n| --- | --- |\n"
         f"| input | {width} × {height} px, {resizing[model.info.preprocessing.resize]} |\n"
@@ -111,6 +122,10 @@ def _about(model: VisionTransformer, dataset: Dataset) -> str:
     )
 
 
+def _classes(names: tuple[str, ...]) -> str:
+    return ": " + ", ".join(names) if len(names) <= _FEW_CLASSES else ""
+
+
 def _learner(learner: TokenLearnerConfig | None, depth: int) -> str:
     if learner is None:
         return "It has no TokenLearner: it is the baseline to compare with."
@@ -118,10 +133,16 @@ def _learner(learner: TokenLearnerConfig | None, depth: int) -> str:
         " TokenFuser writes the result of each of these layers back onto the grid." * learner.fuser
     )
     return (
-        f"After {learner.at} of {depth} layers a TokenLearner (version {learner.version}) sums the "
+        f"After {learner.at} of {depth} layers a TokenLearner ({_version(learner)}) sums the "
         f"grid up into {learner.num_tokens} tokens, each under an attention map of its own, and "
         f"the layers after it see only these.{fuser}"
     )
+
+
+def _version(learner: TokenLearnerConfig) -> str:
+    if learner.version == "grouped":
+        return f"grouped convolutions, {learner.groups} groups"
+    return f"version {learner.version}"
 
 
 def _use(info: ModelInfo) -> str:
@@ -134,7 +155,8 @@ def _use(info: ModelInfo) -> str:
 
 
 def _training_data(dataset: Dataset, report: Mapping[str, Any]) -> str:
-    notes = [f"[{dataset.title}]({dataset.url}). {dataset.about} Licence: {dataset.licence}."]
+    title = f"[{dataset.title}]({dataset.url})" if dataset.url else dataset.title
+    notes = [f"{title}. {dataset.about} Licence: {dataset.licence}."]
     if dataset.if_jpeg and "JPEG" in report["data"]["formats"]:
         notes.append(dataset.if_jpeg)
     size = report["data"]["size_px"]
@@ -146,6 +168,7 @@ def _training_data(dataset: Dataset, report: Mapping[str, Any]) -> str:
 def _training(provenance: Provenance) -> str:
     rows = {
         "recipe": f"`{provenance.recipe}` in `tokenlearner/training/recipes.py`",
+        "started from": provenance.started_from or "random weights",
         "hardware": provenance.hardware,
         "time": f"{provenance.hours:.3g} hours",
         "epochs": provenance.epochs,
@@ -153,6 +176,8 @@ def _training(provenance: Provenance) -> str:
         "ended": provenance.date,
         "versions": _versions(provenance.versions),
     }
+    if provenance.teacher:
+        rows["teacher"] = provenance.teacher
     if provenance.recipe in RECIPES:
         rows |= _recipe_rows(RECIPES[provenance.recipe]())
     table = "\n".join(f"| {name} | {value} |" for name, value in rows.items())
@@ -167,26 +192,38 @@ def _recipe_rows(recipe: Recipe) -> dict[str, str]:
         weights = f"running average (decay {recipe.ema_decay}), {weights}"
     return {
         "photo sizes": sides,
-        "optimiser": f"AdamW, learning rate {recipe.learning_rate:g} ({recipe.schedule}), "
-        f"weight decay {recipe.weight_decay:g}, batch {recipe.batch_size}",
+        "optimiser": f"{_optimizer(recipe)}, {recipe.schedule} schedule, weight decay "
+        f"{recipe.weight_decay:g}, batch {recipe.batch_size:,}",
         "held out": f"{recipe.holdout:,} training photos",
         "weights": f"{weights}, stored as {recipe.weights_dtype}",
     }
 
 
+def _optimizer(recipe: Recipe) -> str:
+    if recipe.optimizer == "muon":
+        return (
+            f"Muon (learning rate {recipe.muon_learning_rate:g}) for the layers' matrices, AdamW "
+            f"({recipe.learning_rate:g}) for the rest"
+        )
+    return f"AdamW, learning rate {recipe.learning_rate:g}"
+
+
 def _results(dataset: Dataset, report: Mapping[str, Any]) -> str:
     metrics, data = report["metrics"], report["data"]
-    classes = "\n".join(
-        f"| {name} | {value:.1f} % |" for name, value in metrics["per_class_percent"].items()
-    )
+    classes = ""
+    if 0 < len(metrics["per_class_percent"]) <= _FEW_CLASSES:
+        rows = (
+            f"| {name} | {value:.1f} % |" for name, value in metrics["per_class_percent"].items()
+        )
+        classes = "| class | top-1 |\n| --- | ---: |\n" + "\n".join(rows) + "\n\n"
     return (
         f"On the {data['split']} split of {dataset.title}, {metrics['num_images']:,} photos, with "
         "the weights as they are in this folder:\n\n"
         "| | |\n| --- | ---: |\n"
         f"| top-1 | {metrics['top1_percent']:.2f} % |\n"
         f"| top-5 | {metrics['top5_percent']:.2f} % |\n"
-        f"| loss | {metrics['loss']:.3f} nats |\n\n"
-        f"| class | top-1 |\n| --- | ---: |\n{classes}\n\n"
+        f"| loss | {metrics['loss']:.3f} nats |\n"
+        f"{_more_results(metrics)}\n{classes}"
         f"```\n{report['command']}\n```\n\n"
         "`--data` takes a folder with `train-*.parquet` and `test-*.parquet` as the Hugging Face "
         "Hub lays them out, with a column of image files and one of class labels, or a data set's "
@@ -197,10 +234,19 @@ def _results(dataset: Dataset, report: Mapping[str, Any]) -> str:
     )
 
 
+def _more_results(metrics: Mapping[str, Any]) -> str:
+    rows = {"map_percent": "mean average precision", "real_percent": "among the valid labels"}
+    return "".join(
+        f"| {text} | {metrics[name]:.2f} % |\n" for name, text in rows.items() if name in metrics
+    )
+
+
 def _limits(info: ModelInfo, dataset: Dataset) -> str:
+    assert info.provenance is not None
+    scratch = "" if info.provenance.started_from else "from scratch "
     return (
-        f"It answers every photo with one of its {len(info.class_names)} classes, also one that "
-        "shows none of them; a low probability is the only hint. It was trained from scratch on "
+        f"It answers every photo with one of its {len(info.class_names):,} classes, also one that "
+        f"shows none of them; a low probability is the only hint. It was trained {scratch}on "
         f"{dataset.title} alone, to show what learned tokens look at and what they save. It is not "
         "made for decisions about people, for safety or for any use where a wrong answer does "
         "harm. The attention maps show where information was taken from, not why an answer was "

@@ -2,18 +2,16 @@
 
 from dataclasses import dataclass
 
-from tokenlearner.errors import DataError
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Dataset:
     """What a model card must say about a data set.
 
     Attributes:
-        name: First part of the names of its recipes.
+        name: What a recipe calls it; empty for a set that is not known here.
         title: For people.
-        hub_id: Its id on the Hugging Face Hub.
-        url: Its home.
+        hub_id: Its id on the Hugging Face Hub; empty if it has none.
+        url: Its home; empty if unknown.
         about: What it holds, in a sentence.
         licence: Terms of the data, in a sentence.
         citation: What its authors ask to cite.
@@ -81,20 +79,39 @@ DATASETS = {
                 "aspect ratio; the model learned from such photos."
             ),
         ),
+        Dataset(
+            name="imagenet",
+            title="ImageNet-1k",
+            hub_id="ILSVRC/imagenet-1k",
+            url="https://www.image-net.org",
+            about="1.28 million photos in 1,000 classes; the test split used is the official "
+            "validation split of 50,000.",
+            licence="ImageNet's terms: non-commercial research and education",
+            citation=(
+                "Olga Russakovsky et al., “ImageNet Large Scale Visual Recognition Challenge”, "
+                "IJCV 2015"
+            ),
+            weights_note=(
+                "The photos come under ImageNet's terms, non-commercial research and education; "
+                "whether these extend to weights trained on them is for you to judge."
+            ),
+        ),
     )
 }
 
 
-def dataset_of(recipe_name: str) -> Dataset:
-    """Returns the data set that a recipe trains on.
-
-    Raises:
-        DataError: If it is unknown.
-    """
-    name = recipe_name.partition("-")[0]
-    if name not in DATASETS:
-        raise DataError(
-            f"the recipe {recipe_name!r} names no known data set; its name must begin with one of "
-            f"{', '.join(DATASETS)}, followed by a hyphen"
-        )
-    return DATASETS[name]
+def dataset_titled(title: str) -> Dataset:
+    """Returns what is known about a data set, from its title or from the name of someone's own."""
+    for dataset in DATASETS.values():
+        if dataset.title == title:
+            return dataset
+    return Dataset(
+        name="",
+        title=title,
+        hub_id="",
+        url="",
+        about="A data set of whoever trained the model.",
+        licence="not stated",
+        citation="",
+        weights_note="Whether the terms of the data restrict the weights is for you to judge.",
+    )

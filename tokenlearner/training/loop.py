@@ -3,29 +3,29 @@
 Every step is a function of the recipe and its number, so a killed run resumes to the same weights.
 """
 
-import hashlib
-import json
+import copy
 import math
-import os
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, replace
 from pathlib import Path
-from pickle import UnpicklingError
-from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from tokenlearner.checkpoints import ImageModel
 from tokenlearner.efficiency.machine import describe_hardware
-from tokenlearner.errors import DataError, TrainingError
-from tokenlearner.models.vit import VisionTransformer
+from tokenlearner.errors import ConfigError, DataError, TrainingError
 from tokenlearner.modules.shapes import Tensor
-from tokenlearner.training.augment import augment, mixup
+from tokenlearner.training.batches import Loaded, load, schedule
+from tokenlearner.training.checkpoint import read_state, write_state
 from tokenlearner.training.data import LabelledImages
+from tokenlearner.training.distributed import add_up, num_processes, rank
+from tokenlearner.training.fit import check_fit, fingerprint
+from tokenlearner.training.learner import Learner
+from tokenlearner.training.objective import Objective
+from tokenlearner.training.optimizers import rate_factor
 from tokenlearner.training.recipes import Recipe
+from tokenlearner.training.samples import open_photos
 
 CHECKPOINT = "checkpoint.pt"
 
@@ -33,21 +33,33 @@ CHECKPOINT = "checkpoint.pt"
 class Trainer:
     """One training run, from its last checkpoint if there is one in `out`.
 
+    In processes that `torchrun` started (see `joined_processes`) each computes its part of every
+    step. Random numbers are drawn for whole steps, so losses are those of one process but for
+    rounding, dropout and, on a CPU, batch norm, whose statistics are then each process' own. The
+    same holds for `accumulate`; there batch norm sees the parts on CUDA too.
+
     Args:
         recipe: What to do.
         data: Training photos; the recipe holds some of them out.
         out: Folder of the run: `checkpoint.pt` and TensorBoard's event files.
-        device: Where to train.
+        device: Where to train. On CUDA, `mixed_precision` turns TF32 on for the whole process.
         mixed_precision: Compute in bfloat16 where it is safe; weights stay float32.
+        accumulate: Parts in which a process computes its photos, to save memory.
+        model: Trained further, in place; by default one with random weights.
+        teacher: What the recipe's distillation learns from; a classifier with the same answers.
+        num_workers: Processes that decode photos and vary them, if that is done one by one.
+        compile: Compile the model with `torch.compile`.
 
     Attributes:
         step: Steps taken.
         saved_step: Steps that the last checkpoint holds.
         seconds: Time the steps took, over all sessions.
         hardware: The machines that took them.
+        unusable: Why a photo was replaced by another one in this session, by its row.
 
     Raises:
-        DataError: If the recipe does not fit the data.
+        DataError: If the recipe does not fit the data, or a photo cannot be used.
+        ConfigError: If the recipe does not fit `model` or `teacher`, or `accumulate` is no count.
         TrainingError: If `out` holds a checkpoint that is broken or of another recipe.
     """
 
@@ -59,235 +71,222 @@ class Trainer:
         *,
         device: torch.device,
         mixed_precision: bool = True,
+        accumulate: int = 1,
+        model: ImageModel | None = None,
+        teacher: nn.Module | None = None,
+        num_workers: int = 0,
+        compile: bool = False,
     ) -> None:
+        check_fit(recipe, data, model=model, teacher=teacher)
+        if accumulate < 1:
+            raise ConfigError(f"accumulate is {accumulate}; it must be at least 1")
         self.recipe = recipe
         self.out = out
         self.device = device
         self.mixed_precision = mixed_precision
         self.class_names = data.class_names
-        self._data_sha256 = data.sha256
-        if len(data.class_names) != recipe.model.num_classes:
-            raise DataError(
-                f"{data.source} has {len(data.class_names)} classes, but the recipe {recipe.name} "
-                f"is for {recipe.model.num_classes}; give it the data set it was written for"
-            )
-        if len(data) <= recipe.holdout:
-            raise DataError(
-                f"{data.source} has {len(data):,} photos, but the recipe {recipe.name} holds "
-                f"{recipe.holdout:,} out; give it more photos"
-            )
-        training, heldout = data.split(recipe.holdout, seed=recipe.seed)
-        self.images = training.stack(
-            replace(recipe.preprocessing, image_size=recipe.canvas, crop_ratio=1.0)
+        self._accumulate = accumulate
+        self._num_workers = num_workers
+        self._fingerprint = fingerprint(
+            recipe, data, mixed_precision=mixed_precision, model=model, teacher=teacher
         )
+        training, heldout = data.split(recipe.holdout, seed=recipe.seed)
+        self.photos = open_photos(training, recipe, device)
         self.labels = torch.from_numpy(training.labels)
+        if recipe.canvas is None:  # nobody has looked at all photos yet
+            heldout = heldout.scan()
         self.heldout_images = heldout.stack(recipe.preprocessing)
         self.heldout_labels = torch.from_numpy(heldout.labels)
-        self.steps_per_epoch = math.ceil(len(self.images) / recipe.batch_size)
+        self.steps_per_epoch = math.ceil(len(training) / recipe.batch_size)
         self.step = 0
         self.saved_step = 0
         self.seconds = 0.0
         self.hardware: tuple[str, ...] = ()
         self.best = (-1.0, {})
+        self.unusable: dict[int, str] = {}
+        self._max_unusable = data.max_unusable * len(training)
 
+        if device.type == "cuda" and mixed_precision:
+            torch.set_float32_matmul_precision("high")
         torch.manual_seed(recipe.seed)
-        model = VisionTransformer(recipe.model).to(device)
-        self.model = model.to(memory_format=torch.channels_last)
-        self.optimizer = _make_optimizer(self.model, recipe)
-        self.average = None
-        if recipe.ema_decay is not None:
-            average = get_ema_multi_avg_fn(recipe.ema_decay)
-            self.average = AveragedModel(self.model, multi_avg_fn=average, use_buffers=True)
+        if model is None:
+            model = recipe.build()
+        self.learner = Learner(model, recipe, device)
         if (out / CHECKPOINT).exists():
             self._restore()
+        self._objective = Objective(
+            recipe, self.labels, device=device, mixed_precision=mixed_precision, teacher=teacher
+        )
+        # The last, because it waits for the other processes: nobody saves before all have restored.
+        self.learner.connect(compile=compile)
 
     @property
     def num_steps(self) -> int:
         """Steps of the whole run."""
         return self.recipe.epochs * self.steps_per_epoch
 
-    def run(self, *, checkpoint_every: int = 200) -> Iterator[dict[str, float]]:
+    def run(
+        self, *, checkpoint_every: int = 200, report_every: int | None = None
+    ) -> Iterator[dict[str, float]]:
         """Trains to the end, yielding `step`, `loss`, `learning_rate` and `images_per_second`.
 
-        The last step of an epoch has `heldout_accuracy` as well, if photos are held out.
+        `loss` is the mean since the last report, `learning_rate` that of the step. The last step of
+        an epoch has `heldout_accuracy` as well, if photos are held out.
+
+        Args:
+            checkpoint_every: Steps between checkpoints; the end of an epoch has one as well.
+            report_every: Steps between reports; by default 1 on a CPU and 10 elsewhere, where a
+                report waits for the device.
 
         Raises:
+            DataError: If too many photos cannot be used.
             TrainingError: If the loss is no number or a checkpoint cannot be written; the last
                 checkpoint is left as it was.
         """
+        if report_every is None:
+            report_every = 1 if self.device.type == "cpu" else 10
         hardware = describe_hardware(self.device)
+        if self.device.type == "cuda" and num_processes() > 1:
+            hardware = f"{num_processes()} x {hardware}"
         if self.step < self.num_steps and hardware not in self.hardware:
             self.hardware = (*self.hardware, hardware)
+        loaded = self.load()
+        started, count, losses = time.perf_counter(), 0, []
         while self.step < self.num_steps:
-            started = time.perf_counter()
-            loss, count = self._train_step()
+            loss, step_count = self.take_step(loaded)
+            losses.append(loss)
+            count += step_count
+            ends_epoch = self.step % self.steps_per_epoch == 0
+            saves = ends_epoch or self.step % checkpoint_every == 0
+            if not saves and self.step % report_every != 0:
+                continue
             report = {
-                "step": self.step + 1,
-                "loss": loss,
-                "learning_rate": self.learning_rate(self.step),
+                "step": self.step,
+                "loss": self._mean_loss(losses),
+                "learning_rate": self.learning_rate(self.step - 1),
                 "images_per_second": count / (time.perf_counter() - started),
             }
-            self.step += 1
-            if self.step % self.steps_per_epoch == 0 and len(self.heldout_labels):
+            if ends_epoch and len(self.heldout_labels):
                 report["heldout_accuracy"] = self._validate()
             self.seconds += time.perf_counter() - started
-            if self.step % checkpoint_every == 0 or self.step % self.steps_per_epoch == 0:
+            if saves:
                 self.save()
             yield report
+            started, count, losses = time.perf_counter(), 0, []
 
     def learning_rate(self, step: int) -> float:
-        """Returns the learning rate of a step."""
-        recipe = self.recipe
-        warmup = recipe.warmup_epochs * self.steps_per_epoch
-        if step < warmup:
-            return recipe.learning_rate * (step + 1) / warmup
-        if recipe.schedule == "constant":
-            return recipe.learning_rate
-        progress = (step - warmup) / max(1, self.num_steps - warmup)
-        return recipe.learning_rate * (1 + math.cos(math.pi * progress)) / 2
+        """Returns the learning rate of a zero-based step, that of the head's AdamW."""
+        return self.recipe.learning_rate * rate_factor(self.recipe, step, self.steps_per_epoch)
+
+    def load(self) -> Iterator[Loaded]:
+        """Yields this process' photos from the next step to the end of the run."""
+        parts = schedule(
+            self.recipe,
+            len(self.labels),
+            first_step=self.step,
+            own=range(rank() * self._accumulate, (rank() + 1) * self._accumulate),
+            num_parts=num_processes() * self._accumulate,
+        )
+        return load(parts, self.photos, num_workers=self._num_workers, device=self.device)
+
+    def take_step(self, loaded: Iterator[Loaded]) -> tuple[Tensor, int]:
+        """Takes the next step.
+
+        Args:
+            loaded: What `load` returned.
+
+        Returns:
+            loss: This process' share of the step's mean loss, on the device.
+            count: Photos in the step, of all processes.
+        """
+        parts = [next(loaded) for _ in range(self._accumulate)]
+        for part in parts:
+            self._note_unusable(part)
+        rate = rate_factor(self.recipe, self.step, self.steps_per_epoch)
+        loss = self.learner.take_step(parts, self._objective, rate=rate)
+        self.step += 1
+        return loss, parts[0].part.count
 
     def save(self) -> None:
-        """Writes the checkpoint, whole or not at all. Only between steps.
+        """Writes the checkpoint, whole or not at all. Only between steps; only process 0 writes.
 
         Raises:
-            TrainingError: If it cannot be written; the one before is left as it was.
+            TrainingError: If the weights are no numbers or it cannot be written; the one before is
+                left as it was.
         """
+        if not self.learner.is_finite():
+            raise TrainingError(
+                f"the weights are no numbers after step {self.step}; {self._advice}"
+            )
         state = {
-            "fingerprint": self._fingerprint(),
+            "fingerprint": self._fingerprint,
             "step": self.step,
             "seconds": self.seconds,
             "hardware": list(self.hardware),
-            "model": self.model.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "average": None if self.average is None else self.average.state_dict(),
+            "learner": self.learner.state_dict(),
             "best_accuracy": self.best[0],
             "best_model": self.best[1] if self.recipe.keep == "best" else {},
         }
-        temporary = self.out / f"{CHECKPOINT}.new"
-        try:
-            self.out.mkdir(parents=True, exist_ok=True)
-            torch.save(state, temporary)
-            os.replace(temporary, self.out / CHECKPOINT)
-        except (OSError, RuntimeError) as error:
-            temporary.unlink(missing_ok=True)
-            raise TrainingError(
-                f"cannot write {self.out / CHECKPOINT}: {error}; the one before is intact. "
-                "Free some space and start the same command again"
-            ) from error
+        if rank() == 0:
+            write_state(state, self.out / CHECKPOINT)
         self.saved_step = self.step
 
-    def result(self) -> VisionTransformer:
+    def result(self) -> ImageModel:
         """Returns the trained model on the CPU, in eval mode: average, best or last weights."""
-        model = VisionTransformer(self.recipe.model)
+        model = copy.deepcopy(self.learner.model).cpu().to(memory_format=torch.contiguous_format)
         if self.recipe.keep == "best":
             model.load_state_dict(self.best[1])
         else:
-            model.load_state_dict(self._final_model().state_dict())
+            model.load_state_dict(self.learner.final_model().state_dict())
         return model.eval()
 
-    def _train_step(self) -> tuple[float, int]:
-        recipe = self.recipe
-        epoch, position = divmod(self.step, self.steps_per_epoch)
-        order = torch.randperm(len(self.images), generator=_generator(recipe.seed, 1, epoch))
-        rows = order[position * recipe.batch_size : (position + 1) * recipe.batch_size]
-        generator = _generator(recipe.seed, 2, self.step)
-        side = recipe.image_side_px(epoch)
-        images = augment(
-            self.images[rows].to(self.device), (side, side), recipe.augmentation, generator
+    def _mean_loss(self, losses: list[Tensor]) -> float:
+        values = add_up(torch.stack(losses)).tolist()
+        for value, step in zip(values, range(self.step - len(values), self.step), strict=True):
+            if not math.isfinite(value):
+                raise TrainingError(f"the loss is {value} at step {step}; {self._advice}")
+        return sum(values) / len(values)
+
+    @property
+    def _advice(self) -> str:
+        return (
+            f"the last good state is in {self.out / CHECKPOINT}. Lower the learning rate or set "
+            "gradient_clip"
         )
-        targets = F.one_hot(self.labels[rows], recipe.model.num_classes).float().to(self.device)
-        if recipe.augmentation.mixup:
-            images, targets = mixup(images, targets, recipe.augmentation.mixup, generator)
-
-        self.model.train()
-        torch.manual_seed(int(torch.randint(2**31, (), generator=generator)))  # dropout's numbers
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.learning_rate(self.step)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.mixed_precision):
-            logits = self.model(self._normalise(images))
-        loss = F.cross_entropy(logits.float(), targets, label_smoothing=recipe.label_smoothing)
-        if not math.isfinite(loss.item()):
-            raise TrainingError(
-                f"the loss is {loss.item()} at step {self.step}; the last good state is in "
-                f"{self.out / CHECKPOINT}. Lower the learning rate or set gradient_clip"
-            )
-        self.optimizer.zero_grad()
-        loss.backward()
-        if recipe.gradient_clip is not None:
-            nn.utils.clip_grad_norm_(self.model.parameters(), recipe.gradient_clip)
-        self.optimizer.step()
-        if self.average is not None:
-            self.average.update_parameters(self.model)
-        return loss.item(), len(rows)
-
-    def _normalise(self, images: Tensor) -> Tensor:
-        mean, std = (
-            torch.tensor(values, device=self.device)[:, None, None]
-            for values in (self.recipe.preprocessing.mean, self.recipe.preprocessing.std)
-        )
-        return ((images - mean) / std).contiguous(memory_format=torch.channels_last)
-
-    def _final_model(self) -> nn.Module:
-        return self.model if self.average is None else self.average.module
 
     @torch.inference_mode()
     def _validate(self) -> float:
-        model = self._final_model().eval()
-        correct = 0
-        for images, labels in zip(
-            self.heldout_images.split(256), self.heldout_labels.split(256), strict=True
-        ):
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.mixed_precision):
-                logits = model(self._normalise(images.to(self.device).float() / 255))
-            correct += int((logits.argmax(1).cpu() == labels).sum())
-        accuracy = correct / len(self.heldout_labels)
+        model = self.learner.final_model().eval()
+        hits = torch.zeros((), device=self.device)
+        for rows in torch.arange(len(self.heldout_labels)).split(256)[rank() :: num_processes()]:
+            images, labels = self.heldout_images[rows], self.heldout_labels[rows]
+            hits += self._objective.count_hits(model, images, labels)
+        accuracy = add_up(hits).item() / len(self.heldout_labels)
         if accuracy > self.best[0]:
             state = {name: value.cpu().clone() for name, value in model.state_dict().items()}
             self.best = (accuracy, state)
         return accuracy
 
-    def _fingerprint(self) -> str:
-        settings = asdict(self.recipe) | {
-            "data": self._data_sha256,
-            "mixed_precision": self.mixed_precision,
-        }
-        return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+    def _note_unusable(self, loaded: Loaded) -> None:
+        """Stops the run once this process has had to replace too many photos."""
+        self.unusable |= loaded.unusable
+        if len(self.unusable) > self._max_unusable:
+            first = "; ".join(list(self.unusable.values())[:3])
+            raise DataError(
+                f"{len(self.unusable):,} of {len(self.labels):,} training photos cannot be used, "
+                f"more than max_unusable allows; get complete copies of them: {first}"
+            )
 
     def _restore(self) -> None:
         path = self.out / CHECKPOINT
-        try:
-            state: dict[str, Any] = torch.load(path, map_location=self.device, weights_only=True)
-            fingerprint = state["fingerprint"]
-        except (OSError, EOFError, KeyError, RuntimeError, TypeError, UnpicklingError) as error:
+        state = read_state(path)
+        if state["fingerprint"] != self._fingerprint:
             raise TrainingError(
-                f"{path} is no readable checkpoint of this trainer; delete it to start again"
-            ) from error
-        if fingerprint != self._fingerprint():
-            raise TrainingError(
-                f"{path} belongs to another recipe, other data or another precision; choose "
-                "another folder, or delete it to start again"
+                f"{path} belongs to another recipe, other data, other weights to start from or "
+                "another precision; choose another folder, or delete it to start again"
             )
         self.step = self.saved_step = state["step"]
         self.seconds = state["seconds"]
         self.hardware = tuple(state["hardware"])
-        self.model.load_state_dict(state["model"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        if self.average is not None:
-            self.average.load_state_dict(state["average"])
+        self.learner.load_state_dict(state["learner"])
         self.best = (state["best_accuracy"], state["best_model"])
-
-
-def _make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    matrices = [p for p in model.parameters() if p.ndim > 1]
-    vectors = [p for p in model.parameters() if p.ndim <= 1]
-    groups = [
-        {"params": matrices, "weight_decay": recipe.weight_decay},
-        {"params": vectors, "weight_decay": recipe.weight_decay * recipe.decay_vectors},
-    ]
-    return torch.optim.AdamW(groups, lr=recipe.learning_rate, fused=True)
-
-
-def _generator(*numbers: int) -> torch.Generator:
-    """Returns a generator whose state depends on `numbers` alone."""
-    digest = hashlib.sha256(repr(numbers).encode()).digest()
-    return torch.Generator().manual_seed(int.from_bytes(digest[:8], "little", signed=True))

@@ -1,33 +1,52 @@
 """How good a model is, measured on photos prepared as `explain` prepares a user's."""
 
 import datetime
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 
+from tokenlearner.checkpoints import ImageModel
 from tokenlearner.efficiency.machine import describe_hardware, describe_versions
 from tokenlearner.errors import ConfigError, DataError
 from tokenlearner.models.info import ModelInfo
-from tokenlearner.models.vit import VisionTransformer
 from tokenlearner.modules.shapes import Float, Tensor
-from tokenlearner.preprocess import prepare
+from tokenlearner.preprocess import Preprocessing, prepare
 from tokenlearner.training.data import LabelledImages
+from tokenlearner.training.multi_label import (
+    RealLabels,
+    average_precisions,
+    load_average_precision,
+    multi_label_accuracy,
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Metrics:
     """The result of an evaluation.
 
+    Where photos have several labels, an answer is right if it is one of them, and photos without
+    label count for the loss and the average precision only.
+
     Attributes:
-        top1_percent: Photos whose label is the most probable answer.
+        top1_percent: Photos whose label is the most probable answer; of equally probable ones the
+            first class counts, as in `explain`.
         top5_percent: Photos whose label is among the five most probable answers.
-        loss: Mean cross-entropy in nats.
+        loss: Mean cross-entropy in nats; with several labels the sigmoid's, summed over classes.
         num_images: Photos.
         per_class_percent: `top1_percent` among the photos of each class; no entry for a class
-            without photos.
+            without photos, and none at all with several labels.
+        num_unlabelled: With several labels: photos that have none.
+        real_percent: With `RealLabels`: photos whose most probable answer is valid, of those that
+            have a valid label.
+        real_num_images: How many these are.
+        map_percent: With several labels: mean average precision over the classes with photos; a
+            class ranks the photos by its logit.
+        average_precision_percent: Of each of these classes.
+        without_photos: With several labels: the other classes.
     """
 
     top1_percent: float
@@ -35,99 +54,167 @@ class Metrics:
     loss: float
     num_images: int
     per_class_percent: dict[str, float]
+    num_unlabelled: int | None = None
+    real_percent: float | None = None
+    real_num_images: int | None = None
+    map_percent: float | None = None
+    average_precision_percent: dict[str, float] | None = None
+    without_photos: tuple[str, ...] | None = None
 
 
 def evaluate(
-    model: VisionTransformer,
+    model: ImageModel,
     data: LabelledImages,
     *,
     device: torch.device,
     batch_size: int = 64,
+    real: RealLabels | None = None,
 ) -> Metrics:
     """Measures a model in the number format of its weights, float32 for loaded ones.
 
     Args:
         model: With its `info`; moved to `device`.
-        data: Photos whose class names are the model's.
+        data: Photos whose class names are the model's, in any order.
         device: Where to compute.
         batch_size: Photos in a pass; changes the speed, not the result.
+        real: Valid labels of the photos, to measure against as well.
 
     Raises:
-        ConfigError: If the model has no `info`.
-        DataError: If the classes are others, or a photo cannot be decoded.
+        ConfigError: If the model has no `info` or one that does not name its answers, or photos
+            have several labels and torchmetrics is not installed.
+        DataError: If the classes are others, there are no photos, or one cannot be decoded.
     """
     logits = torch.cat(list(iter_logits(model, data, device=device, batch_size=batch_size)))
-    return measure(logits, torch.from_numpy(data.labels), data.class_names)
+    return measure(logits, torch.from_numpy(data.labels), data.class_names, real=real)
 
 
 def iter_logits(
-    model: VisionTransformer, data: LabelledImages, *, device: torch.device, batch_size: int
+    model: ImageModel, data: LabelledImages, *, device: torch.device, batch_size: int
 ) -> Iterator[Float[Tensor, "batch classes"]]:
-    """Yields the model's answers batch by batch, on the CPU; arguments and errors as `evaluate`."""
-    info = _info(model)
-    if data.class_names != info.class_names:
-        raise DataError(
-            f"{data.source} has the classes {', '.join(data.class_names)}, but {info.name} "
-            f"answers with {', '.join(info.class_names)}"
+    """Yields the model's answers batch by batch, on the CPU; arguments and errors as `evaluate`.
+
+    The answers stand in the order of the data's classes.
+    """
+    info = require_info(model)
+    if model.config.num_classes != len(info.class_names):
+        raise ConfigError(
+            f"{info.name} gives {model.config.num_classes:,} answers, but its info names "
+            f"{len(info.class_names):,} classes; wanted a name for each"
         )
+    order = _match_classes(data, info)
+    if data.multi_label:
+        load_average_precision()  # if it is missing, now and not after hours of computing
     model = model.to(device).eval()
+    for batch in iter_batches(data, info.preprocessing, batch_size):
+        with torch.inference_mode():
+            yield model(batch.to(device)).float().cpu()[:, order]
+
+
+def iter_batches(
+    data: LabelledImages, preprocessing: Preprocessing, batch_size: int
+) -> Iterator[Float[Tensor, "batch 3 height width"]]:
+    """Yields all photos as a model's input, on the CPU.
+
+    Raises:
+        DataError: If there are no photos, or one cannot be decoded.
+    """
+    if not len(data):
+        raise DataError(f"{data.source} holds no photos; nothing to measure")
     images = data.images()
     for start in range(0, len(data), batch_size):
         rows = range(start, min(start + batch_size, len(data)))
-        batch = [prepare(next(images).pixels, info.preprocessing)[0] for _ in rows]
-        with torch.inference_mode():
-            yield model(torch.cat(batch).to(device)).float().cpu()
+        yield torch.cat([prepare(next(images).pixels, preprocessing)[0] for _ in rows])
 
 
 def measure(
-    logits: Float[Tensor, "batch classes"], labels: Tensor, class_names: tuple[str, ...]
+    logits: Float[Tensor, "batch classes"],
+    labels: Tensor,
+    class_names: tuple[str, ...],
+    *,
+    real: RealLabels | None = None,
 ) -> Metrics:
     """Compares answers with labels.
 
     Args:
         logits: Answers.
-        labels: Index of the right class of each, int64.
+        labels: Index of the right class of each, int64 `[n]`; or whether a class is right, bool
+            `[n, classes]`.
         class_names: Name of each class.
+        real: Valid labels, to compare with as well.
+
+    Raises:
+        ConfigError: If torchmetrics is needed and not installed.
+        DataError: If photos may have several labels and none has any.
     """
-    best = logits.topk(min(5, logits.shape[1])).indices == labels[:, None]
-    right = best[:, 0].double()
-    return Metrics(
-        top1_percent=100 * float(right.mean()),
-        top5_percent=100 * float(best.any(dim=1).double().mean()),
+    # Stable, so that of equal answers the first comes first; topk promises nothing.
+    best = logits.argsort(dim=1, descending=True, stable=True)[:, :5]
+    names = _distinct(class_names)
+    if labels.ndim == 2:
+        return _measure_multi_label(logits, best, labels, names)
+    right = best == labels[:, None]
+    metrics = Metrics(
+        top1_percent=100 * float(right[:, 0].double().mean()),
+        top5_percent=100 * float(right.any(dim=1).double().mean()),
         loss=float(F.cross_entropy(logits.double(), labels)),
         num_images=len(labels),
         per_class_percent={
-            name: 100 * float(right[labels == index].mean())
-            for index, name in enumerate(class_names)
+            name: 100 * float(right[labels == index, 0].double().mean())
+            for index, name in enumerate(names)
             if bool((labels == index).any())
         },
+    )
+    if real is None:
+        return metrics
+    accuracy, count = multi_label_accuracy(best[:, 0], torch.from_numpy(real.valid))
+    return replace(metrics, real_percent=100 * accuracy, real_num_images=count)
+
+
+def _measure_multi_label(
+    logits: Tensor, best: Tensor, labels: Tensor, names: tuple[str, ...]
+) -> Metrics:
+    top1, labelled = multi_label_accuracy(best[:, 0], labels)
+    top5, _ = multi_label_accuracy(best, labels)
+    precisions = average_precisions(logits, labels)
+    losses = F.binary_cross_entropy_with_logits(logits.double(), labels.double(), reduction="none")
+    return Metrics(
+        top1_percent=100 * top1,
+        top5_percent=100 * top5,
+        loss=float(losses.sum(dim=1).mean()),
+        num_images=len(labels),
+        per_class_percent={},
+        num_unlabelled=len(labels) - labelled,
+        map_percent=100 * sum(precisions.values()) / len(precisions),
+        average_precision_percent={names[index]: 100 * ap for index, ap in precisions.items()},
+        without_photos=tuple(name for index, name in enumerate(names) if index not in precisions),
     )
 
 
 def report(
     metrics: Metrics,
-    model: VisionTransformer,
+    model: ImageModel,
     data: LabelledImages,
     *,
     split: str,
     command: str,
     device: torch.device,
+    real: RealLabels | None = None,
 ) -> dict[str, Any]:
     """Returns the content of `metrics.json`: what was measured, of what, on what and how.
 
     Args:
-        metrics: Of `model` on `data`.
+        metrics: Of `model` on `data`; what was not measured is left out.
         model: As loaded from its folder.
         data: The photos.
         split: Their split's name.
         command: The command that repeats the measurement.
         device: Where it was computed.
+        real: The valid labels that were compared with as well.
     """
-    info = _info(model)
+    info = require_info(model)
     photos = {(image.format, image.height_px, image.width_px) for image in data.images()}
     formats = sorted({kind for kind, _, _ in photos})
     sizes = {(height, width) for _, height, width in photos}
-    return {
+    content: dict[str, Any] = {
         "model": info.name,
         "weights_sha256": info.sha256,
         "data": {
@@ -137,15 +224,60 @@ def report(
             "formats": formats,
             "size_px": list(sizes.pop()) if len(sizes) == 1 else None,
         },
-        "metrics": asdict(metrics),
+        "metrics": {name: value for name, value in asdict(metrics).items() if value is not None},
         "command": command,
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "hardware": describe_hardware(device),
         "versions": describe_versions(),
     }
+    if data.unusable:
+        content["data"]["unusable"] = list(data.unusable)
+    if real is not None:
+        content["data"]["real"] = {"source": real.source, "sha256": real.sha256}
+    return content
 
 
-def _info(model: VisionTransformer) -> ModelInfo:
+def require_info(model: ImageModel) -> ModelInfo:
+    """Returns the model's `info`.
+
+    Raises:
+        ConfigError: If it has none.
+    """
     if model.info is None:
         raise ConfigError("this model has no info, so its preprocessing is unknown; set model.info")
     return model.info
+
+
+def list_names(names: Sequence[str], *, limit: int = 10) -> str:
+    """Returns names for a message: all, or of more than `limit` the first three and how many."""
+    if len(names) <= limit:
+        return ", ".join(names)
+    return f"{', '.join(names[:3])} and {len(names) - 3:,} more"
+
+
+def _match_classes(data: LabelledImages, info: ModelInfo) -> list[int]:
+    """Returns which of the model's answers each of the data's classes is."""
+    theirs, ours = data.class_names, info.class_names
+    if theirs == ours:
+        return list(range(len(ours)))
+    if len(set(ours)) == len(ours) and sorted(theirs) == sorted(ours):
+        return [ours.index(name) for name in theirs]
+    message = (
+        f"{data.source} has the classes {list_names(theirs)}, but {info.name} answers with "
+        f"{list_names(ours)}"
+    )
+    for names, others, place in ((theirs, ours, "data"), (ours, theirs, "model")):
+        known = set(others)
+        if alone := [name for name in names if name not in known]:
+            message += f"; only in the {place}: {list_names(alone)}"
+    if set(theirs) == set(ours):
+        message += "; some of these names stand for several classes, so their order must agree"
+    raise DataError(f"{message}. Wanted the same {len(ours):,} classes")
+
+
+def _distinct(class_names: tuple[str, ...]) -> tuple[str, ...]:
+    """Returns the names with their index where several classes share one, as ImageNet's cranes."""
+    counts = Counter(class_names)
+    return tuple(
+        name if counts[name] == 1 else f"{name} ({index})" for index, name in enumerate(class_names)
+    )

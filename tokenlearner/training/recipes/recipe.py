@@ -1,12 +1,12 @@
-"""How the shipped models were trained: one function per recipe, which says what to expect."""
+"""What decides a training run, as plain data."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 from tokenlearner.errors import ConfigError
-from tokenlearner.models.config import TokenLearnerConfig, VisionTransformerConfig
-from tokenlearner.models.presets import conv_vit, mini_vit
+from tokenlearner.models.config import VisionTransformerConfig
+from tokenlearner.models.timm_config import TimmConfig
+from tokenlearner.models.vit import VisionTransformer
 from tokenlearner.preprocess import Preprocessing
 from tokenlearner.training.augment import Augmentation
 
@@ -42,14 +42,13 @@ class Recipe:
     Attributes:
         name: Name of the recipe and of the model it makes.
         dataset: Data set it is for, as in `tokenlearner.training.datasets`; empty for any.
-        model: Architecture.
+        model: Architecture; one of timm's only to start from such a model.
         preprocessing: How photos are prepared for the finished model.
         canvas: Height and width in pixels at which training photos are kept in memory; None decodes
             each photo whenever it is used, for data that do not fit.
         stages: (epochs, image side in pixels), in order; the last side is the model's own.
         batch_size: Photos in a step.
-        optimizer: `adamw`; `adam`, as the official code has it; or `muon`, which takes AdamW for
-            all but the matrices of the blocks.
+        optimizer: `adamw`, or `muon`, which takes AdamW for all but the matrices of the blocks.
         learning_rate: Peak.
         muon_learning_rate: Peak for what Muon trains, on AdamW's scale.
         schedule: After the warm-up: `constant`, or `cosine` or `linear` down to
@@ -74,12 +73,12 @@ class Recipe:
 
     name: str
     dataset: str = ""
-    model: VisionTransformerConfig
+    model: VisionTransformerConfig | TimmConfig
     preprocessing: Preprocessing
     canvas: tuple[int, int] | None
     stages: tuple[tuple[int, int], ...]
     batch_size: int
-    optimizer: Literal["adamw", "adam", "muon"] = "adamw"
+    optimizer: Literal["adamw", "muon"] = "adamw"
     learning_rate: float
     muon_learning_rate: float = 0.0
     schedule: Literal["constant", "cosine", "linear"]
@@ -126,103 +125,14 @@ class Recipe:
             epoch -= epochs
         return self.stages[-1][1]
 
+    def build(self) -> VisionTransformer:
+        """Returns the model with random weights.
 
-def cifar10_mini_vit() -> Recipe:
-    """The mini ViT of the Keras example without a learner, as published: 40,000 photos, 20 epochs.
-
-    tokenlearner train cifar10-mini-vit --data uoft-cs/cifar10 --out runs/cifar10-mini-vit
-
-    AdamW at a constant 1e-3, batch 256, photos resized to 52 px and cropped to 48. The best epoch
-    on 10,000 held-out photos is kept. Published: 56.1 to 56.4 % (mean of five runs).
-    """
-    return Recipe(
-        name="cifar10-mini-vit",
-        dataset="cifar10",
-        model=mini_vit(),
-        preprocessing=Preprocessing(
-            image_size=(48, 48),
-            mean=(0.0, 0.0, 0.0),
-            std=(1.0, 1.0, 1.0),
-            resize="crop",
-            crop_ratio=48 / 52,
-            interpolation="bilinear",
-        ),
-        canvas=(32, 32),
-        stages=((20, 48),),
-        batch_size=256,
-        learning_rate=1e-3,
-        schedule="constant",
-        weight_decay=1e-4,
-        decay_vectors=True,
-        augmentation=Augmentation(area=((48 / 52) ** 2, (48 / 52) ** 2)),
-        holdout=10_000,
-        keep="best",
-    )
-
-
-def cifar10_mini_vit_tl8() -> Recipe:
-    """The same with 8 learned tokens (version 1.0) before the last of four blocks.
-
-    tokenlearner train cifar10-mini-vit-tl8 --data uoft-cs/cifar10 --out runs/cifar10-mini-vit-tl8
-
-    Published: 56.55 % (mean of five runs).
-    """
-    return replace(cifar10_mini_vit(), name="cifar10-mini-vit-tl8", model=mini_vit(num_tokens=8))
-
-
-def imagenette_conv_vit() -> Recipe:
-    """A ViT with a convolutional stem and a 10x10 grid on Imagenette, from scratch on a CPU.
-
-    tokenlearner train imagenette-conv-vit --data IMAGENETTE --out runs/imagenette-conv-vit
-
-    Resolution grows from 96 to 160 px; the running average of the weights is the model.
-    """
-    return Recipe(
-        name="imagenette-conv-vit",
-        dataset="imagenette",
-        model=conv_vit(),
-        preprocessing=Preprocessing(
-            image_size=(160, 160),
-            mean=(0.485, 0.456, 0.406),
-            std=(0.229, 0.224, 0.225),
-            resize="squash",
-            interpolation="bilinear",
-        ),
-        canvas=(160, 160),
-        stages=((36, 96), (16, 128), (8, 160)),
-        batch_size=64,
-        learning_rate=1e-3,
-        schedule="cosine",
-        warmup_epochs=4,
-        weight_decay=0.05,
-        label_smoothing=0.1,
-        augmentation=Augmentation(area=(0.25, 1.0), aspect=4 / 3, colour=0.3, mixup=0.2),
-        ema_decay=0.998,
-        gradient_clip=1.0,
-        holdout=469,
-        weights_dtype="float16",
-    )
-
-
-def imagenette_conv_vit_tl8() -> Recipe:
-    """The same with 8 learned tokens (version 1.1) before block 3 of 6.
-
-    tokenlearner train imagenette-conv-vit-tl8 --data IMAGENETTE --out runs/imagenette-conv-vit-tl8
-    """
-    learner = TokenLearnerConfig(num_tokens=8, at=3)
-    return replace(
-        imagenette_conv_vit(),
-        name="imagenette-conv-vit-tl8",
-        model=conv_vit(token_learner=learner),
-    )
-
-
-RECIPES: dict[str, Callable[[], Recipe]] = {
-    recipe.__name__.replace("_", "-"): recipe
-    for recipe in (
-        cifar10_mini_vit,
-        cifar10_mini_vit_tl8,
-        imagenette_conv_vit,
-        imagenette_conv_vit_tl8,
-    )
-}
+        Raises:
+            ConfigError: If it is one of timm's, which only exists to start from.
+        """
+        if isinstance(self.model, TimmConfig):
+            raise ConfigError(
+                f"the recipe {self.name} trains a model of timm; give the model to start from"
+            )
+        return VisionTransformer(self.model)

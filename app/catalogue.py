@@ -1,0 +1,124 @@
+"""The models to choose from: the project's, the operator's own, and those allowed from the Hub."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from app.options import Options
+from tokenlearner import zoo
+from tokenlearner.checkpoints import CONFIG_FILE, WEIGHTS_FILE
+from tokenlearner.storage import HUB_PREFIX
+
+Origin = Literal["shipped", "operator", "hub"]
+
+_OWN_PREFIX = "own:"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Offer:
+    """A model that a visitor can choose.
+
+    Attributes:
+        name: In links.
+        title: For people.
+        place: What `zoo.load` finds it by.
+        origin: Who offers it.
+        state: Changes when its files do.
+        dataset: The data set whose classes it knows, where that is known without loading it.
+        counterpart: Name of the same model without TokenLearner or, of a baseline, with it.
+    """
+
+    name: str
+    title: str
+    place: str
+    origin: Origin
+    state: str = ""
+    dataset: str | None = None
+    counterpart: str | None = None
+
+
+def offers(options: Options) -> dict[str, Offer]:
+    """All models by name, the one to open with first; none of them is opened for this."""
+    found = [*_shipped(), *_own(options.models), *_allowed(options.hub)]
+    return {offer.name: offer for offer in found}
+
+
+def folder_problem(options: Options) -> str:
+    """Why the operator's folder offers nothing; empty if it does, or if there is none."""
+    folder = options.models
+    if folder is None or _own(folder):
+        return ""
+    if not folder.is_dir():
+        return f"There is no folder {folder}, which --models names."
+    return (
+        f"{folder}, which --models names, holds no model folder: no folder in it has a "
+        f"{CONFIG_FILE} or a {WEIGHTS_FILE}."
+    )
+
+
+def _shipped() -> list[Offer]:
+    with_learner = {entry.baseline: entry.name for entry in zoo.ENTRIES if entry.baseline}
+    return [
+        Offer(
+            name=entry.name,
+            title=entry.title,
+            place=entry.name,
+            origin="shipped",
+            state=entry.sha256,
+            dataset=entry.dataset,
+            counterpart=entry.baseline or with_learner.get(entry.name),
+        )
+        for entry in zoo.ENTRIES
+    ]
+
+
+def _own(folder: Path | None) -> list[Offer]:
+    """Model folders in a folder, or one deeper as `tokenlearner train` writes them, by name."""
+    if folder is None:
+        return []
+    files = {
+        path
+        for depth in ("", "*/", "*/*/")
+        for name in (CONFIG_FILE, WEIGHTS_FILE)
+        for path in folder.glob(depth + name)
+    }
+    found = []
+    for place in sorted({path.parent for path in files}):
+        inside = place.relative_to(folder)
+        if any(part.startswith(".") for part in inside.parts):
+            continue
+        title = inside.as_posix() if inside.parts else place.resolve().name
+        found.append(
+            Offer(
+                name=_OWN_PREFIX + title,
+                title=title,
+                place=str(place.absolute()),
+                origin="operator",
+                state=_state(place),
+            )
+        )
+    return found
+
+
+def _state(folder: Path) -> str:
+    """Sizes and times of the files that decide what a model is."""
+    marks = []
+    for name in (CONFIG_FILE, WEIGHTS_FILE):
+        try:
+            about = (folder / name).stat()
+        except OSError:  # not there, or just being replaced
+            continue
+        marks.append(f"{name} {about.st_size} {about.st_mtime_ns}")
+    return ", ".join(marks)
+
+
+def _allowed(repositories: tuple[str, ...]) -> list[Offer]:
+    return [
+        Offer(
+            name=HUB_PREFIX + repository,
+            title=repository,
+            place=HUB_PREFIX + repository,
+            origin="hub",
+        )
+        for repository in repositories
+    ]

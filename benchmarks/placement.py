@@ -1,0 +1,171 @@
+"""Where to put the learner, and how many tokens: accuracy and cost on a small model.
+
+    python -m benchmarks.placement --data DATA --out runs [--seeds 0 1] [--minutes 60]
+
+DATA holds Imagenette as parquet files. The model is the fine-grid one at 64 px (8x8 cells, 6
+blocks). Every call goes on where the last one stopped; a finished run is kept in
+`results/placement.json` and not done again.
+"""
+
+import argparse
+import datetime
+import json
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks.recording import FOLDER
+from benchmarks.slices import Slice
+from tokenlearner.attention.statistics import overlap
+from tokenlearner.checkpoints import ImageModel, load_model, write_whole
+from tokenlearner.efficiency.machine import choose_device, describe_hardware, describe_versions
+from tokenlearner.efficiency.timm_flops import count_model
+from tokenlearner.models import TokenLearnerConfig
+from tokenlearner.models.presets import fine_vit
+from tokenlearner.preprocess import prepare
+from tokenlearner.training.data import LabelledImages, read_parquet
+from tokenlearner.training.metrics import evaluate
+from tokenlearner.training.recipes import RECIPES, Recipe
+
+FILE = FOLDER / "placement.json"
+SIDE_PX = 64
+EPOCHS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One model of the sweep.
+
+    Attributes:
+        at: Block before which the learner sits; None for no learner.
+        num_tokens: Tokens it learns; None for no learner.
+        seed: Of the run.
+    """
+
+    at: int | None
+    num_tokens: int | None
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """Name of the run's folder."""
+        learner = "baseline" if self.at is None else f"{self.num_tokens}-tokens-at-{self.at}"
+        return f"placement-{learner}-seed{self.seed}"
+
+    def recipe(self) -> Recipe:
+        """Returns how the model is trained: the shipped model's recipe, shorter and smaller."""
+        learner = None
+        if self.at is not None and self.num_tokens is not None:
+            learner = TokenLearnerConfig(num_tokens=self.num_tokens, at=self.at)
+        base = RECIPES["imagenette-fine-vit"]()
+        return replace(
+            base,
+            name=self.name,
+            model=fine_vit(image_size=SIDE_PX, token_learner=learner),
+            preprocessing=replace(base.preprocessing, image_size=(SIDE_PX, SIDE_PX)),
+            canvas=(96, 96),
+            stages=((EPOCHS, SIDE_PX),),
+            seed=self.seed,
+        )
+
+
+def points(seed: int) -> list[Point]:
+    """Returns every position with 8 tokens, every number of tokens at one third, no learner."""
+    depth = fine_vit().depth
+    positions = [Point(at, 8, seed) for at in range(depth)]
+    counts = [Point(2, count, seed) for count in (1, 2, 4, 16)]
+    return [Point(None, None, seed), *positions, *counts]
+
+
+def main() -> None:
+    """Reads the command line and trains until the sweep is done or the time is over."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--data", type=Path, required=True, help="folder of Imagenette")
+    parser.add_argument("--out", type=Path, required=True, help="checkpoints and models")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="one sweep each")
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="time for this call")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
+    options = parser.parse_args()
+    slice_ = Slice(options.minutes, choose_device(options.device))
+    fill(slice_, options.seeds, data=options.data, out=options.out)
+    print_table(read())
+
+
+def fill(slice_: Slice, seeds: list[int], *, data: Path, out: Path) -> list[str]:
+    """Trains and tests what is missing; returns what is still missing when the time is over."""
+    done = {(entry["at"], entry["num_tokens"], entry["seed"]) for entry in read()}
+    missing = [
+        point
+        for seed in seeds
+        for point in points(seed)
+        if (point.at, point.num_tokens, point.seed) not in done
+    ]
+    if not missing:
+        return []
+    training, test = read_parquet(data, "train"), read_parquet(data, "test")
+    for index, point in enumerate(missing):
+        folder = slice_.train(point.recipe(), training, out / point.name)
+        if folder is None:
+            return [point.name for point in missing[index:]]
+        model = load_model(folder)
+        metrics = evaluate(model, test, device=slice_.device, batch_size=256)
+        record(
+            asdict(point)
+            | {
+                "top1_percent": round(metrics.top1_percent, 3),
+                "gmacs": round(count_model(model).gmacs, 5),
+                "overlap": None if point.at is None else round(mean_overlap(model, test), 4),
+                "hardware": describe_hardware(slice_.device),
+                "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+                "versions": describe_versions(),
+            }
+        )
+    return []
+
+
+@torch.inference_mode()
+def mean_overlap(model: ImageModel, photos: LabelledImages, *, count: int = 512) -> float:
+    """Returns how much two maps of the learner overlap on average, over the first photos."""
+    assert model.info is not None
+    preprocessing = model.info.preprocessing
+    images = photos.take(range(min(count, len(photos)))).images()
+    batch = torch.cat([prepare(image.pixels, preprocessing)[0] for image in images])
+    device = next(model.parameters()).device
+    return float(overlap(model.trace(batch.to(device)).learners[0].maps).mean())
+
+
+def read() -> list[dict[str, Any]]:
+    """Returns the runs recorded so far."""
+    return json.loads(FILE.read_text())["runs"] if FILE.exists() else []
+
+
+def record(run: dict[str, Any]) -> None:
+    """Adds one run to the results."""
+    content = {
+        "what": f"Imagenette test top-1 at {SIDE_PX} px against the learner's place and tokens, "
+        f"{EPOCHS} epochs; overlap is the share that two maps have in common on average",
+        "command": "python -m benchmarks.placement --data DATA --out runs",
+        "depth": fine_vit().depth,
+        "runs": [*read(), run],
+    }
+    FOLDER.mkdir(exist_ok=True)
+    write_whole(FILE, (json.dumps(content, indent=2) + "\n").encode())
+
+
+def print_table(runs: list[dict[str, Any]]) -> None:
+    """Prints the results for people."""
+    print(f"{'before block':>12}  {'tokens':>6}  {'top-1':>6}  {'GFLOPs':>7}  {'overlap':>7}")
+    for run in runs:
+        place = "none" if run["at"] is None else str(run["at"])
+        tokens = "" if run["num_tokens"] is None else str(run["num_tokens"])
+        shared = "" if run["overlap"] is None else f"{run['overlap']:.2f}"
+        print(
+            f"{place:>12}  {tokens:>6}  {run['top1_percent']:6.2f}  {run['gmacs']:7.4f}  "
+            f"{shared:>7}"
+        )
+
+
+if __name__ == "__main__":
+    main()

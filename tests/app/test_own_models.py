@@ -1,0 +1,192 @@
+"""The operator's models on the Explore page: chosen, labelled, and broken without harm."""
+
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+import timm
+from streamlit.testing.v1 import AppTest
+
+from app.gallery import load_samples
+from tests import tiny
+from tests.app.test_explore_page import MAIN, alerts, open_page, texts
+from tokenlearner import zoo
+from tokenlearner.checkpoints import save_model
+from tokenlearner.inference import explain
+from tokenlearner.models import describe_timm, insert_token_learner
+
+FIRST = load_samples()[0]
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The operator's folder, named on the command line: one model of ours."""
+    save_model(tmp_path / "models/mine", tiny.model(name="mine"))
+    monkeypatch.setattr(sys, "argv", ["app/main.py", "--models", str(tmp_path / "models")])
+    return tmp_path / "models"
+
+
+def sidebar(page: AppTest) -> str:
+    elements = [*page.sidebar.markdown, *page.sidebar.caption, *page.sidebar.error]
+    return "\n".join(element.value for element in elements)
+
+
+def picker(page: AppTest):
+    return page.sidebar.selectbox(key="choice_model")
+
+
+def test_a_model_is_offered_and_labelled(folder: Path) -> None:
+    page = open_page()
+    assert picker(page).options[-1] == "mine"
+    assert "operator" not in sidebar(page)
+    picker(page).set_value("own:mine").run()
+    assert not page.exception
+    assert not page.error
+    assert ":blue-badge" in sidebar(page)
+    assert "The operator’s own model" in sidebar(page)
+    name, _ = explain(zoo.load(folder / "mine"), FIRST.path).predictions[0]
+    assert f"## {name}" in texts(page)
+    assert "The photo shows nothing" not in texts(page)  # nobody knows that
+    assert "can only answer with red, green or blue" in texts(page)
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_link_leads_to_it() -> None:
+    page = open_page(model="own:mine")
+    assert picker(page).value == "own:mine"
+    assert alerts(page) == []
+
+
+@pytest.mark.parametrize("name", ["hf-hub:someone/else", "own:../mine", "../mine", "{folder}/mine"])
+def test_a_link_cannot_name_another(folder: Path, name: str) -> None:
+    page = open_page(model=name.format(folder=folder))
+    assert picker(page).value == zoo.names()[0]
+    assert "There is no model" in alerts(page)[0]
+
+
+def test_a_model_of_timm_with_an_untrained_learner(folder: Path) -> None:
+    plain = timm.create_model("test_vit", class_token=True)
+    model = insert_token_learner(plain, 4)
+    model.info = describe_timm(model, pretrained=True)
+    model.eval().save_pretrained(folder / "of-timm")
+    page = open_page(model="own:of-timm")
+    assert ":red-badge" in sidebar(page)
+    assert "Not trained yet: TokenLearner" in sidebar(page)
+    assert "GFLOPs for one photo" in texts(page)
+    assert f"the photo shows “{FIRST.subject('imagenette')}”" in texts(page)  # one of ImageNet's
+    staged = open_page(model="own:of-timm", stage="1")
+    assert "Not trained yet: TokenLearner" in texts(staged)
+
+
+def test_a_model_that_knows_the_samples_classes(folder: Path) -> None:
+    shutil.copytree(zoo.folder(zoo.names()[0]), folder / "copy")
+    page = open_page(model="own:copy")
+    assert f"the photo shows “{FIRST.subject('imagenette')}”" in texts(page)
+
+
+def test_a_broken_one_hides_nothing(folder: Path) -> None:
+    shutil.copytree(folder / "mine", folder / "broken")
+    weights = folder / "broken/model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-4])
+    (folder / "half").mkdir()
+    (folder / "half/config.json").write_text("{}")
+    page = open_page()
+    assert picker(page).options[-3:] == ["broken", "half", "mine"]
+    for name, message in (
+        ("broken", "is no readable safetensors file"),
+        ("half", "does not say fo"),
+    ):
+        picker(page).set_value(f"own:{name}").run()
+        assert not page.exception
+        (error,) = page.sidebar.error
+        assert message in error.value
+        assert "Traceback" not in error.value
+        assert "This model cannot be opened" in page.info[0].value
+    picker(page).set_value("own:mine").run()
+    assert not page.error
+    assert "GFLOPs" in texts(page)
+
+
+def test_a_broken_one_on_stage(folder: Path) -> None:
+    (folder / "mine/config.json").write_text("{}")
+    page = AppTest.from_file(str(MAIN), default_timeout=120)
+    page.query_params.update({"model": "own:mine", "stage": "1"})
+    page.run()
+    assert not page.exception
+    assert "does not say format" in page.error[0].value
+
+
+def test_a_model_that_is_trained_again_is_read_again(folder: Path) -> None:
+    page = open_page(model="own:mine")
+    before = sidebar(page)
+    save_model(folder / "mine", tiny.model(name="mine"))
+    page.run()
+    assert not page.error
+    assert sidebar(page) != before  # another checksum
+
+
+def test_a_model_that_is_taken_away(folder: Path) -> None:
+    save_model(folder / "other", tiny.model())
+    page = open_page(model="own:mine")
+    shutil.rmtree(folder / "mine")
+    page.run()
+    assert not page.exception
+    assert picker(page).value == zoo.names()[0]
+    assert "is not here any more" in alerts(page)[0]
+
+
+def test_a_folder_that_is_not_there(folder: Path) -> None:
+    shutil.rmtree(folder)
+    page = AppTest.from_file(str(MAIN), default_timeout=120).run()
+    assert not page.exception
+    (error,) = page.sidebar.error
+    assert "There is no folder" in error.value
+    assert "GFLOPs" in texts(page)
+
+
+def test_a_wrong_setting_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["app/main.py", "--model", "x"])
+    page = AppTest.from_file(str(MAIN), default_timeout=120).run()
+    assert not page.exception
+    assert "settings that it does not know" in page.error[0].value
+
+
+def test_the_card_fetches_no_pictures(folder: Path) -> None:
+    (folder / "mine/README.md").write_text("# Mine\n\n![x](https://example.org/x.png)")
+    page = open_page(model="own:mine")
+    next(b for b in page.sidebar.button if b.label == "Model card").click().run()
+    shown = "\n".join(element.value for element in page.markdown)
+    assert "[x](https://example.org/x.png)" in shown
+    assert "![" not in shown
+
+
+class TestFromTheHub:
+    @pytest.fixture(autouse=True)
+    def _cache(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+        for repository in ("owner/allowed", "owner/other"):
+            root = tmp_path / f"models--{repository.replace('/', '--')}"
+            save_model(root / "snapshots" / COMMIT, tiny.model())
+            (root / "refs").mkdir()
+            (root / "refs/main").write_text(COMMIT)
+        monkeypatch.setenv("TOKENLEARNER_ALLOW_HUB", "owner/allowed,owner/missing")
+
+    def test_what_is_allowed(self) -> None:
+        page = open_page(model="hf-hub:owner/allowed")
+        assert picker(page).value == "hf-hub:owner/allowed"
+        assert "From the Hub, allowed by the operator" in sidebar(page)
+        assert "GFLOPs" in texts(page)
+
+    def test_what_is_not(self) -> None:
+        page = open_page(model="hf-hub:owner/other")
+        assert picker(page).value == zoo.names()[0]
+        assert "There is no model" in alerts(page)[0]
+
+    def test_what_cannot_be_had(self) -> None:
+        page = open_page()
+        picker(page).set_value("hf-hub:owner/missing").run()
+        assert not page.exception
+        assert "is not in the local cache and the Hub cannot be reached" in page.error[0].value

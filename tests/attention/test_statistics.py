@@ -1,0 +1,79 @@
+"""Statistics of maps, computed by hand."""
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from tokenlearner.attention import centroids, entropy, overlap
+
+LEFT = [[0.5, 0.0, 0.0, 0.0], [0.5, 0.0, 0.0, 0.0]]  # all of the first column
+TOP = [[0.25, 0.25, 0.25, 0.25], [0.0, 0.0, 0.0, 0.0]]  # all of the first row
+CORNER = [[0.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 1.0]]
+
+
+def maps_of(*maps: list[list[float]]) -> Tensor:
+    return torch.tensor([maps])
+
+
+@pytest.mark.parametrize(
+    ("maps", "share"),
+    [
+        ((LEFT, LEFT), 1.0),
+        ((LEFT, TOP), 0.25),  # they meet in the first cell: min(0.5, 0.25)
+        ((LEFT, CORNER), 0.0),
+        ((LEFT, TOP, CORNER), 0.25 / 3),
+        ((LEFT, LEFT, CORNER), 1 / 3),
+        ((LEFT,), 0.0),
+    ],
+)
+def test_overlap(maps: tuple[list[list[float]], ...], share: float) -> None:
+    assert overlap(maps_of(*maps)).tolist() == pytest.approx([share])
+
+
+def test_overlap_is_one_minus_the_mean_total_variation() -> None:
+    maps = torch.rand(3, 5, 2, 7)
+    shares = (maps / maps.sum(dim=(2, 3), keepdim=True)).flatten(2)
+    for batch in range(3):
+        pairs = torch.combinations(torch.arange(5))
+        distances = (shares[batch][pairs[:, 0]] - shares[batch][pairs[:, 1]]).abs().sum(dim=-1) / 2
+        torch.testing.assert_close(overlap(maps)[batch], 1 - distances.mean())
+
+
+def test_entropy() -> None:
+    even = [[0.125] * 4] * 2
+    uneven = [[0.75, 0.25, 0.0, 0.0], [0.0] * 4]
+    nats = -(0.75 * math.log(0.75) + 0.25 * math.log(0.25))
+    expected = [1.0, 0.25, 0.5, 0.125, math.exp(nats) / 8]
+    found = entropy(maps_of(even, LEFT, TOP, CORNER, uneven))
+    assert found.tolist()[0] == pytest.approx(expected)
+
+
+def test_centroids_on_a_grid_that_is_no_square() -> None:
+    row, column, spread = centroids(maps_of(LEFT, TOP, CORNER)).unbind(dim=-1)
+    assert row.tolist()[0] == pytest.approx([0.5, 0.25, 0.75])  # centres of rows: 1/4, 3/4
+    assert column.tolist()[0] == pytest.approx([0.125, 0.5, 0.875])  # of columns: 1/8 to 7/8
+    # LEFT: each cell a quarter away. TOP: two cells 1/8 and two 3/8 away.
+    assert spread.tolist()[0] == pytest.approx([0.25, math.sqrt((1 / 64 + 9 / 64) / 2), 0.0])
+
+
+@pytest.mark.parametrize("function", [overlap, entropy, centroids])
+def test_scale_of_a_map_does_not_count(function: object) -> None:
+    assert callable(function)
+    maps = torch.rand(2, 3, 2, 5)
+    scale = torch.tensor([1.0, 40.0, 0.3]).view(1, 3, 1, 1)
+    torch.testing.assert_close(function(maps * scale), function(maps))
+
+
+def test_map_of_zeros_counts_as_even() -> None:
+    maps = torch.stack((torch.zeros(2, 4), torch.full((2, 4), 0.3)))[None]
+    assert overlap(maps).tolist() == pytest.approx([1.0])
+    assert entropy(maps).tolist()[0] == pytest.approx([1.0, 1.0])
+
+
+def test_half_precision_is_computed_in_single() -> None:
+    maps = torch.rand(2, 3, 20, 20)
+    torch.testing.assert_close(
+        entropy(maps.bfloat16()), entropy(maps.bfloat16().float()), rtol=0, atol=0
+    )

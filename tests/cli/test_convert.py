@@ -1,0 +1,203 @@
+"""`tokenlearner convert` and `export`: one command, a model folder, a report; errors in a line."""
+
+import json
+import zipfile
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from tests import tiny
+from tokenlearner.checkpoints import load_model, save_model
+from tokenlearner.cli.main import app
+from tokenlearner.conversion.flax_files import read_checkpoint
+from tokenlearner.conversion.torch_ports import load_learner
+from tokenlearner.models import VisionTransformer, VisionTransformerConfig
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+NEW = GOLDEN / "scenic_checkpoint_new"
+
+
+def call(*arguments: object) -> Any:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def refused(result: Any, message: str) -> None:
+    assert result.exit_code == 1, result.output
+    assert result.stderr.startswith("tokenlearner: ")
+    assert result.stderr.count("\n") == 1
+    assert message in result.stderr
+
+
+class TestScenic:
+    def convert(self, out: Path, *options: object) -> Any:
+        return call(
+            "convert", "scenic", NEW, "--config", NEW / "config.json", "--out", out, *options
+        )
+
+    def test_model_folder_and_report(self, tmp_path: Path) -> None:
+        (tmp_path / "classes.txt").write_text("\n".join("abcdefg"))
+        result = self.convert(
+            tmp_path / "mine",
+            *("--class-names", tmp_path / "classes.txt", "--reference", NEW / "expected.npz"),
+            *("--trained-on", "random numbers", "--licence", "Apache-2.0"),
+        )
+        assert result.exit_code == 0, result.output
+        model = load_model(tmp_path / "mine")
+        assert model.info is not None
+        assert model.info.name == "mine"
+        assert model.info.class_names == tuple("abcdefg")
+        assert model.info.provenance is not None
+        assert model.info.provenance.trained_on == "random numbers"
+        assert model.info.provenance.recipe.endswith("checkpoint_5000, step 5,000")
+        for words in (
+            "arrays",
+            "opt_state",
+            model.info.sha256,
+            "outputs: relative error",
+            "maps/0",
+        ):
+            assert words in result.stdout
+        with np.load(NEW / "expected.npz") as expected:
+            images = torch.from_numpy(expected["inputs"]).permute(0, 3, 1, 2)
+            wanted = torch.from_numpy(expected["outputs"])
+        with torch.no_grad():
+            error = (model(images) - wanted).norm() / wanted.norm()
+        assert error <= 1e-5
+
+    def test_nothing_is_written_when_it_differs(self, tmp_path: Path) -> None:
+        wrong = GOLDEN / "scenic_checkpoint_old/expected.npz"
+        result = self.convert(tmp_path / "out", "--reference", wrong)
+        refused(result, "outputs differs from")
+        assert list(tmp_path.iterdir()) == []
+
+    @pytest.mark.parametrize(
+        ("options", "message"),
+        [
+            (("--step", 3), "holds no checkpoint of step 3; it has 5000"),
+            (("--image-size", "7x"), "--image-size is '7x'; wanted pixels, as 224 or 224x320"),
+            (("--image-size", "64x8"), "expected (1, 8, 16)"),
+            (("--class-names", NEW / "config.json"), "names (0 empty), expected 7"),
+            (("--preprocessing", NEW / "config.json"), "holds no preprocessing"),
+        ],
+    )
+    def test_wrong_options(self, tmp_path: Path, options: tuple[object, ...], message: str) -> None:
+        refused(self.convert(tmp_path / "out", *options), message)
+        assert not (tmp_path / "out").exists()
+
+    def test_preprocessing_of_another_size(self, tmp_path: Path) -> None:
+        (tmp_path / "p.json").write_text(json.dumps(asdict(tiny.preprocessing())))
+        result = self.convert(tmp_path / "out", "--preprocessing", tmp_path / "p.json")
+        refused(result, "got image_size (16, 16), expected")
+
+    def test_clips_are_refused(self, tmp_path: Path) -> None:
+        config = json.loads((NEW / "config.json").read_text())
+        config["model"]["tokenizer"]["type"] = "video"
+        (tmp_path / "c.json").write_text(json.dumps(config))
+        arguments = ("convert", "scenic", NEW, "--config", tmp_path / "c.json")
+        result = call(*arguments, "--out", tmp_path / "out")
+        refused(result, "tokenizer.type is 'video'; models for clips are not supported yet")
+
+
+class TestExport:
+    def test_back_key_by_key(self, tmp_path: Path) -> None:
+        call("convert", "scenic", NEW, "--config", NEW / "config.json", "--out", tmp_path / "m")
+        result = call("export", "scenic", tmp_path / "m", "--out", tmp_path / "checkpoint_0")
+        assert result.exit_code == 0, result.output
+        found = read_checkpoint(tmp_path / "checkpoint_0").params
+        wanted = read_checkpoint(NEW / "checkpoint_5000").params
+        assert found.keys() == wanted.keys()
+        for name, array in wanted.items():
+            assert np.array_equal(found[name], array), name
+        again = call("export", "scenic", tmp_path / "m", "--out", tmp_path / "checkpoint_0")
+        refused(again, "checkpoint_0 is already there")
+
+    def test_what_the_official_code_cannot_do(self, tmp_path: Path) -> None:
+        save_model(tmp_path / "m", tiny.model())
+        result = call("export", "scenic", tmp_path / "m", "--out", tmp_path / "x")
+        refused(result, "no counterpart of the parameter")
+        assert not (tmp_path / "x").exists()
+
+
+class TestKeras:
+    @pytest.fixture
+    def models(self, tmp_path: Path) -> Path:
+        with zipfile.ZipFile(GOLDEN / "keras_models.zip") as archive:
+            archive.extractall(tmp_path / "keras")
+        return tmp_path / "keras"
+
+    def test_model_folder_and_report(self, models: Path, tmp_path: Path) -> None:
+        out, reference = tmp_path / "out", models / "frozen.npz"
+        arguments = ("convert", "keras", models / "frozen_saved", "--out", out)
+        result = call(*arguments, "--reference", reference)
+        assert result.exit_code == 0, result.output
+        model = load_model(out)
+        assert model.info is not None
+        assert model.info.preprocessing.image_size == (16, 16)
+        assert "maps/0: relative error" in result.stdout
+        assert "gelu is the exact one" in result.stdout
+
+    def test_gelu(self, models: Path, tmp_path: Path) -> None:
+        arguments = ("convert", "keras", models / "learned_tanh.keras", "--out", tmp_path / "out")
+        arguments += ("--reference", models / "learned_tanh.npz")
+        refused(call(*arguments), "outputs differs from")
+        refused(call(*arguments, "--gelu", "erf"), "--gelu is 'erf'; choose one of exact, tanh")
+        assert call(*arguments, "--gelu", "tanh").exit_code == 0
+
+
+class TestTorch:
+    @pytest.fixture
+    def state(self, tmp_path: Path) -> Path:
+        state = {
+            f"conv_layers.{n}.weight": torch.randn(3, 5 if n == 0 else 3, 3, 3)
+            for n in (0, 2, 4, 6)
+        }
+        state |= {"layer_norm.weight": torch.ones(5), "layer_norm.bias": torch.zeros(5)}
+        torch.save(state, tmp_path / "port.pt")
+        return tmp_path / "port.pt"
+
+    def test_file_and_report(self, state: Path, tmp_path: Path) -> None:
+        out = tmp_path / "out.safetensors"
+        result = call("convert", "torch", state, "--port", "kashu7100", "--out", out)
+        assert result.exit_code == 0, result.output
+        assert load_learner(out).num_tokens == 3
+        assert "one norm over all positions" in result.stdout
+        again = call("convert", "torch", state, "--port", "kashu7100", "--out", out)
+        refused(again, "is already there")
+
+    def test_another_port(self, state: Path, tmp_path: Path) -> None:
+        result = call("convert", "torch", state, "--port", "lumo", "--out", tmp_path / "x")
+        refused(result, "--port is 'lumo'; choose one of kashu7100")
+
+
+def test_a_plain_transformer_goes_both_ways(tmp_path: Path) -> None:
+    """Without a configuration file from Scenic: `kind` and `args` will do."""
+    config = VisionTransformerConfig(
+        image_size=(16, 16),
+        num_classes=3,
+        dim=8,
+        depth=2,
+        num_heads=2,
+        mlp_dim=12,
+        patch_size=(4, 4),
+    )
+    model = VisionTransformer(config)
+    model.info = tiny.model(learner=False).info
+    assert model.head is not None
+    torch.nn.init.normal_(model.head.weight)
+    save_model(tmp_path / "m", model)
+    assert call("export", "scenic", tmp_path / "m", "--out", tmp_path / "c").exit_code == 0
+    tokenizer = {"type": "patch", "patches": {"size": (4, 4)}, "num_tokens": 8}
+    tokenizer |= {"tokenlearner_loc": 0, "use_tokenfuse": False}
+    args = {"num_classes": 3, "hidden_size": 8, "num_layers": 2, "num_heads": 2, "mlp_dim": 12}
+    described = {"kind": "TokenLearnerViT", "args": {**args, "tokenizer": tokenizer}}
+    (tmp_path / "c.txt").write_text(repr(described))
+    back = ("convert", "scenic", tmp_path / "c", "--config", tmp_path / "c.txt")
+    result = call(*back, "--out", tmp_path / "back")
+    assert result.exit_code == 0, result.output
+    images = torch.randn(2, 3, 16, 16)
+    assert torch.equal(load_model(tmp_path / "back")(images), load_model(tmp_path / "m")(images))

@@ -1,0 +1,203 @@
+"""`tokenlearner evaluate` on all kinds of data: folders, several labels, broken photos, ReaL."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+import timm
+import torch
+from typer.testing import CliRunner
+
+from tests import tiny
+from tokenlearner.checkpoints import load_model, save_model
+from tokenlearner.cli.main import app
+from tokenlearner.models.timm_vit import insert_token_learner
+from tokenlearner.training.data import read_images
+from tokenlearner.training.metrics import evaluate
+
+LABELS = (0, 1, 2, 0, 1, 2)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("model") / "tiny"
+    save_model(folder, tiny.model())
+    return folder
+
+
+def call(*arguments: object) -> Any:
+    return CliRunner().invoke(app, ["evaluate", *map(str, arguments), "--device", "cpu"])
+
+
+def write_folder(folder: Path) -> Path:
+    """The same photos as in parquet, but the classes in alphabetical order."""
+    for row, label in enumerate(LABELS):
+        photo = folder / "val" / tiny.CLASSES[label] / f"ILSVRC2012_val_{row + 1:08}.png"
+        photo.parent.mkdir(parents=True, exist_ok=True)
+        photo.write_bytes(tiny.photo(label, 1000 + row))
+    return folder
+
+
+def write_multi_label(folder: Path) -> Path:
+    features = {
+        "img": {"_type": "Image"},
+        "label": {
+            "feature": {"names": list(tiny.CLASSES), "_type": "ClassLabel"},
+            "_type": "List",
+        },
+    }
+    tiny.write_parquet(
+        folder / "test-00000-of-00001.parquet",
+        [tiny.photo(label, row) for row, label in enumerate(LABELS)],
+        [[0], [0, 1], [], [0], [1], [0]],
+        features=features,
+        label_type=pa.list_(pa.int64()),
+    )
+    return folder
+
+
+class TestFolder:
+    def test_gives_the_figures_of_the_same_photos_in_parquet(
+        self, model: Path, tmp_path: Path
+    ) -> None:
+        tiny.write_dataset(tmp_path / "table", test=6)
+        write_folder(tmp_path / "folder")
+        table = call(model, "--data", tmp_path / "table", "--json", tmp_path / "new/table.json")
+        folder = call(
+            model, "--data", tmp_path / "folder", "--split", "val", "--json", tmp_path / "f.json"
+        )
+        assert table.exit_code == 0, table.output
+        assert folder.exit_code == 0, folder.output
+        assert f"wrote {tmp_path / 'f.json'}" in folder.stdout
+        wanted, found = (
+            json.loads((tmp_path / name).read_text()) for name in ("new/table.json", "f.json")
+        )
+        assert found["metrics"].pop("loss") == pytest.approx(wanted["metrics"].pop("loss"))
+        assert found["metrics"] == wanted["metrics"]
+        assert found["command"] == "tokenlearner evaluate tiny --data folder --split val"
+        assert not (model / "metrics.json").exists()
+
+    def test_a_broken_photo_is_named_and_left_out(self, model: Path, tmp_path: Path) -> None:
+        write_folder(tmp_path / "folder")
+        red = tmp_path / "folder/val/red"
+        for row in range(120):
+            (red / f"{row}.png").write_bytes(tiny.photo(0, row))
+        (red / "7.png").write_bytes(tiny.photo(0, 0)[:200])
+        result = call(
+            model, "--data", tmp_path / "folder", "--split", "val", "--json", tmp_path / "f.json"
+        )
+        assert result.exit_code == 0, result.output
+        assert "1 photo is missing or corrupt in val and left out:" in result.stderr
+        assert "red/7.png: " in result.stderr
+        assert "125 photos" in result.stdout
+        (reason,) = json.loads((tmp_path / "f.json").read_text())["data"]["unusable"]
+        assert "red/7.png" in reason
+
+    def test_too_many_broken_photos(self, model: Path, tmp_path: Path) -> None:
+        folder = write_folder(tmp_path / "folder")
+        (folder / "val/red/ILSVRC2012_val_00000001.png").write_bytes(b"no photo")
+        result = call(model, "--data", folder, "--split", "val")
+        assert result.exit_code == 1
+        assert "1 of 6 photos are missing or corrupt" in result.stderr
+        assert "ILSVRC2012_val_00000001.png" in result.stderr
+
+
+class TestReal:
+    def test_is_measured_beside(self, model: Path, tmp_path: Path) -> None:
+        folder = write_folder(tmp_path / "folder")
+        # In the alphabet's order: blue, green, red.
+        entries = [[2 - label] for label in LABELS]
+        entries[0], entries[1] = [], [0, 1, 2]
+        (tmp_path / "real.json").write_text(json.dumps(entries))
+        options = (
+            "--split",
+            "val",
+            "--real",
+            tmp_path / "real.json",
+            "--json",
+            tmp_path / "r.json",
+        )
+        result = call(model, "--data", folder, *options)
+        assert result.exit_code == 0, result.output
+        content = json.loads((tmp_path / "r.json").read_text())
+        assert content["metrics"]["real_num_images"] == 5
+        assert f"ReaL   {content['metrics']['real_percent']:6.2f} % of 5 photos" in result.stdout
+        assert content["data"]["real"]["source"] == "real.json"
+        assert content["command"].endswith("--split val --real real.json")
+
+    def test_of_another_length(self, model: Path, tmp_path: Path) -> None:
+        tiny.write_dataset(tmp_path / "table", test=6)
+        (tmp_path / "real.json").write_text("[[0]]")
+        result = call(model, "--data", tmp_path / "table", "--real", tmp_path / "real.json")
+        assert result.exit_code == 1
+        assert "has the labels of 1 photos, but" in result.stderr
+
+    def test_missing(self, model: Path, tmp_path: Path) -> None:
+        tiny.write_dataset(tmp_path / "table", test=6)
+        result = call(model, "--data", tmp_path / "table", "--real", tmp_path / "none.json")
+        assert result.exit_code == 1
+        assert result.stderr.endswith(f"{tmp_path / 'none.json'}: No such file or directory\n")
+
+
+class TestSeveralLabels:
+    def test_prints_mean_average_precision(self, model: Path, tmp_path: Path) -> None:
+        data = write_multi_label(tmp_path / "several")
+        result = call(model, "--data", data, "--json", tmp_path / "m.json")
+        assert result.exit_code == 0, result.output
+        photos = read_images(data, "test")
+        wanted = evaluate(load_model(model), photos, device=torch.device("cpu"))
+        assert wanted.average_precision_percent is not None
+        assert f"mAP    {wanted.map_percent:6.2f} % over 2 classes" in result.stdout
+        assert "classes without photos: blue" in result.stdout
+        assert f"top-1  {wanted.top1_percent:6.2f} % of 5 photos with a label" in result.stdout
+        red, green = (wanted.average_precision_percent[name] for name in ("red", "green"))
+        assert f"average precision:\nred    {red:6.2f} %\ngreen  {green:6.2f} %" in result.stdout
+        assert json.loads((tmp_path / "m.json").read_text())["metrics"]["num_unlabelled"] == 1
+
+    def test_named_columns(self, model: Path, tmp_path: Path) -> None:
+        data = write_multi_label(tmp_path / "several")
+        options = (
+            "--image-column",
+            "img",
+            "--label-column",
+            "label",
+            "--json",
+            tmp_path / "m.json",
+        )
+        result = call(model, "--data", data, *options)
+        assert result.exit_code == 0, result.output
+        command = json.loads((tmp_path / "m.json").read_text())["command"]
+        assert command.endswith("--split test --image-column img --label-column label")
+        wrong = call(model, "--data", data, "--label-column", "c")
+        assert wrong.exit_code == 1
+        assert "has no column 'c'; it has img (Image), label (list of ClassLabel)" in wrong.stderr
+
+
+def test_a_thousand_classes_do_not_fill_the_screen(tmp_path: Path) -> None:
+    network = tiny.model()
+    assert network.info is not None
+    names = [f"class {number}" for number in range(1000)]
+    features = {"img": {"_type": "Image"}, "label": {"names": names, "_type": "ClassLabel"}}
+    file = tmp_path / "many/test-00000-of-00001.parquet"
+    tiny.write_parquet(
+        file, [tiny.photo(0, row) for row in range(30)], range(30), features=features
+    )
+    save_model(tmp_path / "tiny", network)
+    result = call(tmp_path / "tiny", "--data", file.parent)
+    assert result.exit_code == 1
+    assert "has the classes class 0, class 1, class 2 and 997 more, but tiny" in result.stderr
+    assert len(result.stderr) < 300
+
+
+def test_the_card_of_a_model_of_timm(tmp_path: Path) -> None:
+    backbone = timm.create_model("test_vit", num_classes=3, img_size=32)
+    network = insert_token_learner(backbone, num_tokens=2)
+    network.info = tiny.model().info
+    save_model(tmp_path / "timm", network)
+    tiny.write_dataset(tmp_path / "data", test=6)
+    result = call(tmp_path / "timm", "--data", tmp_path / "data", "--save")
+    assert result.exit_code == 0, result.output
+    assert "timm's `test_vit`" in (tmp_path / "timm/README.md").read_text()
+    assert (tmp_path / "timm/metrics.json").exists()

@@ -1,0 +1,113 @@
+"""`tokenlearner insert`: timm's model with a learner, as a folder that everything else opens."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import timm
+import torch
+from safetensors.torch import save_file
+from typer.testing import CliRunner
+
+from tests import tiny
+from tokenlearner.checkpoints import load_model
+from tokenlearner.cli.main import app
+from tokenlearner.models import TokenLearnerConfig
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+def call(verb: str, *arguments: object, color: bool = False) -> Any:
+    return CliRunner().invoke(app, [verb, *map(str, arguments)], color=color)
+
+
+@pytest.fixture
+def timms_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, torch.Tensor]:
+    """Timm's repository of a small model, in a cache as huggingface_hub lays it out, offline."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
+    repository = tmp_path / "cache/models--timm--test_vit.r160_in1k"
+    snapshot = repository / "snapshots" / COMMIT
+    snapshot.mkdir(parents=True)
+    (repository / "refs").mkdir()
+    (repository / "refs/main").write_text(COMMIT)
+    weights = timm.create_model("test_vit").state_dict()
+    save_file(weights, snapshot / "model.safetensors")
+    return weights
+
+
+def test_writes_a_folder_that_explain_opens(tmp_path: Path) -> None:
+    out = tmp_path / "model"
+    result = call("insert", "test_vit", "--num-tokens", 4, "--at", 3, "--out", out, color=True)
+    assert result.exit_code == 0, result.output
+    assert f"wrote {out}: 101 → 5 tokens, " in result.output
+    assert "\x1b[31mIts weights are random" in result.output  # red
+    model: Any = load_model(out)
+    assert model.token_learner == TokenLearnerConfig(num_tokens=4, at=3)
+    assert "# test_vit-tl4" in (out / "README.md").read_text()
+
+    photo = tmp_path / "photo.png"
+    photo.write_bytes(tiny.photo(1, 3, size=(30, 44)))
+    again = call("explain", photo, "--model", out, "--out", tmp_path / "out", color=True)
+    assert again.exit_code == 0, again.output
+    assert "\x1b[31m  Its weights are random" in again.output
+    assert (tmp_path / "out/photo-overlay.png").exists()
+
+
+def test_withtimms_weights(timms_weights: dict[str, torch.Tensor], tmp_path: Path) -> None:
+    out = tmp_path / "model"
+    result = call("insert", "test_vit", "--pretrained", "--version", "1.0", "--fuser", "--out", out)
+    assert result.exit_code == 0, result.output
+    assert "Not trained yet: TokenLearner and TokenFuser." in result.output
+    found = load_model(out).state_dict()
+    for name, value in timms_weights.items():
+        assert torch.equal(found[f"backbone.{name}"], value)
+
+
+def test_a_fresh_head(timms_weights: dict[str, torch.Tensor], tmp_path: Path) -> None:
+    out = tmp_path / "model"
+    result = call("insert", "test_vit", "--pretrained", "--num-classes", 3, "--out", out)
+    assert result.exit_code == 0, result.output
+    assert "Not trained yet: TokenLearner and head." in result.output
+    info = load_model(out).info
+    assert info is not None
+    assert info.class_names == ("class 0", "class 1", "class 2")
+
+
+class TestErrors:
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            (["vit_base_patch16"], "has no model 'vit_base_patch16'; it has vit_base_patch16_18x2"),
+            (["nonsense"], "has no model 'nonsense'; it has vit_"),
+            (["../test_vit"], "has no model '../test_vit'"),
+            (["resnet18"], "got a ResNet; wanted timm's VisionTransformer or Eva"),
+            (["test_vit", "--at", "9"], "at is 9, but there are"),
+            (["test_vit", "--num-tokens", "0"], "num_tokens is 0"),
+            (["test_vit", "--version", "2"], "version is '2'"),
+            (["vit_small_patch14_dinov2"], "has no head (num_classes is 0)"),
+        ],
+    )
+    @pytest.mark.usefixtures("_as_users_run_it")
+    def test_one_line(self, arguments: list[str], message: str, tmp_path: Path) -> None:
+        result = call("insert", *arguments, "--out", tmp_path / "model")
+        assert result.exit_code == 1
+        assert result.stderr.count("\n") == 1
+        assert message in result.stderr
+        assert not (tmp_path / "model").exists()
+
+    def test_weights_that_are_out_of_reach(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
+        result = call("insert", "test_vit", "--pretrained", "--out", tmp_path / "model")
+        assert result.exit_code == 1
+        assert "tokenlearner: timm cannot make test_vit: " in result.stderr
+        assert not (tmp_path / "model").exists()
+
+    def test_a_model_is_not_overwritten(self, tmp_path: Path) -> None:
+        assert call("insert", "test_vit", "--out", tmp_path).exit_code == 0
+        result = call("insert", "test_vit", "--out", tmp_path)
+        assert result.exit_code == 1
+        assert f"{tmp_path} holds a model already; name another folder" in result.stderr

@@ -1,0 +1,123 @@
+"""`tokenlearner train` that begins with a model: further training, other classes, a teacher."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import timm
+import torch
+from typer.testing import CliRunner
+
+from tests import tiny
+from tokenlearner.checkpoints import load_model, save_model
+from tokenlearner.cli.main import app
+from tokenlearner.models.timm_info import LEARNER, describe_timm
+from tokenlearner.models.timm_vit import TimmVisionTransformer, insert_token_learner
+from tokenlearner.training.recipes import RECIPES
+
+NAME = "imagenette-tiny"
+
+
+@pytest.fixture(autouse=True)
+def _recipe(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(RECIPES, NAME, lambda: tiny.recipe(stages=((1, 16),)))
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny.write_dataset(tmp_path_factory.mktemp("data") / "colours", test=6)
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    save_model(tmp_path / "tiny", tiny.model())
+    return tmp_path / "tiny"
+
+
+def call(data: Path, out: Path, *arguments: object) -> Any:
+    words = ["train", *arguments, "--data", data, "--out", out, "--device", "cpu"]
+    return CliRunner().invoke(app, list(map(str, words)))
+
+
+class TestDryRun:
+    def test_tells_what_a_run_takes_and_writes_nothing(self, data: Path, tmp_path: Path) -> None:
+        result = call(data, tmp_path / "run", NAME, "--dry-run")
+        assert result.exit_code == 0, result.output
+        for wanted in ("parameters", "GFLOPs a photo", "steps", "GiB", "photos/s", "hours"):
+            assert wanted in result.stdout
+        assert not (tmp_path / "run").exists()
+
+
+class TestInit:
+    def test_says_what_was_taken(self, data: Path, source: Path, tmp_path: Path) -> None:
+        result = call(data, tmp_path / "run", NAME, "--init", source)
+        assert result.exit_code == 0, result.output
+        assert "come from tiny as they are" in result.stdout
+        info = load_model(tmp_path / "run/model").info
+        assert info is not None
+        assert info.provenance is not None
+        assert info.provenance.started_from == "tiny"
+        assert "--init tiny" in info.provenance.command
+
+    def test_learns_from_a_teacher(self, data: Path, source: Path, tmp_path: Path) -> None:
+        result = call(data, tmp_path / "run", NAME, "--teacher", source)
+        assert result.exit_code == 0, result.output
+        info = load_model(tmp_path / "run/model").info
+        assert info is not None
+        assert info.provenance is not None
+        assert info.provenance.teacher == "tiny"
+
+
+class TestFineTune:
+    def test_needs_a_model(self, data: Path, tmp_path: Path) -> None:
+        result = call(data, tmp_path / "run", "fine-tune")
+        assert result.exit_code == 1
+        assert "fine-tune needs a model to start from; give --init MODEL" in result.stderr
+
+    def test_takes_the_classes_of_the_photos(self, source: Path, tmp_path: Path) -> None:
+        folder = tmp_path / "photos/train"
+        for row in range(8):
+            kind = ("green", "blue")[row % 2]
+            file = folder / kind / f"{row}.png"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(tiny.photo(tiny.CLASSES.index(kind), row))
+        (folder / "blue" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n cut off")
+        arguments = ("fine-tune", "--init", source, "--num-workers", 0)
+        result = call(tmp_path / "photos", tmp_path / "run", *arguments)
+        assert result.exit_code == 1, "one of nine is more than one in a hundred"
+        assert "broken.png" in result.stderr
+        result = call(tmp_path / "photos", tmp_path / "again", *arguments, "--max-unusable", "0.2")
+        assert result.exit_code == 0, result.output
+        assert "broken.png" in result.stdout
+        info = load_model(tmp_path / "again/model").info
+        assert info is not None
+        assert info.class_names == ("blue", "green")
+        assert info.name == "tiny-fine-tuned"
+        assert info.provenance is not None
+        assert info.provenance.trained_on == "photos"
+
+    def test_a_learner_in_a_trained_model_learns_from_that_model(
+        self, data: Path, tmp_path: Path
+    ) -> None:
+        torch.manual_seed(0)
+        backbone = timm.create_model("test_vit", num_classes=3, img_size=32)
+        network = insert_token_learner(backbone, num_tokens=2)
+        info = tiny.model().info
+        assert info is not None
+        known = describe_timm(
+            network, pretrained=True, name="backbone-tl2", class_names=tiny.CLASSES
+        )
+        network.info = replace(known, provenance=info.provenance, untrained_parts=(LEARNER,))
+        save_model(tmp_path / "inserted", network)
+        arguments = ("fine-tune", "--init", tmp_path / "inserted", "--num-workers", 0)
+        result = call(data, tmp_path / "run", *arguments)
+        assert result.exit_code == 0, result.output
+        trained = load_model(tmp_path / "run/model")
+        assert isinstance(trained, TimmVisionTransformer)
+        assert trained.info is not None
+        assert trained.info.untrained_parts == ()
+        assert trained.info.provenance is not None
+        assert trained.info.provenance.teacher == "backbone-tl2 without its learner"
+        before = network.state_dict()
+        assert any(not torch.equal(value, before[n]) for n, value in trained.state_dict().items())

@@ -1,0 +1,349 @@
+"""Checkpoint files of the official train loop: what opens, which one, and what is refused."""
+
+import json
+import shutil
+import struct
+from pathlib import Path
+from typing import Any
+
+import msgpack
+import numpy as np
+import pytest
+
+from tests.golden.cases import FOLDER
+from tokenlearner.conversion import flax_files
+from tokenlearner.conversion.flax_files import find_checkpoint, read_checkpoint, write_checkpoint
+from tokenlearner.conversion.scenic import to_scenic
+from tokenlearner.conversion.scenic_files import describe, open_scenic, read_config
+from tokenlearner.conversion.verify import TOLERANCE, compare
+from tokenlearner.errors import ConversionError
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+RUNS = {"new": "params", "old": "optimizer/target"}
+SMALL = {"a/kernel": np.arange(6, dtype=np.float32).reshape(2, 3), "b": np.ones(2, np.float32)}
+
+
+def pack(array: np.ndarray, *, shape: Any = None, dtype: str | None = None) -> msgpack.ExtType:
+    content = (shape or array.shape, dtype or array.dtype.name, array.tobytes())
+    return msgpack.ExtType(1, msgpack.packb(content))
+
+
+def write(file: Path, tree: Any) -> Path:
+    data = msgpack.packb(tree)
+    assert data is not None
+    file.write_bytes(data)
+    return file
+
+
+class TestGolden:
+    @pytest.mark.parametrize("run", RUNS)
+    def test_logits_and_maps(self, run: str) -> None:
+        folder = GOLDEN / f"scenic_checkpoint_{run}"
+        model, checkpoint = open_scenic(folder, folder / "config.json")
+        assert checkpoint.layout == RUNS[run]
+        agreements = compare(model, folder / "expected.npz")
+        assert {agreement.name for agreement in agreements} >= {"outputs", "maps/0"}
+        assert max(agreement.relative for agreement in agreements) <= TOLERANCE
+
+    @pytest.mark.parametrize("run", RUNS)
+    def test_export_and_back_key_by_key(self, run: str, tmp_path: Path) -> None:
+        folder = GOLDEN / f"scenic_checkpoint_{run}"
+        model, checkpoint = open_scenic(folder, folder / "config.json")
+        write_checkpoint(tmp_path / "checkpoint_7", to_scenic(model), step=7)
+        back = read_checkpoint(find_checkpoint(tmp_path))
+        assert (back.layout, back.step) == ("params", 7)
+        assert back.params.keys() == checkpoint.params.keys()
+        for name, array in checkpoint.params.items():
+            assert back.params[name].tobytes() == array.tobytes(), name
+            assert back.params[name].shape == array.shape
+
+    def test_step_and_what_is_left_out(self) -> None:
+        checkpoint = read_checkpoint(GOLDEN / "scenic_checkpoint_new/checkpoint_5000")
+        assert checkpoint.step == 5000
+        assert "opt_state" in checkpoint.left_out
+        assert "params" not in checkpoint.left_out
+
+    def test_other_weights_do_not_pass(self, tmp_path: Path) -> None:
+        folder = GOLDEN / "scenic_checkpoint_new"
+        model, _ = open_scenic(folder, folder / "config.json")
+        assert model.head is not None
+        model.head.weight.data[0, 0] += 0.01
+        with pytest.raises(
+            ConversionError, match=r"outputs differs from .* got a relative error of"
+        ):
+            compare(model, folder / "expected.npz")
+
+
+class TestWhichCheckpoint:
+    def test_newest_counts_in_numbers(self, tmp_path: Path) -> None:
+        for step in (9, 12, 100, 99):
+            (tmp_path / f"checkpoint_{step}").touch()
+        assert find_checkpoint(tmp_path).name == "checkpoint_100"
+        assert find_checkpoint(tmp_path, 9).name == "checkpoint_9"
+
+    def test_file(self, tmp_path: Path) -> None:
+        file = write(tmp_path / "any.name", {})
+        assert find_checkpoint(file) == file
+        with pytest.raises(ConversionError, match=r"--step picks .* but .*any\.name is a file"):
+            find_checkpoint(file, 3)
+
+    def test_unfinished_and_other_files_are_passed_over(self, tmp_path: Path) -> None:
+        (tmp_path / "checkpoint_5").touch()
+        for name in (
+            "checkpoint_9.orbax-checkpoint-tmp-1690000000",
+            "checkpoint_9_gda",
+            "checkpoint_tmp",
+            "events.out.tfevents.1690000000",
+            "config.json",
+        ):
+            (tmp_path / name).touch()
+        assert find_checkpoint(tmp_path).name == "checkpoint_5"
+
+    @pytest.mark.parametrize("place", ["checkpoint_8/", "8/default/", "step_8/state/", "./"])
+    def test_folders_of_orbax(self, tmp_path: Path, place: str) -> None:
+        (tmp_path / place).mkdir(parents=True, exist_ok=True)
+        write_checkpoint(tmp_path / place / "checkpoint", SMALL)
+        found = read_checkpoint(find_checkpoint(tmp_path))
+        assert np.array_equal(found.params["a/kernel"], SMALL["a/kernel"])
+
+    @pytest.mark.parametrize("name", ["manifest.ocdbt", "_METADATA", "d"])
+    def test_arrays_in_tensorstore_are_refused(self, tmp_path: Path, name: str) -> None:
+        (tmp_path / "checkpoint_8").mkdir()
+        (tmp_path / "checkpoint_8" / name).touch()
+        with pytest.raises(
+            ConversionError, match="TensorStore format, which needs JAX to read; op"
+        ):
+            find_checkpoint(tmp_path)
+
+    def test_arrays_beside_the_file_are_refused(self, tmp_path: Path) -> None:
+        tree = {"params": {"a": {"kernel": "PLACEHOLDER://params.a.kernel"}}}
+        file = write(tmp_path / "checkpoint", tree)
+        with pytest.raises(ConversionError, match=r"array 'a/kernel' lies beside it in Orbax's"):
+            read_checkpoint(file)
+
+    def test_what_is_not_there(self, tmp_path: Path) -> None:
+        with pytest.raises(ConversionError, match="there is no file or folder"):
+            find_checkpoint(tmp_path / "none")
+        with pytest.raises(ConversionError, match=r"holds no checkpoint; wanted checkpoint_STEP"):
+            find_checkpoint(tmp_path)
+        (tmp_path / "checkpoint_5").touch()
+        with pytest.raises(ConversionError, match="holds no checkpoint of step 6; it has 5"):
+            find_checkpoint(tmp_path, 6)
+        (tmp_path / "best_5").touch()
+        with pytest.raises(ConversionError, match="holds best_5 and checkpoint_5; name the one"):
+            find_checkpoint(tmp_path)
+
+
+class TestLayouts:
+    @pytest.mark.parametrize(
+        ("tree", "layout"),
+        [
+            ({"params": {"a": 0}}, "params"),
+            ({"params": {"params": {"a": 0}}}, "params/params"),
+            ({"optimizer": {"target": {"a": 0}, "state": {}}}, "optimizer/target"),
+            ({"optimizer": {"target": {"params": {"a": 0}}}}, "optimizer/target/params"),
+            ({"a": 0}, ""),
+        ],
+    )
+    def test_each(self, tmp_path: Path, tree: dict[str, Any], layout: str) -> None:
+        text = json.dumps(tree)
+        filled = json.loads(
+            text, object_hook=lambda d: d | ({"a": pack(SMALL["b"])} if "a" in d else {})
+        )
+        found = read_checkpoint(write(tmp_path / "x", filled))
+        assert found.layout == layout
+        assert np.array_equal(found.params["a"], SMALL["b"])
+
+    def test_pieces_of_a_large_array(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(flax_files, "_CHUNK_BYTES", 8)
+        write_checkpoint(tmp_path / "x", SMALL)
+        stored = msgpack.unpackb((tmp_path / "x").read_bytes())["params"]["a"]["kernel"]
+        assert stored["__msgpack_chunked_array__"] is True
+        assert stored["shape"] == {"0": 2, "1": 3}
+        assert sorted(stored["chunks"]) == ["0", "1", "2"]
+        found = read_checkpoint(tmp_path / "x").params
+        assert np.array_equal(found["a/kernel"], SMALL["a/kernel"])
+
+    def test_pieces_are_joined_by_number(self, tmp_path: Path) -> None:
+        pieces = {str(n): pack(np.full(1, n, np.float32)) for n in range(12)}
+        chunked = {"__msgpack_chunked_array__": True, "shape": [12], "chunks": pieces}
+        found = read_checkpoint(write(tmp_path / "x", {"params": {"a": chunked}}))
+        assert found.params["a"].tolist() == list(range(12))
+
+    def test_half_precision_is_widened(self, tmp_path: Path) -> None:
+        bfloat16 = pack(np.array([0x3FC0, 0xC000], np.uint16), dtype="bfloat16")
+        half = pack(np.array([1.5], np.float16))
+        found = read_checkpoint(write(tmp_path / "x", {"params": {"a": bfloat16, "b": half}}))
+        assert found.params["a"].tolist() == [1.5, -2.0]
+        assert {array.dtype for array in found.params.values()} == {np.dtype(np.float32)}
+
+
+def nested(depth: int) -> Any:
+    tree: Any = {"a": 1}
+    for _ in range(depth):
+        tree = {"a": tree}
+    return tree
+
+
+class TestBroken:
+    @pytest.mark.parametrize(
+        ("leaf", "message"),
+        [
+            (pack(SMALL["b"], shape=(3,)), r"got 8 bytes, expected 12 for float32 \(3,\)"),
+            (pack(SMALL["b"], shape=(2**40, 2**40)), "got 8 bytes, expected"),
+            (pack(SMALL["b"][:0], shape=(0, 2**62, 2**62)), r"'a': got shape \(0, 4611686"),
+            (pack(SMALL["b"], shape=(-2,)), "expected whole numbers from 0"),
+            (pack(SMALL["b"], dtype="object"), "got dtype 'object', expected float32"),
+            (msgpack.ExtType(1, b"\xc1"), "array 'a' is broken"),
+            (msgpack.ExtType(1, msgpack.packb([1])), "wanted shape, dtype and bytes"),
+            (msgpack.ExtType(2, b""), "extension of type 2, expected 1"),
+            (3.5, "'a' is float, expected an array"),
+            ({"__msgpack_chunked_array__": True}, "its pieces are not numbered from 0"),
+            (
+                {
+                    "__msgpack_chunked_array__": True,
+                    "shape": [3],
+                    "chunks": {"0": pack(SMALL["b"])},
+                },
+                r"got 2 numbers in 1 pieces, expected 3",
+            ),
+        ],
+    )
+    def test_array_is_named(self, tmp_path: Path, leaf: Any, message: str) -> None:
+        file = write(tmp_path / "checkpoint_1", {"params": {"a": leaf}})
+        with pytest.raises(ConversionError, match=message) as caught:
+            read_checkpoint(file)
+        assert "checkpoint_1" in str(caught.value)
+
+    @pytest.mark.parametrize("size", [0, 1, 1000, -1])
+    def test_cut_off(self, tmp_path: Path, size: int) -> None:
+        data = (GOLDEN / "scenic_checkpoint_old/checkpoint_15000").read_bytes()[:size]
+        (tmp_path / "x").write_bytes(data)
+        with pytest.raises(ConversionError, match=r"x is no whole msgpack file|x holds int"):
+            read_checkpoint(tmp_path / "x")
+
+    @pytest.mark.parametrize(
+        "bomb",
+        [
+            b"\x81\xa1a" * 100_000 + b"\x01",  # maps in maps
+            b"\x91" * 100_000,  # lists in lists
+            b"\xdf\xff\xff\xff\xff",  # a map of 4 thousand million entries
+            b"\xdd\xff\xff\xff\xff",
+            b"\x81\xa6params\xc9\xff\xff\xff\xff\x01",  # an extension of 4 GiB
+            b"\x81\xa6params\xc6\xff\xff\xff\xff",
+            b"\xdd" + struct.pack(">I", 300_000) + b"\xc0" * 300_000,
+            b"\x81\x91\x01\x01",  # a key that is a list
+            b"\x80\x80",  # two documents
+            b"\x82\xa1a\x01\xa1a\x02",  # a key twice
+        ],
+    )
+    def test_bombs(self, tmp_path: Path, bomb: bytes) -> None:
+        (tmp_path / "x").write_bytes(bomb)
+        with pytest.raises(ConversionError, match="x is no whole msgpack file"):
+            read_checkpoint(tmp_path / "x")
+
+    def test_deep_parameters(self, tmp_path: Path) -> None:
+        file = write(tmp_path / "x", {"params": nested(200)})
+        with pytest.raises(ConversionError, match="is nested deeper than 64 levels at 'a'"):
+            read_checkpoint(file)
+
+    @pytest.mark.parametrize(
+        "tree", [{}, {"params": {}}, {"params": 3}, {"optimizer": {"target": 1}}]
+    )
+    def test_no_parameters(self, tmp_path: Path, tree: Any) -> None:
+        with pytest.raises(ConversionError, match=r"x: .* holds no parameters; wanted params or"):
+            read_checkpoint(write(tmp_path / "x", tree))
+
+
+class TestRun:
+    @pytest.fixture
+    def run(self, tmp_path: Path) -> Path:
+        shutil.copytree(GOLDEN / "scenic_checkpoint_new", tmp_path / "run")
+        return tmp_path / "run"
+
+    def change(self, run: Path, name: str, value: Any) -> None:
+        params = dict(read_checkpoint(run / "checkpoint_5000").params)
+        if value is None:
+            del params[name]
+        else:
+            params[name] = value
+        write_checkpoint(run / "checkpoint_5000", params)
+
+    @pytest.mark.parametrize(
+        ("name", "value", "message"),
+        [
+            ("output_projection/bias", None, "missing array 'output_projection/bias'"),
+            ("extra/kernel", SMALL["b"], r"unknown array 'extra/kernel': got shape \(2,\)"),
+            ("output_projection/bias", np.zeros(8, np.float32), r"got shape \(8,\), expected \(7,"),
+            ("output_projection/bias", np.zeros(7), "got float64, expected float32"),
+            ("output_projection/bias", np.full(7, np.nan, np.float32), "got 7 values that are not"),
+            (
+                "Transformer/TokenLearnerModuleV11_0/Conv_0/kernel",
+                SMALL["b"],
+                "is from before March 2022, when version 1.1 was another module",
+            ),
+        ],
+    )
+    def test_message_names_file_and_array(
+        self, run: Path, name: str, value: Any, message: str
+    ) -> None:
+        self.change(run, name, value)
+        with pytest.raises(ConversionError, match=message) as caught:
+            open_scenic(run, run / "config.json")
+        assert "checkpoint_5000" in str(caught.value)
+
+    def test_without_a_head(self, run: Path) -> None:
+        for part in ("kernel", "bias"):
+            self.change(run, f"output_projection/{part}", None)
+        config = json.loads((run / "config.json").read_text())
+        config["model"]["representation_size"] = None
+        (run / "config.json").write_text(json.dumps(config))
+        params = read_checkpoint(run / "checkpoint_5000").params
+        for name in [name for name in params if name.startswith("pre_logits")]:
+            self.change(run, name, None)
+        model, _ = open_scenic(run, run / "config.json")
+        assert model.head is None
+
+    def test_configurations(self, run: Path) -> None:
+        full = json.loads((run / "config.json").read_text())
+        params = read_checkpoint(run / "checkpoint_5000").params
+        wanted = describe(full, params)
+        assert wanted["args"]["num_classes"] == 7
+        assert describe(full["model"], params) == wanted
+        assert describe({"model": full["model"], "num_classes": 7}, params) == wanted
+        assert describe(wanted, params) == wanted
+
+    def test_configuration_as_python_text(self, run: Path) -> None:
+        full = json.loads((run / "config.json").read_text())
+        (run / "config.txt").write_text(f"\n{full!r}\n")
+        assert read_config(run / "config.txt") == full
+
+    @pytest.mark.parametrize(
+        ("text", "message"),
+        [
+            ("__import__('os').remove('x')", "neither JSON nor the text of a Python dict"),
+            ("[1]", "holds list, expected a dict"),
+            ("{" * 10_000, "neither JSON nor"),
+            ("\0", "neither JSON nor"),
+            ('{"model_name": "vit"}', "model_name is 'vit'; it must be one of token_learner_cl"),
+            ('{"model": {}}', "no section 'model' with a 'hidden_size'"),
+            (" " * (2**20 + 1), "is over 1,048,576 bytes"),
+        ],
+    )
+    def test_configuration_that_is_none(self, run: Path, text: str, message: str) -> None:
+        (run / "config.json").write_text(text)
+        with pytest.raises(ConversionError, match=message):
+            open_scenic(run, run / "config.json")
+
+    def test_configuration_of_another_type(self, run: Path) -> None:
+        config = json.loads((run / "config.json").read_text())
+        config["model"]["num_layers"] = "three"
+        (run / "config.json").write_text(json.dumps(config))
+        with pytest.raises(ConversionError, match=r"config\.json does not describe a model"):
+            open_scenic(run, run / "config.json")
+
+
+def test_golden_folder_is_the_one_in_use() -> None:
+    """The files above lie beside the vectors, wherever those are taken from."""
+    assert (GOLDEN / "cases.py").is_file()
+    assert FOLDER.is_dir()

@@ -1,0 +1,144 @@
+"""The Hub's methods on our models; nothing leaves the machine."""
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+import torch
+
+from tests import tiny
+from tokenlearner.checkpoints import load_model, save_model
+from tokenlearner.errors import CheckpointError
+from tokenlearner.models import VisionTransformer
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache as huggingface_hub lays it out, offline."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "nothing"))
+    repository = tmp_path / "cache/models--owner--tiny"
+    for commit, name in ((COMMIT, "newest"), (COMMIT[::-1], "older")):
+        save_model(repository / "snapshots" / commit, tiny.model(name=name))
+    (repository / "refs").mkdir()
+    (repository / "refs/main").write_text(COMMIT)
+    (repository / "refs/v1").write_text(COMMIT[::-1])
+    return tmp_path / "cache"
+
+
+class TestFromPretrained:
+    def test_a_folder(self, tmp_path: Path) -> None:
+        model = tiny.model()
+        model.save_pretrained(tmp_path)
+        loaded = VisionTransformer.from_pretrained(tmp_path)
+        assert torch.equal(loaded(x := torch.randn(1, 3, 16, 16)), model(x))
+        assert not loaded.training
+
+    @pytest.mark.parametrize(
+        ("name", "options", "found"),
+        [
+            ("owner/tiny", {}, "newest"),
+            ("hf-hub:owner/tiny@v1", {}, "older"),
+            ("owner/tiny", {"revision": "v1"}, "older"),
+            ("owner/tiny", {"revision": COMMIT, "local_files_only": True}, "newest"),
+        ],
+    )
+    def test_the_cache(self, cache: Path, name: str, options: Any, found: str) -> None:
+        model = VisionTransformer.from_pretrained(name, cache_dir=cache, **options)
+        assert model.info is not None
+        assert model.info.name == found
+        assert model.info.source.startswith("hf-hub:owner/tiny@0" if found == "newest" else "hf-")
+
+    @pytest.mark.usefixtures("cache")
+    def test_what_is_not_there(self) -> None:
+        with pytest.raises(CheckpointError, match="owner/tiny is not in the local cache"):
+            VisionTransformer.from_pretrained("owner/tiny")
+
+
+class TestSavePretrained:
+    def test_a_short_card_where_there_is_none(self, tmp_path: Path) -> None:
+        tiny.model().save_pretrained(tmp_path)
+        card = (tmp_path / "README.md").read_text()
+        assert card.startswith('---\nlibrary_name: "tokenlearner"\n')
+        assert "# tiny" in card
+        assert "Trained on: Imagenette. Licence of the weights: Apache-2.0." in card
+        assert f'tokenlearner.load("{tmp_path}")' in card
+        tiny.model(trained=False).save_pretrained(tmp_path)
+        assert "**Its weights are random: " in (tmp_path / "README.md").read_text()
+
+    def test_card_and_metrics_of_the_folder_it_came_from(self, tmp_path: Path) -> None:
+        save_model(tmp_path / "a", tiny.model())
+        (tmp_path / "a/README.md").write_text("# a card")
+        (tmp_path / "a/metrics.json").write_text("{}")
+        load_model(tmp_path / "a").save_pretrained(tmp_path / "b")
+        assert (tmp_path / "b/README.md").read_text() == "# a card"
+        assert (tmp_path / "b/metrics.json").read_text() == "{}"
+
+    def test_precision(self, tmp_path: Path) -> None:
+        tiny.model().save_pretrained(tmp_path / "16", dtype=torch.float16)
+        tiny.model().save_pretrained(tmp_path / "32")
+        small, large = ((tmp_path / n / "model.safetensors").stat().st_size for n in ("16", "32"))
+        assert small < 0.8 * large
+
+
+class _Api:
+    """Takes the place of the Hub's."""
+
+    calls: ClassVar[list[tuple[str, dict[str, Any]]]] = []
+    files: ClassVar[dict[str, bytes]] = {}
+
+    def __init__(self, token: str | None = None) -> None:
+        self.calls.append(("token", {"token": token}))
+
+    def create_repo(self, repo_id: str, **options: Any) -> None:
+        self.calls.append((repo_id, options))
+
+    def upload_folder(self, *, folder_path: str, **options: Any) -> Any:
+        self.calls.append(("upload", options))
+        self.files.update({path.name: path.read_bytes() for path in Path(folder_path).iterdir()})
+
+        class Commit:
+            commit_url = "https://huggingface.co/me/mine/commit/0"
+
+        return Commit()
+
+
+class TestPushToHub:
+    def test_uploads_a_whole_folder(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("huggingface_hub.HfApi", _Api)
+        _Api.calls.clear()
+        _Api.files.clear()
+        model = tiny.model()
+        address = model.push_to_hub("me/mine", private=True, branch="dev", token="t")
+        assert address == "https://huggingface.co/me/mine/commit/0"
+        message = "Upload a model of tokenlearner"
+        assert _Api.calls == [
+            ("token", {"token": "t"}),
+            ("me/mine", {"private": True, "exist_ok": True}),
+            (
+                "upload",
+                {
+                    "repo_id": "me/mine",
+                    "commit_message": message,
+                    "revision": "dev",
+                    "create_pr": False,
+                },
+            ),
+        ]
+        assert set(_Api.files) == {"config.json", "model.safetensors", "README.md"}
+        assert b'tokenlearner.load("hf-hub:me/mine")' in _Api.files["README.md"]
+        for name, content in _Api.files.items():
+            (tmp_path / name).write_bytes(content)
+        assert torch.equal(load_model(tmp_path)(x := torch.randn(1, 3, 16, 16)), model(x))
+
+    def test_a_refusal(self) -> None:
+        with pytest.raises(CheckpointError, match="cannot upload to a//b: "):
+            tiny.model().push_to_hub("a//b", token="t")
+
+    def test_without_info(self) -> None:
+        model = tiny.model()
+        model.info = None
+        with pytest.raises(CheckpointError, match="has no info"):
+            model.push_to_hub("me/mine")

@@ -1,0 +1,79 @@
+"""Two processes do what one does; and what the only process there is may rely on."""
+
+import math
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests import tiny
+from tests.training import worker
+from tokenlearner.training.distributed import add_up, joined_processes, num_processes, rank
+from tokenlearner.training.loop import CHECKPOINT
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny.write_dataset(tmp_path_factory.mktemp("data"))
+
+
+def run_two(case: str, data: Path, out: Path) -> subprocess.CompletedProcess[str]:
+    """Runs a case in two processes as a person would, on this machine alone."""
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2"]
+    command += ["--rdzv-backend=c10d", "--rdzv-endpoint=localhost:0", "--local-addr=localhost"]
+    command += ["-m", "tests.training.worker", case, str(data), str(out)]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
+    return subprocess.run(
+        command, capture_output=True, text=True, cwd=ROOT, env=environment, check=False
+    )
+
+
+@pytest.mark.parametrize(
+    "case", ["plain", pytest.param("plain, tiny batches", marks=pytest.mark.slow)]
+)
+def test_two_processes_have_the_losses_and_weights_of_one(
+    data: Path, tmp_path: Path, case: str
+) -> None:
+    """Also where the last batch is odd, and where a part of it is empty."""
+    trainer = worker.start(case, str(data), tmp_path / "one")
+    wanted = [(report["loss"], worker.gradient_norm(trainer)) for report in trainer.run()]
+    result = run_two(case, data, tmp_path / "two")
+    assert result.returncode == 0, result.stderr
+    first, *lines = result.stdout.splitlines()
+    assert first == "0"  # one process speaks
+    assert len(lines) == len(wanted)
+    for line, (loss, norm) in zip(lines, wanted, strict=True):
+        _, found_loss, found_norm = map(float, line.split())
+        assert found_loss == pytest.approx(loss, abs=1e-4)
+        assert found_norm == pytest.approx(norm, rel=1e-2)
+    assert [path.name for path in (tmp_path / "two").iterdir()] == [CHECKPOINT]
+    # One process takes up where two have ended.
+    resumed = worker.start(case, str(data), tmp_path / "two")
+    assert resumed.step == resumed.num_steps
+    for name, value in trainer.result().state_dict().items():
+        if name.endswith("masking.fc2.bias"):  # cancels in the softmax: its gradient is rounding
+            continue
+        torch.testing.assert_close(resumed.result().state_dict()[name], value, rtol=0, atol=1e-4)
+
+
+@pytest.mark.slow
+def test_a_loss_that_is_no_number_stops_both(data: Path, tmp_path: Path) -> None:
+    result = run_two("diverging", data, tmp_path)
+    assert result.returncode != 0
+    assert "TrainingError: the" in result.stderr
+    assert "the last good state is in" in result.stderr
+
+
+class TestAlone:
+    def test_nothing_to_join(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.delenv("WORLD_SIZE", raising=False)
+        device = torch.device("cpu")
+        with joined_processes(device) as found:
+            assert found == device
+            assert (rank(), num_processes()) == (0, 1)
+            assert float(add_up(torch.tensor(math.pi))) == pytest.approx(math.pi)

@@ -1,0 +1,65 @@
+"""What a run will take: counted where it can be counted, of the right size where it is measured."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests import tiny
+from tokenlearner.efficiency.flops import count_macs
+from tokenlearner.training.augment import Augmentation
+from tokenlearner.training.plan import plan
+from tokenlearner.training.recipes import Distillation
+
+CPU = torch.device("cpu")
+RECIPE = tiny.recipe(batch_size=48, holdout=100, stages=((3, 12), (2, 16)))
+
+
+def test_counts() -> None:
+    found = plan(RECIPE, 1100, CPU)
+    model = tiny.model()
+    assert found.num_parameters == sum(p.numel() for p in model.parameters())
+    assert found.gmacs == count_macs(model.config).gmacs
+    assert found.num_photos == 1000
+    assert found.num_steps == 5 * 21
+    assert found.seconds > 0
+    assert found.images_per_second == pytest.approx(5000 / found.seconds)
+    assert not found.memory_is_measured
+
+
+def test_time_is_in_proportion() -> None:
+    """Of a thousand times the photos; the machine may be busy."""
+    few, many = (plan(RECIPE, 100 + count, CPU).seconds for count in (1000, 1_000_000))
+    assert 100 < many / few < 10_000
+
+
+def test_memory_is_that_of_weights_and_of_the_photos_at_once() -> None:
+    found = plan(replace(RECIPE, ema_decay=None), 1100, CPU).memory_bytes
+    half = plan(replace(RECIPE, ema_decay=None), 1100, CPU, accumulate=2).memory_bytes
+    with_average = plan(RECIPE, 1100, CPU).memory_bytes
+    weights = 4 * sum(p.numel() for p in tiny.model().parameters())
+    fixed = 4 * weights  # weights, gradients, and two averages of these
+    assert half - fixed == pytest.approx((found - fixed) / 2, rel=0.1)
+    assert with_average - found == pytest.approx(weights, rel=0.2)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"canvas": None, "augmentation": Augmentation(area=(0.5, 1.0))},
+        {"loss": "sigmoid"},
+        {"optimizer": "muon", "muon_learning_rate": 1e-3, "keep": "best"},
+    ],
+)
+def test_every_kind_of_recipe(
+    changes: dict[str, object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert plan(tiny.recipe(**changes), 24, CPU).seconds > 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_with_a_teacher() -> None:
+    taught = replace(RECIPE, distillation=Distillation())
+    assert plan(taught, 1100, CPU, teacher=tiny.model()).seconds > 0

@@ -1,0 +1,40 @@
+"""`tokenlearner export`: our weights as the official code reads them."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tokenlearner import zoo
+from tokenlearner.conversion.flax_files import read_checkpoint, write_checkpoint
+from tokenlearner.conversion.scenic import to_scenic
+from tokenlearner.errors import ConversionError
+
+export = typer.Typer(
+    help="Write a model for other software.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+)
+
+
+@export.callback()
+def _group() -> None:
+    """Keeps `scenic` a verb of its own although it is the only one."""
+
+
+@export.command()
+def scenic(
+    model: Annotated[str, typer.Argument(help="Shipped model, model folder or hf-hub:owner/name.")],
+    out: Annotated[Path, typer.Option(help="New file; Scenic wants the name checkpoint_STEP.")],
+    step: Annotated[int, typer.Option(min=0, help="Training step to tell.")] = 0,
+) -> None:
+    """Write a checkpoint of the official JAX code (google-research/scenic)."""
+    if out.exists():
+        raise ConversionError(f"{out} is already there; name a new file")
+    params = to_scenic(zoo.load(model))
+    out.parent.mkdir(parents=True, exist_ok=True)
+    write_checkpoint(out, params, step=step)
+    back = read_checkpoint(out).params
+    assert back.keys() == params.keys()
+    typer.echo(f"wrote {len(params)} arrays to {out}, as `params` of a train state")

@@ -1,0 +1,98 @@
+"""A converted model becomes an ordinary model folder, with classes and preprocessing."""
+
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from tokenlearner.checkpoints import load_model, save_model
+from tokenlearner.errors import ConfigError, ConversionError
+from tokenlearner.models import VisionTransformer
+from tokenlearner.preprocess import Preprocessing
+
+_IMAGENET_CLASSES = 1000
+
+
+def write_folder(out: Path, model: VisionTransformer) -> str:
+    """Writes a model folder, whole or not at all, opens it again and returns its weights' sha256.
+
+    Raises:
+        ConversionError: If something is already there.
+        CheckpointError: If what was written does not open, for values that are not finite say.
+    """
+    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
+        raise ConversionError(f"{out} is already there; name a new folder")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+    try:
+        save_model(temporary, model)
+        info = load_model(temporary).info
+        assert info is not None
+        temporary.chmod(0o755)
+        if out.is_dir():
+            out.rmdir()
+        os.replace(temporary, out)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    return info.sha256
+
+
+def name_classes(num_classes: int, file: Path | None) -> tuple[str, ...]:
+    """Returns a name for each class: from a file, of ImageNet where there are 1000, or by number.
+
+    Args:
+        num_classes: Answers of the model.
+        file: Text in UTF-8, one name in a line, in the model's order.
+
+    Raises:
+        ConversionError: If the file cannot be read or holds another number of names.
+    """
+    if file is not None:
+        try:
+            names = [line.strip() for line in file.read_text(encoding="utf-8").splitlines()]
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConversionError(f"{file} is no readable text: {error}") from error
+        while names and not names[-1]:
+            names.pop()
+        if len(names) != num_classes or not all(names):
+            raise ConversionError(
+                f"{file}: got {len(names)} names ({names.count('')} empty), expected {num_classes}"
+            )
+        return tuple(names)
+    if num_classes == _IMAGENET_CLASSES:
+        from timm.data.imagenet_info import ImageNetInfo
+
+        imagenet = ImageNetInfo()
+        return tuple(imagenet.index_to_description(index) for index in range(num_classes))
+    return tuple(f"class {index}" for index in range(num_classes))
+
+
+def scenic_preprocessing(image_size: tuple[int, int]) -> Preprocessing:
+    """Returns the preprocessing of Scenic's ImageNet: the centre, 32 px short of the whole.
+
+    Source: dataset_lib/imagenet_dataset.py of google-research/scenic.
+    """
+    side = min(image_size)
+    return Preprocessing(
+        image_size=image_size,
+        mean=(0.485, 0.456, 0.406),
+        std=(0.229, 0.224, 0.225),
+        resize="crop",
+        crop_ratio=side / (side + 32),
+        interpolation="bicubic",
+    )
+
+
+def read_preprocessing(file: Path) -> Preprocessing:
+    """Reads what `dataclasses.asdict` makes of a `Preprocessing`, as JSON.
+
+    Raises:
+        ConversionError: If it is none.
+    """
+    try:
+        values = json.loads(file.read_bytes())
+        return Preprocessing.from_dict(values)
+    except (OSError, ValueError, TypeError, RecursionError, ConfigError) as error:
+        raise ConversionError(f"{file} holds no preprocessing: {error}") from error

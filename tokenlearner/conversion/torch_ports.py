@@ -1,0 +1,298 @@
+"""Learners of PyTorch ports as modules of ours, with the ports' answers.
+
+    port = open_port(Path("learner.pt"), "kashu7100")
+    save_learner(Path("learner.safetensors"), port)
+    load_learner(Path("learner.safetensors"))(x)         # tokens [batch, token, dim]
+
+Kashu7100/TokenLearner names its parts after the official code but computes something else: it
+normalises all positions and channels of a sample together, takes the exact GELU, and its version
+1.1 reads the logits `[position, token]` as if they were `[token, position]`. Its weights therefore
+answer alike only in the two modules below, and those of others only in `tokenlearner.modules`.
+
+Source: github.com/Kashu7100/TokenLearner, commit f4b7ee2.
+"""
+
+import hashlib
+import json
+import pickle
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import torch
+import torch.nn.functional as F
+from safetensors import safe_open
+from safetensors.torch import save as save_safetensors
+from torch import nn
+
+from tokenlearner.errors import CheckpointError, ConfigError, ConversionError
+from tokenlearner.modules import TokenLearner, TokenLearnerV11
+from tokenlearner.modules.grids import Grid
+from tokenlearner.modules.shapes import Float, Tensor
+from tokenlearner.modules.token_learner import LAYER_NORM_EPS
+from tokenlearner.storage import check_weights, read_safetensors, write_whole
+
+PORTS = ("kashu7100",)
+
+_FORMAT = "tokenlearner-learner/1"
+_NAMES = {
+    "1.0": {
+        "layer_norm.weight": "norm.weight",
+        "layer_norm.bias": "norm.bias",
+        **{f"conv_layers.{2 * order}.weight": f"convs.{order}.weight" for order in range(4)},
+    },
+    "1.1": {
+        "layer_norm.weight": "norm.weight",
+        "layer_norm.bias": "norm.bias",
+        **{
+            f"mlp.{layer}.{part}": f"masking.{layer}.{part}"
+            for layer in ("fc1", "fc2")
+            for part in ("weight", "bias")
+        },
+    },
+}
+"""Kashu7100's names and ours, by version."""
+
+Pooling = Literal["sum", "mean"]
+
+
+class SampleNorm(nn.LayerNorm):
+    """Normalises all positions and channels of a sample together; scale and shift per channel."""
+
+    def forward(
+        self, input: Float[Tensor, "batch position dim"]
+    ) -> Float[Tensor, "batch position dim"]:
+        y = F.group_norm(input.transpose(1, 2), 1, self.weight, self.bias, self.eps)
+        return y.transpose(1, 2)
+
+
+class KashuLearner(TokenLearner):
+    """Version 1.0 as Kashu7100 computes it: one norm for all positions, exact GELU."""
+
+    def __init__(self, num_tokens: int, in_channels: int, *, pooling: Pooling = "sum") -> None:
+        super().__init__(num_tokens, in_channels, pooling=pooling, activation="gelu")
+        self.norm = SampleNorm(in_channels, eps=LAYER_NORM_EPS)
+
+
+class KashuLearnerV11(TokenLearnerV11):
+    """Version 1.1 as Kashu7100 computes it: one norm for all positions, exact GELU, mixed maps.
+
+    The logits, one row per position, are cut into rows of tokens without being transposed: value i
+    of map s belongs to position `(s * positions + i) // tokens`, not to position i.
+    """
+
+    def __init__(self, num_tokens: int, in_channels: int, *, bottleneck_dim: int = 64) -> None:
+        super().__init__(num_tokens, in_channels, bottleneck_dim=bottleneck_dim, activation="gelu")
+        self.norm = SampleNorm(in_channels, eps=LAYER_NORM_EPS)
+
+    def attend(
+        self, x: Float[Tensor, "batch position dim"], grid: Grid | None
+    ) -> Float[Tensor, "batch token position"]:
+        logits = self.masking(self.norm(x))
+        return logits.reshape(x.shape[0], self.num_tokens, x.shape[1]).softmax(dim=-1)
+
+
+Learner = KashuLearner | KashuLearnerV11
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """A learner of a port.
+
+    Attributes:
+        module: With the port's weights, in evaluation mode.
+        used: Shape of each tensor that was used, by the port's name.
+        unused: Tensors outside the prefix.
+        notes: How it differs from the official one.
+    """
+
+    module: Learner
+    used: dict[str, tuple[int, ...]]
+    unused: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def open_port(file: Path, port: str, *, prefix: str = "", pooling: str = "sum") -> Port:
+    """Builds the learner of a state dict; a pickle is opened for tensors alone.
+
+    Args:
+        file: `.pt` or `.pth` as `torch.save` writes it, or `.safetensors`.
+        port: One of `PORTS`.
+        prefix: What the learner's names begin with in a larger model.
+        pooling: Version 1.0: `mean` if the port was told `use_sum_pooling=False`.
+
+    Raises:
+        ConversionError: If the port is unknown or computes something that no module of ours does,
+            or the file is broken or does not fit.
+    """
+    if port not in PORTS:
+        raise ConversionError(f"--port is {port!r}; choose one of {', '.join(PORTS)}")
+    if pooling not in get_args(Pooling):
+        raise ConversionError(f"--pooling is {pooling!r}; choose sum or mean")
+    everything = _read_state(file)
+    state = {
+        name.removeprefix(prefix): value
+        for name, value in everything.items()
+        if name.startswith(prefix)
+    }
+    version = _recognise(state, file, prefix)
+    names = _NAMES[version]
+    if missing := sorted(names.keys() - state.keys()):
+        raise ConversionError(f"{file}: missing tensor {prefix + missing[0]!r}")
+    if unknown := sorted(state.keys() - names.keys()):
+        raise ConversionError(
+            f"{file}: unknown tensor {prefix + unknown[0]!r}, expected none beside "
+            f"{', '.join(names)}"
+        )
+    last = state["conv_layers.6.weight" if version == "1.0" else "mlp.fc2.weight"]
+    channels = state["layer_norm.weight"]
+    if last.ndim < 2 or channels.ndim != 1:
+        raise ConversionError(
+            f"{file}: got shapes {tuple(last.shape)} and {tuple(channels.shape)}, expected a "
+            "kernel and a vector"
+        )
+    options: dict[str, Any] = {"num_tokens": last.shape[0], "in_channels": channels.shape[0]}
+    if version == "1.0":
+        options["pooling"] = pooling
+    else:
+        options["bottleneck_dim"] = last.shape[1]
+    module = _fill({ours: state[theirs] for theirs, ours in names.items()}, version, options, file)
+    notes = ["one norm over all positions of a sample, and the exact GELU, as this port computes"]
+    if version == "1.1":
+        notes.append("its maps mix tokens and positions (see KashuLearnerV11), as this port's do")
+    else:
+        notes.append(f"pooling is {pooling}, which no state dict tells")
+    return Port(
+        module=module,
+        used={prefix + name: tuple(state[name].shape) for name in names},
+        unused=tuple(sorted(name for name in everything if not name.startswith(prefix))),
+        notes=tuple(notes),
+    )
+
+
+def save_learner(file: Path, port: Port) -> str:
+    """Writes the learner with what it takes to build it again; returns the file's sha256."""
+    module = port.module
+    options: dict[str, Any] = {"num_tokens": module.num_tokens, "in_channels": module.in_channels}
+    if isinstance(module, KashuLearner):
+        options["pooling"] = module.pooling
+    else:
+        options["bottleneck_dim"] = module.masking.fc1.out_features
+    metadata = {
+        "format": _FORMAT,
+        "port": PORTS[0],
+        "version": module.version,
+        "options": json.dumps(options),
+    }
+    data = save_safetensors(module.state_dict(), metadata)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(file, data)
+    load_learner(file)
+    return hashlib.sha256(data).hexdigest()
+
+
+def load_learner(file: Path) -> Learner:
+    """Opens what `save_learner` wrote, in evaluation mode.
+
+    Raises:
+        ConversionError: If it is something else, or broken.
+    """
+    state = _read_safetensors(file)
+    with safe_open(file, "pt") as content:
+        metadata = content.metadata() or {}
+    if metadata.get("format") != _FORMAT or metadata.get("version") not in _NAMES:
+        raise ConversionError(f"{file} does not say format {_FORMAT!r}; it is no learner of a port")
+    try:
+        options = json.loads(metadata["options"])
+        return _fill(state, metadata["version"], options, file)
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
+        raise ConversionError(f"{file}: its options cannot be used: {error}") from error
+
+
+def _fill(
+    state: Mapping[str, Tensor], version: str, options: Mapping[str, Any], file: Path
+) -> Learner:
+    kind = KashuLearner if version == "1.0" else KashuLearnerV11
+    try:
+        with torch.device("meta"):
+            module = kind(**options)
+        check_weights(dict(state), module.state_dict(), file)
+    except (CheckpointError, ConfigError) as error:
+        raise ConversionError(str(error)) from error
+    module.load_state_dict(
+        {name: value.float().contiguous() for name, value in state.items()}, assign=True
+    )
+    return module.eval()
+
+
+def _recognise(state: Mapping[str, Tensor], file: Path, prefix: str) -> str:
+    """Returns the version of a learner of Kashu7100, or says whose and what else it is."""
+    if any("tokenizers." in name and ".conv.0." in name for name in state):
+        raise ConversionError(
+            f"{file} is of rish-16/tokenlearner-pytorch, whose maps are drawn from the maximum and "
+            "the mean over channels alone; no version of TokenLearner computes that"
+        )
+    if "dense.weight" in state and "norm.weight" in state:
+        raise ConversionError(
+            f"{file} is the TokenFuser of Kashu7100, which mixes tokens into bottleneck_dim of "
+            "them (S to 64) and weights those; the official fuser mixes S into S. Its weights mean "
+            "something else and are not converted"
+        )
+    kernels = [value for name, value in state.items() if value.ndim == 4]
+    widths = [kernel.shape[0] for kernel in kernels]
+    if len(widths) > 1 and widths[0] == kernels[0].shape[1] != widths[-1]:
+        raise ConversionError(
+            f"{file}: the convolutions keep the {widths[0]} channels until the last makes "
+            f"{widths[-1]} tokens of them; those of TokenLearner work on tokens from the first on"
+        )
+    for version, mark in (("1.0", "conv_layers.0.weight"), ("1.1", "mlp.fc1.weight")):
+        if mark in state:
+            return version
+        inner = [name.removesuffix(mark) for name in state if name.endswith("." + mark)]
+        if len(inner) == 1:
+            raise ConversionError(
+                f"{file} has its learner under a prefix; pass --prefix {prefix + inner[0]}"
+            )
+        if inner:
+            found = ", ".join(prefix + name for name in inner[:3])
+            raise ConversionError(
+                f"{file} has {len(inner)} learners; pass --prefix with one of {found}"
+            )
+    names = ", ".join(sorted(state)[:3]) or "nothing"
+    raise ConversionError(
+        f"{file} holds {names}, expected conv_layers.* or mlp.* of a learner of Kashu7100"
+    )
+
+
+def _read_state(file: Path) -> dict[str, Tensor]:
+    if file.suffix == ".safetensors":
+        return _read_safetensors(file)
+    try:
+        with warnings.catch_warnings():  # of a protocol that torch.save does not write
+            warnings.simplefilter("ignore", UserWarning)
+            content = torch.load(file, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise ConversionError(
+            f"{file} holds more than tensors and is not opened; save model.state_dict() alone"
+        ) from error
+    except (OSError, EOFError, RuntimeError, ValueError, KeyError, TypeError) as error:
+        raise ConversionError(f"{file} is no whole file of torch.save: {error}") from error
+    for name in ("state_dict", "model"):
+        if isinstance(content, dict) and isinstance(content.get(name), dict):
+            content = content[name]
+    if not isinstance(content, dict) or not all(
+        isinstance(name, str) and isinstance(value, torch.Tensor) for name, value in content.items()
+    ):
+        raise ConversionError(f"{file} holds no state dict: names and tensors, nothing else")
+    return content
+
+
+def _read_safetensors(file: Path) -> dict[str, Tensor]:
+    try:
+        return read_safetensors(file.read_bytes(), file)
+    except OSError as error:
+        raise ConversionError(f"cannot read {file}: {error.strerror}") from error
+    except CheckpointError as error:
+        raise ConversionError(str(error)) from error

@@ -1,0 +1,260 @@
+"""What every model can do with folders and the Hub."""
+
+import json
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from torch import nn
+
+from tokenlearner.errors import CheckpointError
+from tokenlearner.models.info import ModelInfo
+from tokenlearner.storage import (
+    CARD_FILE,
+    CONFIG_FILE,
+    HUB_PREFIX,
+    METRICS_FILE,
+    WEIGHTS_FILE,
+    ModelFolder,
+    check_weights,
+    fetch,
+    read_folder,
+    split_repository,
+    write_folder,
+    write_whole,
+)
+
+_MOST_BLOCKS = 1_000  # far more than any model has
+
+Model = TypeVar("Model", bound="PretrainedModel")
+
+
+class PretrainedModel(nn.Module):
+    """A model that folders and the Hub can hold.
+
+    The methods are those of `huggingface_hub.PyTorchModelHubMixin`, without being one: the mixin
+    keeps another `config.json`, and huggingface_hub is not needed to import this library.
+
+    Attributes:
+        info: Name, answers, preprocessing and origin; None for a model made by hand.
+    """
+
+    info: ModelInfo | None = None
+    config: Any  # every class has its own
+
+    def architecture(self) -> dict[str, Any]:
+        """Returns JSON-able data that `build` makes the same model of, weights apart."""
+        raise NotImplementedError
+
+    @classmethod
+    def build(cls: type[Model], architecture: dict[str, Any], *, device: str = "meta") -> Model:
+        """Makes the model that `architecture` describes, without storage or with random weights.
+
+        Raises:
+            ConfigError: If there is no such model.
+        """
+        raise NotImplementedError
+
+    def write(self, folder: str | Path, *, dtype: torch.dtype = torch.float32) -> None:
+        """Writes `config.json` and `model.safetensors`; see `checkpoints.save_model`."""
+        if self.info is None:
+            raise CheckpointError(
+                "this model has no info (name, classes, preprocessing); set model.info"
+            )
+        config = {**self.info.to_dict(), "architecture": self.architecture()}
+        write_folder(folder, config, self.state_dict(), dtype=dtype)
+
+    @classmethod
+    def from_files(cls: type[Model], files: ModelFolder) -> Model:
+        """Makes the model of what was read from a folder; see `checkpoints.load_model`."""
+        origin = files.path / CONFIG_FILE
+        try:
+            architecture = files.config["architecture"]
+            depth = {**architecture, **architecture.get("arguments", {})}.get("depth", 0)
+            if depth > _MOST_BLOCKS:  # building them would take long, for nothing
+                raise CheckpointError(
+                    f"{origin} asks for {depth:,} blocks, over the limit of {_MOST_BLOCKS:,}"
+                )
+            model = cls.build(architecture)
+            info = ModelInfo.from_dict(files.config, source=str(files.path), sha256=files.sha256)
+        except KeyError as error:
+            raise CheckpointError(f"{origin} lacks {error}") from error
+        except (AttributeError, OverflowError, RuntimeError, TypeError, ValueError) as error:
+            raise CheckpointError(f"{origin} cannot be used: {error}") from error
+        num_classes = model.config.num_classes
+        if len(info.class_names) != num_classes:
+            raise CheckpointError(
+                f"{origin} names {len(info.class_names)} classes, but the model has {num_classes}"
+            )
+        check_weights(files.weights, model.state_dict(), files.path / WEIGHTS_FILE)
+        if any(name not in files.weights for name, _ in model.named_buffers()):
+            model = cls.build(architecture, device="cpu")  # constants that no file holds
+        model.load_state_dict(files.weights, strict=True, assign=True)
+        model.info = info
+        return model.eval()
+
+    @classmethod
+    def from_pretrained(
+        cls: type[Model],
+        name: str | Path,
+        *,
+        revision: str | None = None,
+        cache_dir: str | Path | None = None,
+        force_download: bool = False,
+        local_files_only: bool = False,
+        token: str | bool | None = None,
+    ) -> Model:
+        """Loads a model of this class; `tokenlearner.load` loads one of any class.
+
+        Args:
+            name: A model folder, or `owner/name` or `owner/name@revision` on the Hugging Face Hub.
+            revision: Branch, tag or commit on the Hub; `main` unless given.
+            cache_dir: The Hub's local cache, if not the usual one.
+            force_download: Download again what is in the cache.
+            local_files_only: Take from the cache alone.
+            token: For private repositories; the one of `hf auth login` unless given.
+
+        Returns:
+            The model in eval mode on the CPU, with its `info`.
+
+        Raises:
+            CheckpointError: If there is no such model, its files are not what they should be, or it
+                is of another class.
+        """
+        if Path(name).is_dir():
+            return cls._of_this_class(read_folder(name))
+        repo_id, own_revision = split_repository(str(name))
+        revision = revision or own_revision
+        path = fetch(
+            f"{repo_id}@{revision}" if revision else repo_id,
+            cache_dir=cache_dir,
+            force_download=force_download,
+            local_files_only=local_files_only,
+            token=token,
+        )
+        model = cls._of_this_class(read_folder(path))
+        assert model.info is not None
+        model.info = replace(model.info, source=f"{HUB_PREFIX}{repo_id}@{path.name}")
+        return model
+
+    @classmethod
+    def _of_this_class(cls: type[Model], files: ModelFolder) -> Model:
+        kind = cls.kind_of(files)
+        if kind != cls.__name__:
+            raise CheckpointError(
+                f"{files.path} holds a {kind}, no {cls.__name__}; tokenlearner.load opens either"
+            )
+        return cls.from_files(files)
+
+    @staticmethod
+    def kind_of(files: ModelFolder) -> str:
+        """Returns the name of the class that a folder holds a model of."""
+        architecture = files.config.get("architecture")
+        is_timm = isinstance(architecture, dict) and "timm" in architecture
+        return "TimmVisionTransformer" if is_timm else "VisionTransformer"
+
+    def save_pretrained(self, folder: str | Path, *, dtype: torch.dtype = torch.float32) -> None:
+        """Writes a model folder with a model card, ready for the Hub.
+
+        Card and metrics are those of the folder that the model was read from, if it has them; so a
+        model whose weights have changed since needs an `info` of its own first. Without them a
+        short card is written.
+
+        Args:
+            folder: Created if missing.
+            dtype: Number format of the floating-point weights in the file.
+
+        Raises:
+            CheckpointError: If the model has no `info`, or could not be built again.
+        """
+        self._write_with_card(Path(folder), place=str(folder), dtype=dtype)
+
+    def _write_with_card(self, folder: Path, *, place: str, dtype: torch.dtype) -> None:
+        self.write(folder, dtype=dtype)
+        assert self.info is not None
+        origin = Path(self.info.source) if self.info.source else None
+        if origin is not None and (origin / CARD_FILE).is_file():
+            for name in (CARD_FILE, METRICS_FILE):
+                if (origin / name).is_file():
+                    write_whole(folder / name, (origin / name).read_bytes())
+        else:
+            write_whole(folder / CARD_FILE, short_card(self.info, place).encode())
+
+    def push_to_hub(
+        self,
+        repo_id: str,
+        *,
+        commit_message: str = "Upload a model of tokenlearner",
+        private: bool | None = None,
+        branch: str | None = None,
+        create_pr: bool = False,
+        token: str | None = None,
+        dtype: torch.dtype = torch.float32,
+    ) -> str:
+        """Uploads what `save_pretrained` writes, in one commit.
+
+        Args:
+            repo_id: `owner/name`; created if there is none.
+            commit_message: Of that commit.
+            private: Whether a new repository is private; the owner's default unless given.
+            branch: Where to; `main` unless given.
+            create_pr: Open a pull request instead of changing the branch.
+            token: The one of `hf auth login` unless given.
+            dtype: Number format of the floating-point weights in the file.
+
+        Returns:
+            The address of the commit.
+
+        Raises:
+            CheckpointError: If the model has no `info`, or the Hub refuses.
+        """
+        from huggingface_hub import HfApi
+        from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+
+        with tempfile.TemporaryDirectory() as folder:
+            self._write_with_card(Path(folder), place=f"{HUB_PREFIX}{repo_id}", dtype=dtype)
+            api = HfApi(token=token)
+            try:
+                api.create_repo(repo_id, private=private, exist_ok=True)
+                commit = api.upload_folder(
+                    repo_id=repo_id,
+                    folder_path=folder,
+                    commit_message=commit_message,
+                    revision=branch,
+                    create_pr=create_pr,
+                )
+            except (HfHubHTTPError, HFValidationError, OSError) as error:
+                raise CheckpointError(f"cannot upload to {repo_id}: {error}") from error
+        return commit.commit_url
+
+
+def short_card(info: ModelInfo, place: str) -> str:
+    """Returns the card of a model that nobody has measured: Markdown with the Hub's front matter.
+
+    Args:
+        info: What is known about the model.
+        place: What `tokenlearner.load` finds it by.
+    """
+    entries: dict[str, Any] = {
+        "library_name": "tokenlearner",
+        "pipeline_tag": "image-classification",
+        "tags": ["tokenlearner", "vision-transformer", "attention-maps"],
+    }
+    lines = [f"{key}: {json.dumps(value)}" for key, value in entries.items()]
+    about = [f"An image classifier with {len(info.class_names):,} classes."]
+    if info.provenance is not None:
+        licence = info.provenance.weights_licence or "not stated"
+        about.append(
+            f"Trained on: {info.provenance.trained_on}. Licence of the weights: {licence}."
+        )
+    if info.warning:
+        about.append(f"**{info.warning}**")
+    use = (
+        "```python\nimport tokenlearner\n\n"
+        f'model = tokenlearner.load("{place}")\n'
+        'explanation = tokenlearner.explain(model, "photo.jpg")\n```'
+    )
+    front = "\n".join(["---", *lines, "---"])
+    return "\n\n".join([front, f"# {info.name}", *about, use]) + "\n"

@@ -1,0 +1,182 @@
+"""What a vision transformer of timm is, as plain data, and back."""
+
+import inspect
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from torch import nn
+
+from tokenlearner.errors import CheckpointError, ConfigError
+from tokenlearner.models.config import TokenLearnerConfig
+from tokenlearner.modules.grids import Grid
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TimmConfig:
+    """Facts about a vision transformer of timm and the TokenLearner in it.
+
+    Attributes:
+        image_size: Height and width in pixels that the model is made for.
+        patch_size: Height and width in pixels of what becomes one position of the grid.
+        num_classes: Answers; 0 for no head.
+        dim: Channels of a token.
+        depth: Blocks.
+        num_prefix_tokens: Class, distillation and register tokens, which come before the grid.
+        token_learner: None for the model as timm made it.
+    """
+
+    image_size: tuple[int, int]
+    patch_size: tuple[int, int]
+    num_classes: int
+    dim: int
+    depth: int
+    num_prefix_tokens: int
+    token_learner: TokenLearnerConfig | None
+
+    @property
+    def grid(self) -> Grid:
+        """Rows and columns of patches."""
+        return (
+            self.image_size[0] // self.patch_size[0],
+            self.image_size[1] // self.patch_size[1],
+        )
+
+    @property
+    def learner_blocks(self) -> tuple[int, ...]:
+        """The blocks that have a learner before them."""
+        learner = self.token_learner
+        if learner is None:
+            return ()
+        return tuple(range(learner.at, self.depth)) if learner.fuser else (learner.at,)
+
+    @property
+    def tokens_per_block(self) -> tuple[int, ...]:
+        """How many tokens each block works on, the prefix included."""
+        full = self.num_prefix_tokens + self.grid[0] * self.grid[1]
+        learner = self.token_learner
+        if learner is None:
+            return (full,) * self.depth
+        few = self.num_prefix_tokens + learner.num_tokens
+        return (full,) * learner.at + (few,) * (self.depth - learner.at)
+
+
+def check_backbone(backbone: nn.Module, learner: TokenLearnerConfig | None) -> None:
+    """Raises ConfigError unless a learner can work inside this model of timm."""
+    from timm.models.eva import Eva
+    from timm.models.vision_transformer import VisionTransformer
+
+    if not isinstance(backbone, VisionTransformer | Eva):
+        raise ConfigError(
+            f"got a {type(backbone).__name__}; wanted timm's VisionTransformer or Eva (ViT, DeiT, "
+            "DINO, SigLIP, EVA and the like). Models whose blocks need the whole grid (Swin, BEiT, "
+            "SAM, relative positions) cannot go on with learned tokens"
+        )
+    if not isinstance(backbone.patch_drop, nn.Identity | None):
+        raise ConfigError(
+            "this model drops patches in training (patch_drop_rate), and a grid with holes has no "
+            "attention maps; create it with patch_drop_rate=0"
+        )
+    depth = len(backbone.blocks)
+    if learner is not None and learner.at >= depth:
+        raise ConfigError(
+            f"at is {learner.at}, but there are {depth} blocks; it must be 0 to {depth - 1}"
+        )
+    if learner is not None and backbone.embed_dim % learner.groups:
+        raise ConfigError(
+            f"groups is {learner.groups}, which does not divide the model's {backbone.embed_dim} "
+            "channels"
+        )
+
+
+def to_dict(backbone: Any, learner: TokenLearnerConfig | None) -> dict[str, Any]:
+    """Returns JSON-able data that `from_dict` makes the same model of, weights apart.
+
+    Raises:
+        CheckpointError: If that would be another model.
+    """
+    name = (getattr(backbone, "pretrained_cfg", None) or {}).get("architecture")
+    arguments = getattr(backbone, "_model_args", None)
+    if not name or arguments is None:
+        raise CheckpointError(
+            f"this {type(backbone).__name__} does not tell how it was made, so it could not be "
+            "opened again; make it with timm.create_model, of timm 1.0.31 or newer"
+        )
+    data = {
+        "timm": name,
+        "arguments": {
+            **{key: value for key, value in arguments.items() if key in _constructor_arguments()},
+            "num_classes": backbone.num_classes,
+            "global_pool": backbone.global_pool,
+            "img_size": list(backbone.patch_embed.img_size),
+        },
+        "token_learner": None if learner is None else asdict(learner),
+    }
+    try:
+        again = make_backbone(data, device="meta")
+    except ConfigError as error:
+        raise CheckpointError(f"this model could not be opened again: {error}") from error
+    shapes = {key: value.shape for key, value in backbone.state_dict().items()}
+    if shapes != {key: value.shape for key, value in again.state_dict().items()}:
+        raise CheckpointError(
+            f"this model is not what timm.create_model({name!r}) makes with the arguments it was "
+            "given: it was changed since, and could not be opened again"
+        )
+    return data
+
+
+def from_dict(data: dict[str, Any], *, device: str) -> tuple[nn.Module, TokenLearnerConfig | None]:
+    """Makes the model of timm, without its weights, and the learner's configuration.
+
+    Raises:
+        ConfigError: If there is no such model.
+    """
+    if unknown := sorted(set(data) - {"timm", "arguments", "token_learner"}):
+        raise ConfigError(f"a model of timm has no {unknown}")
+    learner = data.get("token_learner")
+    return make_backbone(data, device=device), None if learner is None else TokenLearnerConfig(
+        **learner
+    )
+
+
+def make_backbone(data: dict[str, Any], *, device: str) -> nn.Module:
+    """Makes the model of timm that `data` names, without storage on `meta`, else random.
+
+    The data may come from anywhere, so what reaches timm is an architecture of its own and
+    numbers, words and switches of its constructors: nothing that names a file or an address.
+
+    Raises:
+        ConfigError: If there is no such model.
+    """
+    import timm
+    import torch
+
+    name, arguments = data["timm"], data.get("arguments", {})
+    if not isinstance(name, str) or not name.replace("_", "").isalnum() or not timm.is_model(name):
+        raise ConfigError(f"this version of timm ({timm.__version__}) has no model {name!r}")
+    for key, value in arguments.items():
+        if key not in _constructor_arguments() or not _is_plain(value):
+            raise ConfigError(f"{key}={value!r} is no setting of a vision transformer of timm")
+    arguments = {key: _tuples(value) for key, value in arguments.items()}
+    try:
+        with torch.device(device):
+            return timm.create_model(name, pretrained=False, **arguments)
+    except Exception as error:  # timm checks little, so that a wrong setting can raise anything
+        raise ConfigError(f"timm cannot make {name} with {arguments}: {error}") from error
+
+
+def _constructor_arguments() -> set[str]:
+    from timm.models.eva import Eva
+    from timm.models.vision_transformer import VisionTransformer
+
+    names = {*inspect.signature(VisionTransformer).parameters, *inspect.signature(Eva).parameters}
+    return names - {"device", "dtype"}
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, list | tuple):
+        return all(isinstance(entry, int | float) for entry in value)
+    return value is None or isinstance(value, bool | int | float | str)
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value

@@ -1,0 +1,129 @@
+"""What timm knows about a model: its classes, its preprocessing, where its weights come from."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from tokenlearner.errors import ConfigError
+from tokenlearner.models.info import ModelInfo, Provenance
+from tokenlearner.models.timm_vit import TimmVisionTransformer
+from tokenlearner.preprocess import Preprocessing
+
+LEARNER, FUSER, HEAD = "TokenLearner", "TokenFuser", "head"
+
+
+def describe_timm(
+    model: TimmVisionTransformer,
+    *,
+    pretrained: bool,
+    name: str = "",
+    class_names: Sequence[str] | None = None,
+) -> ModelInfo:
+    """Returns the info of a model into which a learner was just put.
+
+        model.info = describe_timm(model, pretrained=True)
+
+    Args:
+        model: Its backbone made by `timm.create_model`.
+        pretrained: Whether the backbone has timm's weights, which it does not tell itself.
+        name: Of the model; made of timm's name and the number of tokens unless given.
+        class_names: Of its answers; those of ImageNet, or `class 0` and so on for a fresh head,
+            unless given.
+
+    Raises:
+        ConfigError: If the model has no head or timm does not name its answers, or if timm prepares
+            its photos in a way that `Preprocessing` cannot.
+    """
+    known = model.pretrained_cfg or {}
+    architecture, tag = known.get("architecture", "timm"), known.get("tag")
+    learner = model.token_learner
+    if not name:
+        name = architecture if learner is None else f"{architecture}-tl{learner.num_tokens}"
+    if not model.num_classes:
+        raise ConfigError(
+            f"{architecture} has no head (num_classes is 0), so it gives no answers to explain; "
+            "give it one with num_classes=... and fine-tune it"
+        )
+    provenance = None
+    if pretrained:
+        provenance = Provenance(
+            trained_on=f"what timm's {architecture}{f'.{tag}' if tag else ''} was trained on",
+            weights_licence=known.get("license") or "",
+            started_from=f"timm/{architecture}{f'.{tag}' if tag else ''}",
+            versions=_versions(),
+        )
+    return ModelInfo(
+        name=name,
+        class_names=tuple(class_names or _class_names(model.num_classes, known)),
+        preprocessing=_preprocessing(model, architecture),
+        provenance=provenance,
+        untrained_parts=_untrained(model, known) if pretrained else (),
+    )
+
+
+def _untrained(model: TimmVisionTransformer, known: dict[str, Any]) -> tuple[str, ...]:
+    parts = [LEARNER] * bool(model.learners) + [FUSER] * bool(model.fusers)
+    if model.num_classes != known.get("num_classes"):
+        parts.append(HEAD)
+    return tuple(parts)
+
+
+def _preprocessing(model: TimmVisionTransformer, architecture: str) -> Preprocessing:
+    from timm.data.config import resolve_model_data_config
+
+    data = resolve_model_data_config(model.backbone)
+    mode, crop, interpolation = data["crop_mode"], data["crop_pct"], data["interpolation"]
+    fits = mode == "center" or (mode == "squash" and crop == 1)
+    if not fits or interpolation not in ("bilinear", "bicubic"):
+        raise ConfigError(
+            f"timm prepares photos for {architecture} with crop_mode {mode!r}, crop_pct {crop} and "
+            f"interpolation {interpolation!r}; wanted 'center', or 'squash' and 1, and 'bilinear' "
+            "or 'bicubic'. Set model.info by hand, with a Preprocessing that comes close"
+        )
+    return Preprocessing(
+        image_size=model.config.image_size,
+        mean=tuple(data["mean"]),
+        std=tuple(data["std"]),
+        resize="crop" if mode == "center" else "squash",
+        crop_ratio=crop,
+        interpolation=interpolation,
+    )
+
+
+def _class_names(num_classes: int, known: dict[str, Any]) -> tuple[str, ...]:
+    from timm.data.imagenet_info import ImageNetInfo, infer_imagenet_subset
+
+    if num_classes != known.get("num_classes"):  # a fresh head
+        return tuple(f"class {index}" for index in range(num_classes))
+    labels = known.get("label_names")
+    if labels and len(labels) == num_classes:
+        described = known.get("label_descriptions") or {}
+        return _unique(tuple(described.get(label, label) for label in labels), tuple(labels))
+    subset = infer_imagenet_subset({"num_classes": num_classes})
+    if subset is None:
+        raise ConfigError(
+            f"timm does not say what the {num_classes} outputs of this model stand for; they may "
+            "be an embedding. Give class_names, or a fresh head of another num_classes"
+        )
+    imagenet = ImageNetInfo(subset)
+    return _unique(tuple(imagenet.label_descriptions()), tuple(imagenet.label_names()))
+
+
+def _unique(names: tuple[str, ...], ids: tuple[str, ...]) -> tuple[str, ...]:
+    """Cuts `tench, Tinca tinca` to `tench`, unless another class has that name too.
+
+    Two that are the same in full get their ids: ImageNet has two kinds of crane.
+    """
+    short = [name.partition(",")[0] for name in names]
+    of_short, of_full = Counter(short), Counter(names)
+    return tuple(
+        first if of_short[first] == 1 else name if of_full[name] == 1 else f"{name} ({id_})"
+        for first, name, id_ in zip(short, names, ids, strict=True)
+    )
+
+
+def _versions() -> dict[str, str]:
+    import timm
+    import torch
+
+    return {"timm": timm.__version__, "torch": str(torch.__version__)}

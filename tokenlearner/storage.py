@@ -1,0 +1,241 @@
+"""Model folders, on disk and on the Hub: read strictly, written whole, no idea of models.
+
+A model folder holds `config.json` and `model.safetensors`, and may hold `README.md`, the model
+card, and `metrics.json`. Weights are only ever read by safetensors; a pickle is never opened.
+"""
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load as load_safetensors
+from safetensors.torch import save as save_safetensors
+
+from tokenlearner.errors import CheckpointError
+
+FORMAT = "tokenlearner/1"
+CONFIG_FILE = "config.json"
+WEIGHTS_FILE = "model.safetensors"
+CARD_FILE = "README.md"
+METRICS_FILE = "metrics.json"
+HUB_PREFIX = "hf-hub:"
+
+# What no model comes near, and what keeps a crafted file from filling memory or time.
+_MOST_JSON_BYTES = 16 * 2**20
+_MOST_TENSORS = 10_000
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+class ModelFolder:
+    """What a model folder held.
+
+    Attributes:
+        path: The folder.
+        config: Content of `config.json`.
+        weights: Tensors by name, floating-point ones as float32, on the CPU.
+        sha256: Checksum of the weights file, hexadecimal.
+    """
+
+    path: Path
+    config: dict[str, Any]
+    weights: dict[str, torch.Tensor]
+    sha256: str
+
+
+def read_folder(folder: str | Path, *, sha256: str | None = None) -> ModelFolder:
+    """Reads a model folder.
+
+    Args:
+        folder: Holds `config.json` and `model.safetensors`.
+        sha256: Expected checksum of the weights file, hexadecimal; None to accept any.
+
+    Raises:
+        CheckpointError: If a file is missing or broken, or the checksum is another.
+    """
+    folder = Path(folder)
+    config = _read_config(folder)
+    data = _read(folder / WEIGHTS_FILE)
+    found = hashlib.sha256(data).hexdigest()
+    if sha256 is not None and found != sha256:
+        raise CheckpointError(
+            f"{folder / WEIGHTS_FILE} has sha256 {found}, but {sha256} was expected: the file was "
+            "altered or cut off. Restore it from where it came"
+        )
+    weights = read_safetensors(data, folder / WEIGHTS_FILE)
+    widened = {name: _widen(value) for name, value in weights.items()}
+    return ModelFolder(path=folder, config=config, weights=widened, sha256=found)
+
+
+def write_folder(
+    folder: str | Path,
+    config: dict[str, Any],
+    weights: dict[str, torch.Tensor],
+    *,
+    dtype: torch.dtype = torch.float32,
+) -> None:
+    """Writes a model folder; each file appears whole or not at all.
+
+    Args:
+        folder: Created if missing.
+        config: JSON-able content of `config.json`; the format's name is added.
+        weights: Tensors by name.
+        dtype: Number format of the floating-point weights in the file.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    stored = {
+        name: value.to(dtype if value.is_floating_point() else value.dtype).contiguous().cpu()
+        for name, value in weights.items()
+    }
+    text = json.dumps({"format": FORMAT, **config}, indent=2) + "\n"
+    write_whole(folder / WEIGHTS_FILE, save_safetensors(stored))
+    write_whole(folder / CONFIG_FILE, text.encode())
+
+
+def read_safetensors(data: bytes, origin: Path) -> dict[str, torch.Tensor]:
+    """Reads a safetensors file whose header is no longer than any model's.
+
+    Args:
+        data: The file.
+        origin: Its name, for messages.
+
+    Raises:
+        CheckpointError: If the header is longer, or lists more tensors, or if the file is broken.
+    """
+
+    def refuse(reason: object, cause: Exception | None = None) -> NoReturn:
+        raise CheckpointError(f"{origin} is no readable safetensors file: {reason}") from cause
+
+    length, rest = int.from_bytes(data[:8], "little"), max(len(data) - 8, 0)
+    if length > rest or not length:
+        refuse(f"it claims a header of {length:,} bytes, and {rest:,} bytes follow")
+    if length > _MOST_JSON_BYTES:
+        refuse(f"its header has {length:,} bytes, over the limit of {_MOST_JSON_BYTES:,}")
+    try:
+        header = json.loads(data[8 : 8 + length])
+    except (ValueError, RecursionError) as error:
+        refuse(f"its header is not JSON: {error}", error)
+    if not isinstance(header, dict):
+        refuse("its header is no JSON object")
+    if len(header) > _MOST_TENSORS:
+        refuse(f"its header lists {len(header):,} tensors, over the limit of {_MOST_TENSORS:,}")
+    try:
+        return load_safetensors(data)
+    except (SafetensorError, KeyError, OverflowError, RuntimeError, TypeError, ValueError) as error:
+        refuse(error, error)
+
+
+def check_weights(
+    found: dict[str, torch.Tensor], wanted: dict[str, torch.Tensor], origin: Path
+) -> None:
+    """Raises CheckpointError unless `found` fits `wanted` in keys, shapes, kinds and is finite."""
+    if missing := sorted(set(wanted) - set(found)):
+        raise CheckpointError(f"{origin} lacks {_some(missing)}, which its configuration asks for")
+    if unknown := sorted(set(found) - set(wanted)):
+        raise CheckpointError(f"{origin} holds {_some(unknown)}, which its configuration lacks")
+    for name, value in found.items():
+        if value.shape != wanted[name].shape:
+            raise CheckpointError(
+                f"{origin}: {name} is {tuple(value.shape)}, "
+                f"but its configuration asks for {tuple(wanted[name].shape)}"
+            )
+        if value.is_floating_point() != wanted[name].is_floating_point():
+            raise CheckpointError(
+                f"{origin}: {name} is {value.dtype}, "
+                f"but its configuration asks for {wanted[name].dtype}"
+            )
+        if value.is_floating_point() and not bool(value.isfinite().all()):
+            raise CheckpointError(f"{origin}: {name} holds values that are not finite")
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Writes a file so that a reader sees the old content or the new, never a part."""
+    temporary = path.with_name(path.name + ".new")
+    try:
+        temporary.write_bytes(data)
+        os.replace(temporary, path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def split_repository(repository: str) -> tuple[str, str | None]:
+    """Splits `hf-hub:owner/name@revision` into `owner/name` and the revision, or None."""
+    repo_id, _, revision = repository.removeprefix(HUB_PREFIX).partition("@")
+    return repo_id, revision or None
+
+
+def fetch(repository: str, **options: Any) -> Path:
+    """Returns the local folder of a repository on the Hub, downloaded where it is not cached.
+
+    With `HF_HUB_OFFLINE=1` it is only taken from the cache.
+
+    Args:
+        repository: `owner/name`, optionally with `hf-hub:` before it and `@revision` after it.
+        options: `cache_dir`, `force_download`, `local_files_only` and `token`, as
+            `huggingface_hub.snapshot_download` has them.
+
+    Raises:
+        CheckpointError: If there is no such repository, or it cannot be reached and is not cached.
+    """
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    repo_id, revision = split_repository(repository)
+    wanted = [CONFIG_FILE, WEIGHTS_FILE, CARD_FILE, METRICS_FILE]
+    name = repository.removeprefix(HUB_PREFIX)
+    try:
+        return Path(snapshot_download(repo_id, revision=revision, allow_patterns=wanted, **options))
+    except LocalEntryNotFoundError as error:
+        raise CheckpointError(
+            f"{name} is not in the local cache and the Hub cannot be reached; "
+            "connect once, or unset HF_HUB_OFFLINE"
+        ) from error
+    except (HfHubHTTPError, HFValidationError) as error:
+        raise CheckpointError(f"the Hub has no model {name}: {error}") from error
+
+
+def _read_config(folder: Path) -> dict[str, Any]:
+    data = _read(folder / CONFIG_FILE)
+    if len(data) > _MOST_JSON_BYTES:
+        raise CheckpointError(
+            f"{folder / CONFIG_FILE} has {len(data):,} bytes, over the limit of "
+            f"{_MOST_JSON_BYTES:,}"
+        )
+    try:
+        config = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError(f"{folder / CONFIG_FILE} is not JSON: {error}") from error
+    if not isinstance(config, dict) or config.get("format") != FORMAT:
+        raise CheckpointError(
+            f"{folder / CONFIG_FILE} does not say format {FORMAT!r}; it is no model folder of this "
+            "library"
+        )
+    names = config.get("class_names", [])
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise CheckpointError(f"{folder / CONFIG_FILE}: class_names must be a list of texts")
+    return config
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise CheckpointError(
+            f"cannot read {path}: {error.strerror}; a model folder holds {CONFIG_FILE} and "
+            f"{WEIGHTS_FILE}"
+        ) from error
+
+
+def _widen(value: torch.Tensor) -> torch.Tensor:
+    return value.float() if value.is_floating_point() else value
+
+
+def _some(names: list[str]) -> str:
+    shown = ", ".join(names[:3])
+    return shown if len(names) <= 3 else f"{shown} and {len(names) - 3} more"

@@ -1,0 +1,72 @@
+"""The processes of one run, as `torchrun` starts them, or the only one there is."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+import torch.distributed as dist
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+
+from tokenlearner.modules.shapes import Tensor
+
+
+@contextmanager
+def joined_processes(device: torch.device) -> Iterator[torch.device]:
+    """Joins the other processes that `torchrun` started, if it did.
+
+    Args:
+        device: Kind of device; on CUDA every process takes a GPU of its own.
+
+    Yields:
+        The device of this process.
+    """
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        yield device
+        return
+    if device.type == "cuda":
+        device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+        torch.cuda.set_device(device)
+    dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    try:
+        yield device
+    finally:
+        dist.destroy_process_group()
+
+
+def rank() -> int:
+    """Returns this process' number; only 0 writes and prints."""
+    return dist.get_rank() if dist.is_initialized() else 0
+
+
+def num_processes() -> int:
+    """Returns how many processes share the run."""
+    return dist.get_world_size() if dist.is_initialized() else 1
+
+
+def add_up(values: Tensor) -> Tensor:
+    """Returns the sum over all processes, in each of them."""
+    if num_processes() > 1:
+        dist.all_reduce(values)
+    return values
+
+
+def wait_for_all() -> None:
+    """Returns once every process has come here."""
+    if num_processes() > 1:
+        dist.barrier()
+
+
+def share_statistics(model: nn.Module, device: torch.device) -> None:
+    """Makes batch norm see the photos of all processes where PyTorch can: on CUDA."""
+    if device.type == "cuda" and num_processes() > 1:
+        nn.SyncBatchNorm.convert_sync_batchnorm(model)
+
+
+def distribute(model: nn.Module, device: torch.device) -> DistributedDataParallel | None:
+    """Returns what averages the model's gradients over all processes; None if there is one only."""
+    if num_processes() == 1:
+        return None
+    ids = [device.index] if device.type == "cuda" else None
+    return DistributedDataParallel(model, device_ids=ids)

@@ -1,0 +1,93 @@
+"""Training a trained model further, on other photos or with a learner that is still untrained."""
+
+import copy
+from dataclasses import replace
+
+from tokenlearner.checkpoints import ImageModel
+from tokenlearner.errors import ConfigError
+from tokenlearner.models.timm_info import FUSER, LEARNER
+from tokenlearner.models.timm_vit import TimmVisionTransformer
+from tokenlearner.models.vit import VisionTransformer
+from tokenlearner.training.augment import Augmentation
+from tokenlearner.training.initialise import initialise
+from tokenlearner.training.recipes import Distillation, Recipe
+
+FINE_TUNE = "fine-tune"
+
+
+def fine_tuning(source: ImageModel, *, distil: bool = False) -> Recipe:
+    """The recipe for training any model further, at its own resolution.
+
+    tokenlearner train fine-tune --init MODEL --data PHOTOS --out runs/fine-tuned
+
+    Twenty epochs of AdamW at a small rate that shrinks from the head to the first layer; how long
+    that takes, and how good it gets, depends on the model and the photos: `--dry-run` tells the
+    time.
+
+    Args:
+        source: Where the weights come from; it is not changed.
+        distil: Learn from a teacher's answers as well.
+
+    Raises:
+        ConfigError: If the model does not say how photos are prepared, or takes photos that are not
+            square.
+    """
+    if source.info is None:
+        raise ConfigError("the model to start from has no info, so its preprocessing is unknown")
+    height, width = source.config.image_size
+    if height != width:
+        raise ConfigError(
+            f"{source.info.name} takes photos of {width}x{height} px; only models for square "
+            "photos can be fine-tuned"
+        )
+    return Recipe(
+        name=FINE_TUNE,
+        model=source.config,
+        preprocessing=source.info.preprocessing,
+        canvas=None,
+        stages=((20, height),),
+        batch_size=64,
+        learning_rate=3e-4,
+        schedule="cosine",
+        warmup_epochs=1,
+        weight_decay=0.05,
+        layer_decay=0.75,
+        label_smoothing=0.1,
+        augmentation=Augmentation(area=(0.35, 1.0), aspect=4 / 3, colour=0.3, mixup=0.2),
+        distillation=Distillation() if distil else None,
+        gradient_clip=1.0,
+    )
+
+
+def with_classes(source: ImageModel, class_names: tuple[str, ...]) -> ImageModel:
+    """Returns a copy of a model that answers with these classes.
+
+    The head's rows of classes that both have are kept; the others start at zero.
+    """
+    assert source.info is not None
+    if isinstance(source, TimmVisionTransformer):
+        model = copy.deepcopy(source)
+        if class_names != source.info.class_names:
+            model.backbone.reset_classifier(len(class_names))
+    else:
+        model = VisionTransformer(replace(source.config, num_classes=len(class_names)))
+        model.info = replace(source.info, class_names=class_names)
+        initialise(model, source)
+    model.info = replace(source.info, class_names=class_names)
+    return model
+
+
+def teacher_of(source: ImageModel, class_names: tuple[str, ...]) -> ImageModel | None:
+    """Returns the untouched backbone of a model with an untrained learner, to learn from.
+
+    None if the learner is trained, or if the backbone answers with other classes.
+    """
+    info = source.info
+    if not isinstance(source, TimmVisionTransformer) or info is None:
+        return None
+    only_the_learner = {LEARNER} <= set(info.untrained_parts) <= {LEARNER, FUSER}
+    if not only_the_learner or info.class_names != class_names:
+        return None
+    teacher = TimmVisionTransformer(copy.deepcopy(source.backbone))
+    teacher.info = replace(info, untrained_parts=())
+    return teacher.eval().requires_grad_(False)

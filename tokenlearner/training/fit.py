@@ -1,0 +1,92 @@
+"""What a run is made of: do the pieces fit each other, and are they those of the run before?"""
+
+import hashlib
+import json
+from dataclasses import asdict
+
+from torch import nn
+
+from tokenlearner.checkpoints import ImageModel
+from tokenlearner.errors import ConfigError, DataError
+from tokenlearner.models.config import VisionTransformerConfig
+from tokenlearner.training.data import LabelledImages
+from tokenlearner.training.recipes import Recipe
+
+
+def check_fit(
+    recipe: Recipe,
+    data: LabelledImages,
+    *,
+    model: ImageModel | None,
+    teacher: nn.Module | None,
+) -> None:
+    """Checks what a run is made of before anything is computed.
+
+    Raises:
+        DataError: If the recipe does not fit the data.
+        ConfigError: If it does not fit the model or the teacher.
+    """
+    if len(data.class_names) != recipe.model.num_classes:
+        raise DataError(
+            f"{data.source} has {len(data.class_names)} classes, but the recipe {recipe.name} "
+            f"is for {recipe.model.num_classes}; give it the data set it was written for"
+        )
+    if len(data) <= recipe.holdout:
+        raise DataError(
+            f"{data.source} has {len(data):,} photos, but the recipe {recipe.name} holds "
+            f"{recipe.holdout:,} out; give it more photos"
+        )
+    if data.multi_label and recipe.loss == "softmax":
+        raise DataError(
+            f"{data.source} has any number of classes per photo, but the softmax loss of the "
+            f"recipe {recipe.name} is for one; set loss='sigmoid'"
+        )
+    if model is None and not isinstance(recipe.model, VisionTransformerConfig):
+        raise ConfigError(
+            f"the recipe {recipe.name} trains a model of timm further; give the model"
+        )
+    if model is not None and model.config != recipe.model:
+        raise ConfigError(
+            f"the model to start from is not built as the recipe {recipe.name} says: it has "
+            f"{model.config}; wanted {recipe.model}"
+        )
+    if (teacher is None) != (recipe.distillation is None):
+        has = "no teacher was given" if teacher is None else "it has no distillation"
+        raise ConfigError(
+            f"the recipe {recipe.name} and the teacher do not fit: {has}; give both or neither"
+        )
+    info = getattr(teacher, "info", None)
+    if info is not None and info.class_names != data.class_names:
+        raise DataError(
+            f"{data.source} has the classes {', '.join(data.class_names)}, but the teacher "
+            f"{info.name} answers with {', '.join(info.class_names)}"
+        )
+
+
+def fingerprint(
+    recipe: Recipe,
+    data: LabelledImages,
+    *,
+    mixed_precision: bool,
+    model: nn.Module | None,
+    teacher: nn.Module | None,
+) -> str:
+    """Returns a checksum of all that decides a run but how its work is divided."""
+    settings = asdict(recipe) | {
+        "data": data.sha256,
+        "mixed_precision": mixed_precision,
+        "start": weights_sha256(model),
+        "teacher": weights_sha256(teacher),
+    }
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+
+
+def weights_sha256(model: nn.Module | None) -> str:
+    """Returns a checksum of a model's weights and their names; of no model, nothing."""
+    if model is None:
+        return ""
+    digest = hashlib.sha256()
+    for name, value in model.state_dict().items():
+        digest.update(name.encode())
+        digest.update(value.cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,181 @@
+"""Starting from another model's weights: another head, resolution, learner or number of blocks."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+
+from tokenlearner.errors import ConfigError
+from tokenlearner.models.config import VisionTransformerConfig
+from tokenlearner.models.vit import VisionTransformer
+from tokenlearner.modules.embed import resample_position_embedding
+
+_POSITIONS = "encoder.position_embedding"
+_HEAD = ("head.weight", "head.bias")
+
+
+@dataclass(frozen=True, slots=True)
+class Initialised:
+    """What a model took from another one: names of parameters and buffers.
+
+    Attributes:
+        source: Name of the other model.
+        copied: Taken as they are.
+        resampled: Taken for another grid.
+        fresh: Left as they were: the other model has none, or of another shape.
+        unused: Of the other model, without a place in this one.
+        kept_classes: Classes whose rows of the head were taken; with some but not all of them the
+            head counts as fresh.
+    """
+
+    source: str
+    copied: tuple[str, ...]
+    resampled: tuple[str, ...]
+    fresh: tuple[str, ...]
+    unused: tuple[str, ...]
+    kept_classes: tuple[str, ...]
+
+    def describe(self) -> str:
+        """Returns the same in a sentence or two for a person."""
+        total = len(self.copied) + len(self.resampled) + len(self.fresh)
+        text = f"{len(self.copied)} of {total} arrays come from {self.source} as they are"
+        if self.resampled:
+            text += ", the position embedding resampled to the new grid"
+        if self.fresh:
+            copied = set(_parts(self.copied))
+            fresh = [part + " (in part)" * (part in copied) for part in _parts(self.fresh)]
+            text += f". Fresh: {', '.join(fresh)}"
+        if self.kept_classes and set(_HEAD) & set(self.fresh):
+            text += f"; the head keeps its rows of {len(self.kept_classes)} classes"
+        if self.unused:
+            text += f". Left out: {', '.join(_parts(self.unused))}"
+        return text + "."
+
+
+@torch.no_grad()
+def initialise(model: VisionTransformer, source: VisionTransformer) -> Initialised:
+    """Writes into `model` whatever of `source` fits it, and leaves the rest as it is.
+
+    Blocks are matched by their index. A learner or fuser starts from the one before the same block
+    or, where each model has a single learner, from that; parts whose shape depends on another
+    number of tokens stay fresh, and all of it where the version is another. The position embedding
+    is resampled by the official rule. Rows of the head are matched by the names of their classes,
+    so both models need their `info` for it; a name that occurs twice matches nothing, unless all
+    names are the same in the same order.
+
+    Args:
+        model: Written in place.
+        source: Left as it is.
+
+    Raises:
+        ConfigError: If patches, widths or activations differ: nothing would be worth taking.
+    """
+    _check_same_layers(model.config, source.config)
+    ours, theirs = model.state_dict(), source.state_dict()
+    origins = _origins(model, source)
+    copied, resampled = [], []
+    for name, value in ours.items():
+        found = theirs.get(origins.get(name, ""))
+        if found is None:
+            continue
+        if name == _POSITIONS and model.encoder.grid != source.encoder.grid:
+            old, new = source.encoder.grid, model.encoder.grid
+            found = resample_position_embedding(found, old=old, new=new)
+            resampled.append(name)
+        elif found.shape == value.shape:
+            copied.append(name)
+        else:
+            continue
+        value.copy_(found)
+    rows = _matching_rows(model, source)
+    for name in _HEAD:
+        for row, origin in rows.items():
+            ours[name][row] = theirs[name][origin]
+    if rows and len(rows) == model.config.num_classes:
+        copied += _HEAD
+    taken = {origins[name] for name in copied + resampled if name in origins}
+    if rows:
+        taken |= set(_HEAD)
+    return Initialised(
+        source=source.info.name if source.info else "a model without a name",
+        copied=tuple(name for name in ours if name in copied),
+        resampled=tuple(resampled),
+        fresh=tuple(name for name in ours if name not in (*copied, *resampled)),
+        unused=tuple(name for name in theirs if name not in taken),
+        kept_classes=tuple(model.info.class_names[row] for row in rows) if model.info else (),
+    )
+
+
+def _check_same_layers(ours: VisionTransformerConfig, theirs: VisionTransformerConfig) -> None:
+    here, there = _layers(ours), _layers(theirs)
+    differences = [
+        f"{name} is {there[name]!r} there and {here[name]!r} here"
+        for name in here
+        if there[name] != here[name]
+    ]
+    if differences:
+        raise ConfigError(
+            f"these weights cannot start this model: {'; '.join(differences)}. Take others, or "
+            "change the model"
+        )
+
+
+def _layers(config: VisionTransformerConfig) -> dict[str, object]:
+    return {
+        "patch_size": config.patch_size,
+        "stem_widths": config.stem_widths,
+        "dim": config.dim,
+        "num_heads": config.num_heads,
+        "head_dim": config.head_dim or config.dim // config.num_heads,
+        "mlp_dim": config.mlp_dim,
+        "activation": config.activation,
+        "mlp_activates_output": config.mlp_activates_output,
+    }
+
+
+def _origins(model: VisionTransformer, source: VisionTransformer) -> dict[str, str]:
+    """Returns the source's name for each of the model's that may be copied, but the head's."""
+    names = {name: name for name in model.state_dict() if name not in _HEAD}
+    ours, theirs = model.encoder.learners, source.encoder.learners
+    single = len(ours) == len(theirs) == 1
+    for block, learner in ours.items():
+        origin = next(iter(theirs)) if single else block
+        same_version = origin in theirs and type(theirs[origin]) is type(learner)
+        for name in learner.state_dict():
+            ours_name = f"encoder.learners.{block}.{name}"
+            if same_version:
+                names[ours_name] = f"encoder.learners.{origin}.{name}"
+            else:
+                del names[ours_name]
+    return names
+
+
+def _matching_rows(model: VisionTransformer, source: VisionTransformer) -> dict[int, int]:
+    """Returns for each row of the model's head the source's row of the same class, if any."""
+    if model.info is None or source.info is None or model.head is None or source.head is None:
+        return {}
+    if model.config.representation_size != source.config.representation_size:
+        return {}
+    ours, theirs = model.info.class_names, source.info.class_names
+    if ours == theirs:
+        return {row: row for row in range(len(ours))}
+    count_ours, count_theirs = Counter(ours), Counter(theirs)
+    origin = {name: row for row, name in enumerate(theirs) if count_theirs[name] == 1}
+    return {
+        row: origin[name]
+        for row, name in enumerate(ours)
+        if name in origin and count_ours[name] == 1
+    }
+
+
+def _parts(names: Iterable[str]) -> list[str]:
+    """Returns the blocks, learners and so on that `names` belong to, each once."""
+    parts = []
+    for name in names:
+        match name.removeprefix("encoder.").split("."):
+            case ["blocks" | "learners" | "fusers" as kind, index, *_]:
+                parts.append(f"{kind[:-1]} {index}")
+            case [part, *_]:
+                parts.append(part.replace("_", " "))
+    return list(dict.fromkeys(parts))

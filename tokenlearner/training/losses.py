@@ -1,0 +1,49 @@
+"""What is minimised, photo by photo: the sum over a batch does not depend on how it is divided."""
+
+import torch
+import torch.nn.functional as F
+
+from tokenlearner.modules.shapes import Float, Tensor
+from tokenlearner.training.recipes import Distillation, Recipe
+
+
+def measure_losses(
+    logits: Float[Tensor, "batch classes"],
+    targets: Float[Tensor, "batch classes"],
+    recipe: Recipe,
+    teacher_logits: Float[Tensor, "batch classes"] | None = None,
+) -> Float[Tensor, " batch"]:
+    """Returns each photo's loss in nats.
+
+    Args:
+        logits: The model's answers.
+        targets: Shares of the classes, which add up to 1; for `sigmoid` each 0..1.
+        recipe: Decides the loss, the smoothing and how much of it is the teacher's.
+        teacher_logits: The teacher's answers, if there is one.
+
+    Source: `sigmoid` is `weighted_sigmoid_cross_entropy` of google-research/scenic, a sum over the
+    classes; so is its label smoothing.
+    """
+    if recipe.loss == "sigmoid":
+        smooth = recipe.label_smoothing
+        targets = targets * (1 - smooth) + smooth / targets.shape[1]
+        # Not `binary_cross_entropy_with_logits`, which cancels where a logit is far below zero.
+        right, wrong = F.logsigmoid(logits), F.logsigmoid(-logits)
+        losses = -torch.lerp(wrong, right, targets).sum(dim=1)
+    else:
+        losses = F.cross_entropy(
+            logits, targets, label_smoothing=recipe.label_smoothing, reduction="none"
+        )
+    if recipe.distillation is None or teacher_logits is None:
+        return losses
+    share = recipe.distillation.weight
+    return torch.lerp(losses, _divergence(logits, teacher_logits, recipe.distillation), share)
+
+
+def _divergence(logits: Tensor, teacher_logits: Tensor, options: Distillation) -> Tensor:
+    """Returns how far each answer is from the teacher's: the softened ones' KL divergence."""
+    own, wanted = (
+        (answers / options.temperature).log_softmax(dim=1) for answers in (logits, teacher_logits)
+    )
+    losses = F.kl_div(own, wanted, reduction="none", log_target=True).sum(dim=1)
+    return losses * options.temperature**2

@@ -1,0 +1,96 @@
+"""Which optimiser moves which parameter, how far and when."""
+
+import math
+import re
+
+import torch
+from torch import nn
+from torch.optim import AdamW, Optimizer
+
+from tokenlearner.checkpoints import ImageModel
+from tokenlearner.errors import ConfigError
+from tokenlearner.training.recipes import Recipe
+
+# Names of parameters, in our models and in timm's.
+_BLOCK = re.compile(r"(?:^|\.)blocks\.\d+\.")
+_NUMBERED = re.compile(r"(?:^|\.)(?:blocks|learners|fusers)\.(\d+)\.")
+_EMBEDDING = re.compile(
+    r"(?:^|\.)(?:embedding|position_embedding|patch_embed|pos_embed|norm_pre|\w+_token)(?:\.|$)"
+)
+
+
+def make_optimizers(model: ImageModel, recipe: Recipe) -> list[Optimizer]:
+    """Returns AdamW, with Muon before it if the recipe asks for it.
+
+    The groups of parameters keep their peak learning rate as `peak`.
+
+    Raises:
+        ConfigError: If this version of PyTorch has no Muon.
+    """
+    groups: dict[tuple[bool, float, bool], list[nn.Parameter]] = {}
+    for name, parameter in model.named_parameters():
+        by_muon = recipe.optimizer == "muon" and is_block_matrix(name, parameter)
+        scale = 1.0
+        if recipe.layer_decay is not None:
+            scale = layer_scale(name, model.config.depth, recipe.layer_decay)
+        is_vector = parameter.ndim <= 1 and not recipe.decay_vectors
+        groups.setdefault((by_muon, scale, is_vector), []).append(parameter)
+    settings: dict[bool, list[dict]] = {False: [], True: []}
+    for (by_muon, scale, is_vector), parameters in sorted(groups.items(), key=lambda g: g[0]):
+        peak = scale * (recipe.muon_learning_rate if by_muon else recipe.learning_rate)
+        decay = 0.0 if is_vector else recipe.weight_decay
+        group = {"params": parameters, "lr": peak, "peak": peak, "weight_decay": decay}
+        settings[by_muon].append(group)
+    optimizers: list[Optimizer] = []
+    if recipe.optimizer == "muon":
+        if not hasattr(torch.optim, "Muon"):
+            raise ConfigError(
+                f"the recipe {recipe.name} wants Muon, which PyTorch {torch.__version__} does not "
+                "have; install 2.9 or newer, or take optimizer='adamw'"
+            )
+        optimizers.append(torch.optim.Muon(settings[True], adjust_lr_fn="match_rms_adamw"))
+    return [*optimizers, AdamW(settings[False], fused=True)]
+
+
+def is_block_matrix(name: str, parameter: nn.Parameter) -> bool:
+    """Whether a parameter is one of the matrices that Muon trains."""
+    return _BLOCK.search(name) is not None and parameter.ndim == 2
+
+
+def layer_scale(name: str, depth: int, decay: float) -> float:
+    """Returns the factor on a parameter's learning rate: 1 for the head, less before it.
+
+    The embedding is layer 0; block i is layer i + 1, and so are the learner before it and the fuser
+    behind it; what follows the last block is the last layer, `depth` + 1.
+
+    Source: layer-wise decay as in "BEiT" (Bao et al., 2022).
+    """
+    last = depth + 1
+    layer = 0 if _EMBEDDING.search(name) else last
+    if numbered := _NUMBERED.search(name):
+        layer = int(numbered[1]) + 1
+    return decay ** (last - layer)
+
+
+def rate_factor(recipe: Recipe, step: int, steps_per_epoch: int) -> float:
+    """Returns the share of the peak learning rates that a zero-based step has.
+
+    Source: `linear` is `constant*linear_warmup*linear_decay` of google-research/scenic, but that
+    the warm-up's first step has a rate.
+    """
+    warmup = recipe.warmup_epochs * steps_per_epoch
+    if step < warmup:
+        return min(1.0, (step + 1) / warmup)
+    if recipe.schedule == "constant":
+        return 1.0
+    progress = (step - warmup) / max(1, recipe.epochs * steps_per_epoch - warmup)
+    share = 1 - progress if recipe.schedule == "linear" else (1 + math.cos(math.pi * progress)) / 2
+    end = recipe.end_learning_rate / recipe.learning_rate
+    return end + (1 - end) * share
+
+
+def set_rates(optimizers: list[Optimizer], factor: float) -> None:
+    """Sets every group's learning rate to this share of its peak."""
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
+            group["lr"] = factor * group["peak"]

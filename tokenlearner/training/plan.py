@@ -1,0 +1,206 @@
+"""What a run will take, before it is started: size, steps, memory and time."""
+
+import copy
+import io
+import tempfile
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image as PillowImage
+from torch import nn
+
+from tokenlearner.checkpoints import ImageModel
+from tokenlearner.efficiency.timm_flops import count_model
+from tokenlearner.errors import TrainingError
+from tokenlearner.modules.shapes import Tensor
+from tokenlearner.training.data import LabelledImages
+from tokenlearner.training.loop import Trainer
+from tokenlearner.training.recipes import Recipe
+
+STEPS_PER_SIZE = 3
+"""Steps that are timed at each size of photo; the first, which warms up, does not count."""
+
+CPU_BATCH = 32
+"""Photos in a timed step on a CPU, which is as fast with these as with thousands."""
+
+FILE_SIZE = (375, 500)
+"""Height and width in pixels of the made-up photos that stand for files: ImageNet's usual ones."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Plan:
+    """What a run will take.
+
+    Attributes:
+        num_parameters: Of the model.
+        gmacs: Billions of multiply-accumulates for one photo: the papers' GFLOPs.
+        num_photos: Photos in an epoch, without those held out.
+        num_steps: Of the whole run.
+        memory_bytes: The most that is needed at once on the device, besides the photos.
+        memory_is_measured: On CUDA it is the peak of real steps; elsewhere it is added up from
+            weights, gradients, averages and what a real step kept for its backward pass.
+        images_per_second: Mean over the run.
+        seconds: Of all steps, without reading the data, validation and checkpoints.
+    """
+
+    num_parameters: int
+    gmacs: float
+    num_photos: int
+    num_steps: int
+    memory_bytes: int
+    memory_is_measured: bool
+    images_per_second: float
+    seconds: float
+
+
+def plan(
+    recipe: Recipe,
+    num_photos: int,
+    device: torch.device,
+    *,
+    mixed_precision: bool = True,
+    accumulate: int = 1,
+    model: ImageModel | None = None,
+    teacher: nn.Module | None = None,
+    num_workers: int = 0,
+) -> Plan:
+    """Returns what a run will take, from a few real steps on made-up photos; writes nothing.
+
+    Args:
+        recipe: What to do.
+        num_photos: In the training data, with those to hold out.
+        device: Where to train.
+        mixed_precision: As in `Trainer`.
+        accumulate: As in `Trainer`.
+        model: As in `Trainer`, but it stays as it is.
+        teacher: As in `Trainer`.
+        num_workers: As in `Trainer`.
+
+    Raises:
+        TrainingError: If the device has too little memory.
+    """
+    is_cuda = device.type == "cuda"
+    batch = recipe.batch_size if is_cuda else min(CPU_BATCH, recipe.batch_size)
+    trial = replace(
+        recipe,
+        stages=tuple((STEPS_PER_SIZE, side) for _, side in recipe.stages),
+        batch_size=batch,
+        holdout=0,
+        keep="last",
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        trainer = Trainer(
+            trial,
+            _make_data(trial, teacher),
+            Path(folder) / "nothing",
+            device=device,
+            mixed_precision=mixed_precision,
+            accumulate=accumulate if is_cuda else 1,
+            model=copy.deepcopy(model),
+            teacher=teacher,
+            num_workers=num_workers,
+        )
+        try:
+            seconds_per_step, kept_bytes = _take_steps(trainer)
+        except torch.OutOfMemoryError as error:
+            raise TrainingError(
+                f"a step of {batch} photos does not fit in the memory of {device}; raise "
+                f"accumulate, which is {accumulate}"
+            ) from error
+    training = num_photos - recipe.holdout
+    seconds = sum(
+        epochs * training * of_step / batch
+        for (epochs, _), of_step in zip(recipe.stages, seconds_per_step, strict=True)
+    )
+    if is_cuda:
+        memory = torch.cuda.max_memory_allocated(device)
+    else:
+        at_once = -(-recipe.batch_size // accumulate)
+        memory = _count_bytes(trainer, teacher) + kept_bytes * at_once // batch
+    return Plan(
+        num_parameters=sum(p.numel() for p in trainer.learner.model.parameters()),
+        gmacs=count_model(trainer.learner.model).gmacs,
+        num_photos=training,
+        num_steps=recipe.epochs * -(-training // recipe.batch_size),
+        memory_bytes=memory,
+        memory_is_measured=is_cuda,
+        images_per_second=recipe.epochs * training / seconds,
+        seconds=seconds,
+    )
+
+
+def _take_steps(trainer: Trainer) -> tuple[list[float], int]:
+    """Returns the seconds of a step at each size, and the most bytes one kept for its backward."""
+    if trainer.device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(trainer.device)
+    loaded = trainer.load()
+    seconds_per_step, most_bytes = [], 0
+    for _ in trainer.recipe.stages:
+        kept = _KeptBytes(trainer.learner.model)
+        with torch.autograd.graph.saved_tensors_hooks(kept.keep, lambda tensor: tensor):
+            trainer.take_step(loaded)
+        most_bytes = max(most_bytes, kept.total)
+        _wait_for(trainer.device)
+        started = time.perf_counter()
+        for _ in range(STEPS_PER_SIZE - 1):
+            trainer.take_step(loaded)
+        _wait_for(trainer.device)
+        seconds_per_step.append((time.perf_counter() - started) / (STEPS_PER_SIZE - 1))
+    return seconds_per_step, most_bytes
+
+
+class _KeptBytes:
+    """Adds up what a forward pass keeps for the backward pass, besides the weights."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self._known = {p.untyped_storage().data_ptr() for p in model.parameters()}
+        self.total = 0
+
+    def keep(self, tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in self._known:
+            self._known.add(storage.data_ptr())
+            self.total += storage.nbytes()
+        return tensor
+
+
+def _count_bytes(trainer: Trainer, teacher: nn.Module | None) -> int:
+    """Returns the bytes of weights, gradients, optimisers' states and averages."""
+    held = [*trainer.learner.model.state_dict().values()]
+    held += [p.grad for p in trainer.learner.model.parameters() if p.grad is not None]
+    for optimizer in trainer.learner.optimizers:
+        for state in optimizer.state.values():
+            held += [value for value in state.values() if isinstance(value, Tensor)]
+    for module in (trainer.learner.average, teacher):
+        if module is not None:
+            held += module.state_dict().values()
+    return sum(tensor.nbytes for tensor in held)
+
+
+def _make_data(recipe: Recipe, teacher: nn.Module | None) -> LabelledImages:
+    """Returns a batch of one made-up photo, as large as those of the recipe."""
+    info = getattr(teacher, "info", None)
+    height, width = recipe.canvas or FILE_SIZE
+    coarse = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)
+    buffer = io.BytesIO()
+    PillowImage.fromarray(coarse).resize((width, height)).save(buffer, "JPEG", quality=90)
+    classes = recipe.model.num_classes
+    labels = np.arange(recipe.batch_size) % classes
+    if recipe.loss == "sigmoid":
+        labels = np.eye(classes, dtype=bool)[labels]
+    return LabelledImages(
+        source="made-up photos",
+        encoded=(buffer.getvalue(),) * recipe.batch_size,
+        labels=labels,
+        class_names=tuple(map(str, range(classes))) if info is None else info.class_names,
+    )
+
+
+def _wait_for(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()

@@ -1,0 +1,162 @@
+"""What training sees of a photo: a function of the seed, the epoch and its row, and nothing else.
+
+The photos of a small set lie in memory at one size; those of a large one are decoded at every use.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image as PillowImage
+from torch.utils.data import Dataset
+
+from tokenlearner.errors import DataError
+from tokenlearner.modules.shapes import Tensor, UInt8
+from tokenlearner.preprocess import prepare
+from tokenlearner.training.data import LabelledImages
+from tokenlearner.training.recipes import Recipe
+from tokenlearner.training.seeds import seeded
+
+Sample = tuple[Tensor, int, str]
+"""Pixels uint8 `[3, height, width]`, their row, and why it is not the one asked for, if it is not.
+"""
+
+STRONGEST = 9.99
+"""Largest magnitude of a change."""
+
+LONGEST_GAP = 100
+"""Unusable photos in succession after which something else must be wrong."""
+
+
+def open_photos(
+    data: LabelledImages, recipe: Recipe, device: torch.device
+) -> Tensor | Dataset[Sample]:
+    """Returns all photos at one size, uint8 `[n, 3, height, width]`, or what makes samples.
+
+    The latter where photos are decoded or varied one by one. A stack moves to a GPU if it takes
+    less than a quarter of the memory that is free there.
+    """
+    if recipe.canvas is None:
+        return SamplesFromFiles(data, recipe)
+    stack = data.stack(replace(recipe.preprocessing, image_size=recipe.canvas, crop_ratio=1.0))
+    if recipe.augmentation.rand_augment is not None:
+        return SamplesInMemory(stack, recipe)
+    if device.type == "cuda" and stack.nbytes < torch.cuda.mem_get_info(device)[0] / 4:
+        return stack.to(device)
+    return stack
+
+
+class SamplesInMemory(Dataset[Sample]):
+    """Photos of one size, varied by RandAugment.
+
+    Args:
+        stack: All of them.
+        recipe: Decides the variation.
+    """
+
+    def __init__(self, stack: UInt8[Tensor, "n 3 height width"], recipe: Recipe) -> None:
+        self._stack = stack
+        self._seed = recipe.seed
+        self._change = _make_rand_augment(recipe)
+
+    def __getitem__(self, key: tuple[int, int]) -> Sample:
+        epoch, row = key
+        with seeded(self._seed, 4, epoch, row):
+            return self._change(self._stack[row]), row, ""
+
+
+class SamplesFromFiles(Dataset[Sample]):
+    """Photos decoded, cropped to the epoch's size and varied by RandAugment.
+
+    The place of an unusable photo is taken by the next one that can be used.
+
+    Args:
+        data: Where they come from.
+        recipe: Decides size, crop and variation.
+    """
+
+    def __init__(self, data: LabelledImages, recipe: Recipe) -> None:
+        self._data = data
+        self._recipe = recipe
+        self._change = _make_rand_augment(recipe)
+
+    def __getitem__(self, key: tuple[int, int]) -> Sample:
+        epoch, row = key
+        pixels, used, reason = self._read(row)
+        side = self._recipe.image_side_px(epoch)
+        with seeded(self._recipe.seed, 4, epoch, row):
+            return self._change(_crop(pixels, side, self._recipe)), used, reason
+
+    def _read(self, row: int) -> tuple[np.ndarray, int, str]:
+        used, reason = row, ""
+        for _ in range(min(LONGEST_GAP, len(self._data))):
+            try:
+                return self._data.read(used).pixels, used, reason
+            except DataError as error:
+                reason = reason or str(error)
+                used = (used + 1) % len(self._data)
+        raise DataError(
+            f"{self._data.source}: {LONGEST_GAP} photos in succession cannot be used, or all of "
+            f"them, from row {row} on; check the data. The first: {reason}"
+        )
+
+
+def _crop(pixels: np.ndarray, side: int, recipe: Recipe) -> Tensor:
+    """Returns a random part of a photo uint8 RGB `[height, width, 3]`, `side` pixels square."""
+    from timm.data.transforms import RandomResizedCropAndInterpolation
+
+    options = recipe.augmentation
+    height, width = pixels.shape[:2]
+    # What is squashed for the model in use keeps its own aspect here.
+    aspect = width / height if recipe.preprocessing.resize == "squash" else 1.0
+    ratio = (aspect / options.aspect, aspect * options.aspect)
+    top, left, height, width = RandomResizedCropAndInterpolation.get_params(
+        PillowImage.fromarray(pixels), options.area, ratio
+    )
+    plain = replace(
+        recipe.preprocessing,
+        image_size=(side, side),
+        resize="squash",
+        crop_ratio=1.0,
+        mean=(0.0, 0.0, 0.0),
+        std=(1.0, 1.0, 1.0),
+    )
+    images, _ = prepare(pixels[top : top + height, left : left + width], plain)
+    return (images[0] * 255).round().to(torch.uint8)
+
+
+def _make_rand_augment(recipe: Recipe) -> Callable[[Tensor], Tensor]:
+    options = recipe.augmentation.rand_augment
+    if options is None:
+        return _leave
+    from timm.data import auto_augment
+
+    fill = tuple(round(255 * value) for value in recipe.preprocessing.mean)
+    changes = auto_augment.rand_augment_ops(
+        magnitude=options.magnitude,
+        hparams={
+            "img_mean": fill,
+            "magnitude_std": options.magnitude_std,
+            # At 10 "posterize" would keep no bit at all, which Pillow refuses.
+            "magnitude_max": STRONGEST,
+        },
+        transforms=auto_augment.rand_augment_choices("", increasing=True),
+    )
+    return _OnTensors(auto_augment.RandAugment(changes, options.num_layers))
+
+
+def _leave(pixels: Tensor) -> Tensor:
+    return pixels
+
+
+class _OnTensors:
+    """A change of Pillow's images, of tensors."""
+
+    def __init__(self, change: Any) -> None:
+        self._change = change
+
+    def __call__(self, pixels: Tensor) -> Tensor:
+        image = PillowImage.fromarray(pixels.permute(1, 2, 0).contiguous().numpy())
+        return torch.from_numpy(np.array(self._change(image))).permute(2, 0, 1)
