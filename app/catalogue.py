@@ -7,7 +7,8 @@ from typing import Literal
 from app.options import Options
 from tokenlearner import zoo
 from tokenlearner.checkpoints import CONFIG_FILE, WEIGHTS_FILE
-from tokenlearner.storage import HUB_PREFIX
+from tokenlearner.errors import CheckpointError
+from tokenlearner.storage import HUB_PREFIX, fetch
 
 Origin = Literal["shipped", "operator", "hub"]
 
@@ -44,16 +45,31 @@ def offers(options: Options) -> dict[str, Offer]:
 
 
 def folder_problem(options: Options) -> str:
-    """Why the operator's folder offers nothing; empty if it does, or if there is none."""
+    """Why the operator's folder offers nothing; empty if it does, or if there is none.
+
+    Visitors read it, so it does not say where the folder is.
+    """
     folder = options.models
     if folder is None or _own(folder):
         return ""
     if not folder.is_dir():
-        return f"There is no folder {folder}, which --models names."
+        return "The folder that --models names is not there."
     return (
-        f"{folder}, which --models names, holds no model folder: no folder in it has a "
+        "The folder that --models names holds no model folder: no folder in it has a "
         f"{CONFIG_FILE} or a {WEIGHTS_FILE}."
     )
+
+
+def folder_of(offer: Offer) -> str:
+    """The folder that messages about a model name; what it is found by, if it has none here."""
+    if offer.origin == "operator":
+        return offer.place
+    try:
+        if offer.origin == "shipped":
+            return str(zoo.folder(offer.name))
+        return str(fetch(offer.place, local_files_only=True))
+    except CheckpointError:
+        return offer.place
 
 
 def _shipped() -> list[Offer]:

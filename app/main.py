@@ -7,13 +7,13 @@ from pathlib import Path
 import streamlit as st
 
 from app import resources
-from app.catalogue import Offer, folder_problem
+from app.catalogue import Offer, folder_of, folder_problem
 from app.components.address_bar import address_bar
-from app.components.plain_text import plain
+from app.components.plain_text import plain, without_paths
 from app.components.provenance import provenance_badge
 from app.components.stage import stage_button
 from app.state import PageState, change_state, current_state, query_from_state, say
-from tokenlearner.errors import CheckpointError, TokenLearnerError
+from tokenlearner.errors import TokenLearnerError
 
 _FOLDER = Path(__file__).parent
 
@@ -54,24 +54,40 @@ def run() -> None:
             _shared_choices(state, problem)
     if not problem:
         page.run()
-    elif state.stage:
-        st.error(plain(problem), icon=":material/error:")
     else:
-        st.info("This model cannot be opened; choose another one.", icon=":material/info:")
+        _instead_of_page(state, problem)
     address_bar(query_from_state(state))
 
 
 def _model_problem(state: PageState, offer: Offer) -> str:
-    """Why the model cannot be opened; empty if it can."""
+    """Why the model cannot be opened, for visitors; empty if it can."""
     # The project's own are small. Others take long at first, or have to be fetched.
     notice = nullcontext() if offer.origin == "shipped" else st.spinner("Opening the model…")
     try:
         with notice:
             resources.load_model(state.model, resources.pick_device(state.device))
-    except CheckpointError as error:
+    except TokenLearnerError as error:
         _log.warning("%s", error)
-        return str(error)
+        return without_paths(str(error), {folder_of(offer): offer.title})
+    except Exception:  # whatever is wrong with it, the choice of another one stays on the page
+        _log.exception("the model %s cannot be opened", offer.place)
+        return "Something is wrong with it that nobody foresaw; the server’s log has the details."
     return ""
+
+
+def _instead_of_page(state: PageState, problem: str) -> None:
+    """Says that there is nothing to see and leads on."""
+    if state.stage:
+        st.error(plain(problem), icon=":material/error:")
+    else:
+        st.info("This model cannot be opened; choose another one.", icon=":material/info:")
+    first = next(iter(resources.models().values()))
+    if first.name != state.model:
+        st.button(
+            f"Open {first.title}",
+            on_click=change_state,
+            kwargs={"model": first.name, "learner": 0},
+        )
 
 
 def _shared_choices(state: PageState, problem: str) -> None:
@@ -79,7 +95,9 @@ def _shared_choices(state: PageState, problem: str) -> None:
     models = resources.models()
 
     def choose(field: str) -> None:
-        change_state(**{field: st.session_state[f"choice_{field}"]})
+        value = st.session_state[f"choice_{field}"]
+        # Another model has other learners.
+        change_state(**{field: value}, **({"learner": 0} if field == "model" else {}))
 
     # The session's state is the truth; a widget that was away on stage takes it over again.
     st.session_state["choice_model"] = state.model
@@ -97,10 +115,11 @@ def _shared_choices(state: PageState, problem: str) -> None:
     else:
         provenance_badge(
             resources.model_info(state.model, resources.pick_device(state.device)),
-            origin=models[state.model].origin,
+            offer=models[state.model],
             card=resources.model_card(state.model),
         )
     if missing := folder_problem(resources.options()):
+        _log.warning("%s: %s", resources.options().models, missing)
         st.error(plain(missing), icon=":material/folder_off:")
     devices = resources.devices()
     st.selectbox(
@@ -120,7 +139,7 @@ def _run_safely() -> None:
         run()
     except TokenLearnerError as error:
         _log.warning("%s", error)
-        st.error(plain(str(error)), icon=":material/error:")
+        st.error(plain(without_paths(str(error), {})), icon=":material/error:")
     except Exception:
         _log.exception("the page could not be drawn")
         st.error(

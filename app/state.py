@@ -28,6 +28,7 @@ class PageState:
         model: Name of the model.
         sample: Id of the sample; None for the photo that this session brought.
         stage: Whether the viewer fills the screen.
+        learner: Which of the model's learners, counted from 0.
         device: `auto`, or a name of PyTorch's; not part of a link, which may travel to another
             machine.
         view: How the maps are drawn.
@@ -36,6 +37,7 @@ class PageState:
     model: str
     sample: str | None
     stage: bool = False
+    learner: int = 0
     device: str = "auto"
     view: ViewSettings = field(default_factory=ViewSettings)
 
@@ -78,6 +80,7 @@ def state_from_query(
         model=model,
         sample=sample,
         stage=query.get("stage") == "1",
+        learner=_learner_from_query(query),
         view=settings_from_query(query),
     )
     return state, tuple(notices)
@@ -92,7 +95,15 @@ def query_from_state(state: PageState) -> dict[str, str | None]:
         "model": state.model,
         "sample": state.sample,
         "stage": "1" if state.stage else None,
+        "learner": str(state.learner + 1) if state.learner else None,
     }
+
+
+def _learner_from_query(query: Mapping[str, str]) -> int:
+    """People count from 1; whatever is no such number means the first."""
+    text = query.get("learner", "")
+    # Three digits are more than any model has learners, and few enough for `int`.
+    return max(int(text) - 1, 0) if text.isdecimal() and len(text) < 4 else 0
 
 
 def current_state(models: Iterable[str], samples: Iterable[str]) -> PageState:

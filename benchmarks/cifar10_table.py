@@ -6,8 +6,6 @@ DATA holds CIFAR-10 as parquet files. Every call goes on where the last one stop
 run is kept in `results/cifar10_table.json` and not done again.
 """
 
-import argparse
-import datetime
 import json
 import statistics
 from dataclasses import replace
@@ -15,12 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.recording import FOLDER
-from benchmarks.slices import Slice
-from tokenlearner.checkpoints import load_model, write_whole
-from tokenlearner.efficiency.machine import choose_device, describe_hardware, describe_versions
-from tokenlearner.efficiency.timm_flops import count_model
-from tokenlearner.training.data import read_parquet
-from tokenlearner.training.metrics import evaluate
+from benchmarks.slices import Slice, make_parser
+from tokenlearner.checkpoints import write_whole
+from tokenlearner.efficiency.machine import choose_device
 from tokenlearner.training.recipes import RECIPES
 
 FILE = FOLDER / "cifar10_table.json"
@@ -40,13 +35,9 @@ model without learner was published twice. Source: README of github.com/ariG2349
 
 def main() -> None:
     """Reads the command line and trains until the table is full or the time is over."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser = make_parser(__doc__, minutes=float("inf"))
     parser.add_argument("recipes", nargs="*", metavar="RECIPE", help="all, unless named")
-    parser.add_argument("--data", type=Path, required=True, help="folder of CIFAR-10")
-    parser.add_argument("--out", type=Path, required=True, help="checkpoints and models")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="one run each")
-    parser.add_argument("--minutes", type=float, default=float("inf"), help="time for this call")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
     options = parser.parse_args()
     if unknown := sorted(set(options.recipes) - set(PUBLISHED_PERCENT)):
         parser.error(f"no row {', '.join(unknown)}; there are {', '.join(PUBLISHED_PERCENT)}")
@@ -64,27 +55,12 @@ def fill(slice_: Slice, names: list[str], seeds: list[int], *, data: Path, out: 
         for name in names
         if str(seed) not in read().get(name, {}).get("runs", {})
     ]
-    if not missing:
-        return []
-    training, test = read_parquet(data, "train"), read_parquet(data, "test")
     for index, (name, seed) in enumerate(missing):
         recipe = replace(RECIPES[name](), seed=seed)
-        folder = slice_.train(recipe, training, out / f"{name}-seed{seed}")
-        if folder is None:
+        folder = slice_.train(recipe, data, out / f"{name}-seed{seed}")
+        if folder is None or slice_.over:
             return [f"{name} with seed {seed}" for name, seed in missing[index:]]
-        model = load_model(folder)
-        metrics = evaluate(model, test, device=slice_.device, batch_size=256)
-        record(
-            name,
-            seed,
-            {
-                "top1_percent": round(metrics.top1_percent, 3),
-                "gmacs": round(count_model(model).gmacs, 4),
-                "hardware": describe_hardware(slice_.device),
-                "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-                "versions": describe_versions(),
-            },
-        )
+        record(name, seed, slice_.test(folder, data))
     return []
 
 

@@ -9,15 +9,13 @@ training steps when the time is over. A finished recipe has its model in OUT/REC
 `tokenlearner train` on that folder would write the same. Results are in `benchmarks/results/`.
 """
 
-import argparse
 import sys
 from pathlib import Path
 
 from benchmarks import cifar10_table, placement
-from benchmarks.slices import Slice
+from benchmarks.slices import Slice, make_parser
 from tokenlearner.efficiency.machine import choose_device, describe_hardware
 from tokenlearner.errors import TokenLearnerError
-from tokenlearner.training.data import read_parquet
 from tokenlearner.training.recipes import RECIPES
 
 TABLE, PLACEMENT = "cifar10-table", "placement"
@@ -25,12 +23,8 @@ TABLE, PLACEMENT = "cifar10-table", "placement"
 
 def main() -> None:
     """Reads the command line and works until the time is over."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser = make_parser(__doc__, minutes=8.0)
     parser.add_argument("steps", nargs="*", metavar="STEP", help="all, unless named")
-    parser.add_argument("--data", type=Path, required=True, help="holds a folder per data set")
-    parser.add_argument("--out", type=Path, required=True, help="checkpoints and models")
-    parser.add_argument("--minutes", type=float, default=8.0, help="time for this call")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
     options = parser.parse_args()
     steps = [*(name for name in RECIPES if _has_data(name, options.data)), TABLE, PLACEMENT]
     if unknown := sorted(set(options.steps) - set(steps)):
@@ -57,8 +51,7 @@ def work(slice_: Slice, steps: list[str], *, data: Path, out: Path) -> list[str]
             left += placement.fill(slice_, list(range(3)), data=data / "imagenette", out=out)
         else:
             recipe = RECIPES[step]()
-            photos = read_parquet(data / recipe.dataset, "train")
-            if slice_.train(recipe, photos, out / step) is None:
+            if slice_.train(recipe, data / recipe.dataset, out / step) is None:
                 left.append(step)
     return left
 

@@ -7,8 +7,6 @@ blocks). Every call goes on where the last one stopped; a finished run is kept i
 `results/placement.json` and not done again.
 """
 
-import argparse
-import datetime
 import json
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -17,16 +15,14 @@ from typing import Any
 import torch
 
 from benchmarks.recording import FOLDER
-from benchmarks.slices import Slice
+from benchmarks.slices import Slice, make_parser, read_split
 from tokenlearner.attention.statistics import overlap
 from tokenlearner.checkpoints import ImageModel, load_model, write_whole
-from tokenlearner.efficiency.machine import choose_device, describe_hardware, describe_versions
-from tokenlearner.efficiency.timm_flops import count_model
+from tokenlearner.efficiency.machine import choose_device
 from tokenlearner.models import TokenLearnerConfig
 from tokenlearner.models.presets import fine_vit
 from tokenlearner.preprocess import prepare
-from tokenlearner.training.data import LabelledImages, read_parquet
-from tokenlearner.training.metrics import evaluate
+from tokenlearner.training.data import LabelledImages
 from tokenlearner.training.recipes import RECIPES, Recipe
 
 FILE = FOLDER / "placement.json"
@@ -81,12 +77,8 @@ def points(seed: int) -> list[Point]:
 
 def main() -> None:
     """Reads the command line and trains until the sweep is done or the time is over."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--data", type=Path, required=True, help="folder of Imagenette")
-    parser.add_argument("--out", type=Path, required=True, help="checkpoints and models")
+    parser = make_parser(__doc__, minutes=float("inf"))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="one sweep each")
-    parser.add_argument("--minutes", type=float, default=float("inf"), help="time for this call")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
     options = parser.parse_args()
     slice_ = Slice(options.minutes, choose_device(options.device))
     fill(slice_, options.seeds, data=options.data, out=options.out)
@@ -102,26 +94,14 @@ def fill(slice_: Slice, seeds: list[int], *, data: Path, out: Path) -> list[str]
         for point in points(seed)
         if (point.at, point.num_tokens, point.seed) not in done
     ]
-    if not missing:
-        return []
-    training, test = read_parquet(data, "train"), read_parquet(data, "test")
     for index, point in enumerate(missing):
-        folder = slice_.train(point.recipe(), training, out / point.name)
-        if folder is None:
+        folder = slice_.train(point.recipe(), data, out / point.name)
+        if folder is None or slice_.over:
             return [point.name for point in missing[index:]]
-        model = load_model(folder)
-        metrics = evaluate(model, test, device=slice_.device, batch_size=256)
-        record(
-            asdict(point)
-            | {
-                "top1_percent": round(metrics.top1_percent, 3),
-                "gmacs": round(count_model(model).gmacs, 5),
-                "overlap": None if point.at is None else round(mean_overlap(model, test), 4),
-                "hardware": describe_hardware(slice_.device),
-                "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-                "versions": describe_versions(),
-            }
-        )
+        shared = None
+        if point.at is not None:
+            shared = round(mean_overlap(load_model(folder), read_split(data, "test")), 4)
+        record(asdict(point) | slice_.test(folder, data) | {"overlap": shared})
     return []
 
 

@@ -1,17 +1,43 @@
 """Training in slices: a run stops when the time is over, and the next call goes on from there."""
 
+import argparse
 import time
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import torch
 
-from tokenlearner.checkpoints import CONFIG_FILE
+from tokenlearner.checkpoints import CONFIG_FILE, load_model
 from tokenlearner.efficiency.machine import has_bfloat16
-from tokenlearner.training.data import LabelledImages
+from tokenlearner.efficiency.timm_flops import count_model
+from tokenlearner.training.data import LabelledImages, read_images
 from tokenlearner.training.loop import Trainer
+from tokenlearner.training.metrics import evaluate
 from tokenlearner.training.recipes import Recipe
 from tokenlearner.training.run import MODEL_FOLDER, export, run
+
+
+def make_parser(about: str | None, *, minutes: float) -> argparse.ArgumentParser:
+    """Returns a parser of what all commands that work in slices take.
+
+    Args:
+        about: The docstring of the command's module.
+        minutes: Time for a call unless the command line names another.
+    """
+    parser = argparse.ArgumentParser(description=(about or "").partition("\n")[0])
+    parser.add_argument("--data", type=Path, required=True, help="folder of the data")
+    parser.add_argument("--out", type=Path, required=True, help="checkpoints and models")
+    parser.add_argument("--minutes", type=float, default=minutes, help="time for this call")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
+    return parser
+
+
+@lru_cache(maxsize=2)
+def read_split(folder: Path, split: str) -> LabelledImages:
+    """Reads a split when it is first needed; both splits of one data set are kept."""
+    return read_images(folder, split)
 
 
 @dataclass(slots=True)
@@ -33,12 +59,14 @@ class Slice:
         """Whether the time is used up."""
         return time.monotonic() - self.started >= 60 * self.minutes
 
-    def train(self, recipe: Recipe, photos: LabelledImages, out: Path) -> Path | None:
+    def train(self, recipe: Recipe, data: Path, out: Path) -> Path | None:
         """Trains until the run is finished or the time is over.
+
+        The photos are only read if there is something to do and time for it.
 
         Args:
             recipe: What to do.
-            photos: Training photos.
+            data: Folder of the data set.
             out: Folder of the run; a checkpoint in it is where the run goes on.
 
         Returns:
@@ -49,6 +77,7 @@ class Slice:
             return folder
         if self.over:
             return None
+        photos = read_split(data, "train")
         trainer = Trainer(
             recipe, photos, out, device=self.device, mixed_precision=has_bfloat16(self.device)
         )
@@ -64,3 +93,25 @@ class Slice:
                 trainer.save()
                 return None
         return export(trainer, data=photos.source_name)
+
+    def test(self, folder: Path, data: Path) -> dict[str, Any]:
+        """Returns what a result keeps of a finished run: accuracy, cost, hardware, time, date.
+
+        Args:
+            folder: The model's.
+            data: Folder of the data set.
+        """
+        model = load_model(folder)
+        assert model.info is not None
+        assert model.info.provenance is not None
+        made = model.info.provenance
+        photos = read_split(data, "test")
+        metrics = evaluate(model, photos, device=self.device, batch_size=256)
+        return {
+            "top1_percent": round(metrics.top1_percent, 3),
+            "gmacs": round(count_model(model).gmacs, 5),
+            "hardware": made.hardware,
+            "hours": made.hours,
+            "date": made.date,
+            "versions": made.versions,
+        }

@@ -153,7 +153,7 @@ def test_a_pickle_in_disguise_is_not_opened(folder: Path, tmp_path: Path, dress:
         (folder / WEIGHTS).write_bytes(pickle.dumps(_Payload(trace)))
     else:
         torch.save({"head.bias": _Payload(trace)}, folder / WEIGHTS)
-    with pytest.raises(CheckpointError, match=f"{WEIGHTS} is no readable safetensors file"):
+    with pytest.raises(CheckpointError, match=f"{WEIGHTS} is no .* it is a pickle, which is ne"):
         load_model(folder)
     assert not trace.exists()
 

@@ -29,6 +29,9 @@ HUB_PREFIX = "hf-hub:"
 _MOST_JSON_BYTES = 16 * 2**20
 _MOST_TENSORS = 10_000
 
+# How files of torch.save, then of pickle, begin; a short safetensors header may look like the last.
+_PICKLES = (b"PK\x03\x04", *(bytes((0x80, protocol)) for protocol in range(2, 6)))
+
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
 class ModelFolder:
@@ -112,6 +115,8 @@ def read_safetensors(data: bytes, origin: Path) -> dict[str, torch.Tensor]:
         raise CheckpointError(f"{origin} is no readable safetensors file: {reason}") from cause
 
     length, rest = int.from_bytes(data[:8], "little"), max(len(data) - 8, 0)
+    if length > rest and data.startswith(_PICKLES):
+        refuse("it is a pickle, which is never opened; save it with safetensors.torch.save_file")
     if length > rest or not length:
         refuse(f"it claims a header of {length:,} bytes, and {rest:,} bytes follow")
     if length > _MOST_JSON_BYTES:

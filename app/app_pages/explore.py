@@ -50,7 +50,7 @@ else:
         predictions_chart(result.chosen, result.other)
         cost_card(result)
         with st.container(horizontal=True, gap="small"):
-            downloads(result.chosen, state.view, name=photo.file_stem)
+            downloads(result.chosen, state, name=photo.file_stem)
             model_input(result, resources.model_info(state.model, device).preprocessing)
         photo_line(photo)
     with top:  # last, because the picture is what people wait for

@@ -6,6 +6,7 @@ from app.components.numbers import describe_saving, format_count, format_gflops
 from app.resources import Result
 
 _BAR_PX = 44  # height of the tallest bar
+_ROOMY = 10  # blocks that leave room for words under their bars and numbers over all of them
 
 _DEFINITIONS = """
 **GFLOPs** are billions of multiply-accumulates for one photo, each counted once, as the papers’
@@ -47,13 +48,17 @@ def tokens_diagram(tokens_per_layer: tuple[int, ...]) -> str:
 
     Divisions, because Streamlit lets no SVG through; its colours are in look.css.
     """
-    most = max(tokens_per_layer)
+    most, roomy = max(tokens_per_layer), len(tokens_per_layer) <= _ROOMY
+    before = (0, *tokens_per_layer)
     columns = [
-        f'<div class="block"><span class="count">{tokens}</span>'
+        '<div class="block"><span class="count">'
+        f"{tokens if roomy or tokens != before[index - 1] else ''}</span>"
         f'<span class="{"learned" if tokens < most else "full"}" '
         f'style="height: {max(2, round(_BAR_PX * tokens / most))}px"></span>'
-        f'<span class="name">block {index}</span></div>'
+        f'<span class="name">{"block " * roomy}{index}</span></div>'
         for index, tokens in enumerate(tokens_per_layer, start=1)
     ]
     label = "Tokens that each block works on: " + ", ".join(map(str, tokens_per_layer))
-    return f'<div class="tokens-per-layer" role="img" aria-label="{label}">{"".join(columns)}</div>'
+    unit = "" if roomy else '<div class="unit">transformer blocks, in order</div>'
+    bars = f'<div class="tokens-per-layer" role="img" aria-label="{label}">{"".join(columns)}</div>'
+    return f'<div class="tokens-diagram">{bars}{unit}</div>'

@@ -2,32 +2,34 @@
 
 import streamlit as st
 
+from app.components.learner_choice import learner_of
 from app.components.view_button import view_button
-from app.state import change_state
+from app.state import PageState, change_state
 from tokenlearner.inference import Explanation
 from tokenlearner.media import encode_png
-from tokenlearner.rendering import ViewSettings, render_sheet
+from tokenlearner.rendering import render_sheet
 
 
-def downloads(explanation: Explanation, view: ViewSettings, *, name: str) -> None:
+def downloads(explanation: Explanation, state: PageState, *, name: str) -> None:
     """Offers the contact sheet and the numbers; neither is made before someone asks for it.
 
     Args:
         explanation: What to save.
-        view: How the sheet's maps are drawn.
+        state: Which learner's maps are drawn on the sheet, and how.
         name: How the files' names begin.
     """
     label = "Save maps and numbers…" if explanation.learners else "Save numbers…"
     if view_button(label, key="save", on_press=lambda shown: change_state(view=shown)):
-        _offer(explanation, view, name)
+        _offer(explanation, state, name)
 
 
 @st.dialog("Save what the model looked at")
-def _offer(explanation: Explanation, view: ViewSettings, name: str) -> None:
+def _offer(explanation: Explanation, state: PageState, name: str) -> None:
     if explanation.learners:
+        learner = learner_of(state, explanation)
         st.download_button(
             "All maps on one sheet (PNG)",
-            data=lambda: encode_png(render_sheet(explanation, view)),
+            data=lambda: encode_png(render_sheet(explanation, state.view, learner=learner)),
             file_name=f"{name}_maps.png",
             mime="image/png",
             on_click="ignore",

@@ -5,6 +5,7 @@ import streamlit as st
 from app import resources
 from app.components.attention_viewer import attention_viewer
 from app.components.gallery import step_sample
+from app.components.learner_choice import learner_choice, learner_of
 from app.components.photo import Photo
 from app.state import PageState, change_state
 from tokenlearner.media import encode_png
@@ -18,8 +19,12 @@ def maps(state: PageState, photo: Photo, result: resources.Result) -> None:
     if not result.chosen.learners:
         _explain_absence(state, result)
         return
+    if not state.stage:
+        learner_choice(state, result.chosen)
+    learner = learner_of(state, result.chosen)
     event = attention_viewer(
         explanation=result.chosen,
+        learner=learner,
         settings=state.view,
         photo_jpeg=result.photo_jpeg,
         key="viewer",
@@ -30,7 +35,7 @@ def maps(state: PageState, photo: Photo, result: resources.Result) -> None:
         return
     if event.export is not None:
         change_state(view=event.export)
-        picture = encode_png(render_overlay(result.chosen, event.export))
+        picture = encode_png(render_overlay(result.chosen, event.export, learner=learner))
         st.session_state[_PICTURE] = (f"{photo.file_stem}_attention.png", picture)
     if event.step:
         device = resources.pick_device(state.device)

@@ -12,12 +12,15 @@ def format_share(share: float) -> str:
 
 def format_gflops(macs: int) -> str:
     """Multiply-accumulates in billions: 0.228."""
+    if macs < 1e6:
+        return "< 0.001"
     return f"{macs / 1e9:#.3g}".rstrip(".")
 
 
 def format_count(count: int) -> str:
-    """A large count: 2.65 M."""
-    return f"{count / 1e6:#.3g} M".replace(". M", " M")
+    """A large count: 2.65 M, 48.2 k."""
+    unit, size = ("M", 1e6) if count >= 999_500 else ("k", 1e3)
+    return f"{count / size:#.3g}".rstrip(".") + f" {unit}"
 
 
 def describe_saving(macs: int, baseline_macs: int) -> str:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import streamlit as st
 
 from app.components.numbers import format_share
@@ -16,10 +17,11 @@ _NAMES_PX, _NAME_LETTERS = 126, 18
 
 def predictions_chart(chosen: Explanation, other: Explanation | None) -> None:
     """Draws the top five of the chosen model, and what the other says about the same classes."""
-    top = chosen.predictions[:_TOP]
-    names = [name for name, _ in top]
+    # By number, because names may be alike: ImageNet has two kinds of crane.
+    top = np.argsort(-chosen.probabilities, kind="stable")[:_TOP].tolist()
+    names = [chosen.class_names[index] for index in top]
     models = [chosen] if other is None else [chosen, other]
-    traces = [_bars(names, model) for model in models]
+    traces = [_bars(top, model) for model in models]
     with st.container(key="predictions", gap="small"):
         st.html(_legend(models))
         # Without a key of its own: a chart with one is built anew for every photo.
@@ -41,21 +43,22 @@ def _color(explanation: Explanation) -> str:
     return _LEARNER_COLOR if explanation.learners else _BASELINE_COLOR
 
 
-def _bars(names: list[str], explanation: Explanation) -> dict[str, Any]:
-    shares, label = dict(explanation.predictions), _label(explanation)
+def _bars(top: list[int], explanation: Explanation) -> dict[str, Any]:
+    shares, label = explanation.probabilities[top].tolist(), _label(explanation)
     return {
         "type": "bar",
         "orientation": "h",
         "name": label,
-        "y": names,
-        "x": [shares[name] for name in names],
-        "text": [format_share(shares[name]) for name in names],
+        "y": list(range(len(top))),
+        "x": shares,
+        "text": [format_share(share) for share in shares],
+        "hovertext": [explanation.class_names[index] for index in top],
         "textposition": "outside",
         "cliponaxis": False,
         "constraintext": "none",
         "textfont": {"size": 12},
         "marker": {"color": _color(explanation), "line": {"width": 0}},
-        "hovertemplate": "%{y}: %{text}<extra>" + label + "</extra>",
+        "hovertemplate": "%{hovertext}: %{text}<extra>" + label + "</extra>",
     }
 
 
@@ -76,7 +79,7 @@ def _layout(names: list[str]) -> dict[str, Any]:
             "autorange": "reversed",
             "fixedrange": True,
             "automargin": False,
-            "tickvals": names,
+            "tickvals": list(range(len(names))),
             "ticktext": [_shorten(name) for name in names],
             "ticklabelstandoff": 6,
             "tickfont": {"size": 13},
@@ -96,11 +99,14 @@ def _legend(models: list[Explanation]) -> str:
     return f'<div class="legend">{"".join(entries)}</div>'
 
 
-def _describe(top: list[tuple[str, float]], chosen: Explanation, other: Explanation | None) -> str:
-    theirs = {} if other is None else dict(other.predictions)
+def _describe(top: list[int], chosen: Explanation, other: Explanation | None) -> str:
     said = [
-        f"{name}: {format_share(share)}"
-        + (f" ({format_share(theirs[name])} {_label(other)})" if other is not None else "")
-        for name, share in top
+        f"{chosen.class_names[index]}: {_share(chosen, index)}"
+        + (f" ({_share(other, index)} {_label(other)})" if other is not None else "")
+        for index in top
     ]
     return f"Bar chart of the five most probable classes {_label(chosen)}. " + "; ".join(said) + "."
+
+
+def _share(explanation: Explanation, index: int) -> str:
+    return format_share(float(explanation.probabilities[index]))

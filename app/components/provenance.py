@@ -2,9 +2,10 @@
 
 import streamlit as st
 
-from app.catalogue import Origin
+from app.catalogue import Offer
 from app.components.plain_text import plain
 from tokenlearner.models.info import ModelInfo, Provenance
+from tokenlearner.storage import HUB_PREFIX
 
 _OFFERED_BY = {
     "operator": ("The operator’s own model", ":material/folder_open:"),
@@ -12,25 +13,22 @@ _OFFERED_BY = {
 }
 
 
-def provenance_badge(info: ModelInfo, *, origin: Origin, card: str | None) -> None:
+def provenance_badge(info: ModelInfo, *, offer: Offer, card: str | None) -> None:
     """Shows the origin of weights; random ones get a red label.
 
     Args:
         info: What is known about the model.
-        origin: Who offers it.
+        offer: What it is offered as.
         card: Its model card in Markdown; None if there is none.
     """
     with st.container(key="provenance", gap="small"):
-        if origin in _OFFERED_BY:
-            label, icon = _OFFERED_BY[origin]
+        if offer.origin in _OFFERED_BY:
+            label, icon = _OFFERED_BY[offer.origin]
             st.badge(label, icon=icon, color="blue")
         warning_badge(info)
-        if info.provenance is None:
-            st.caption("This model was not trained: its maps and answers mean nothing.")
-        elif not info.warning:
+        if not info.warning:
             st.badge("Trained weights", icon=":material/verified:", color="gray")
-        if info.provenance is not None:
-            st.caption("  \n".join(_facts(info.provenance, info.warning)))
+        st.caption("  \n".join(_facts(info, offer)))
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             st.caption(f"sha256 `{info.sha256[:12]}…`", help=f"`{info.sha256}`")
             if card is not None and st.button(
@@ -48,15 +46,32 @@ def warning_badge(info: ModelInfo) -> None:
         st.badge(f"Not trained yet: {plain(parts)}", icon=":material/warning:", color="red")
 
 
-def _facts(origin: Provenance, warning: str) -> list[str]:
+def _facts(info: ModelInfo, offer: Offer) -> list[str]:
+    origin = info.provenance or Provenance(trained_on="")
     facts = {
+        "Repository: " if offer.origin == "hub" else "Folder: ": _source(info, offer),
         "Trained on ": origin.trained_on,
         "Weights: ": origin.weights_licence,
         "Data: ": origin.data_licence,
     }
-    return [plain(warning)] * bool(warning) + [
-        label + plain(fact) for label, fact in facts.items() if fact
-    ]
+    said = [_what_it_means(info)] * bool(info.warning)
+    return said + [label + plain(fact) for label, fact in facts.items() if fact]
+
+
+def _what_it_means(info: ModelInfo) -> str:
+    if info.provenance is None:
+        return "This model was not trained: its maps and answers mean nothing."
+    return "Until it is trained further, maps and answers mean nothing."
+
+
+def _source(info: ModelInfo, offer: Offer) -> str:
+    """The folder's name, or the repository's with the revision; no path of this machine."""
+    if offer.origin == "shipped":
+        return offer.name
+    if offer.origin == "operator":
+        return offer.title
+    repository, _, commit = info.source.removeprefix(HUB_PREFIX).partition("@")
+    return f"{repository}@{commit[:12]}"
 
 
 @st.dialog("Model card", width="large")

@@ -3,7 +3,9 @@
 import shutil
 import sys
 from pathlib import Path
+from unittest.mock import Mock
 
+import numpy as np
 import pytest
 import timm
 from streamlit.testing.v1 import AppTest
@@ -33,6 +35,12 @@ def sidebar(page: AppTest) -> str:
     return "\n".join(element.value for element in elements)
 
 
+def shown_maps(viewer: Mock) -> np.ndarray:
+    """The maps that the viewer was given last."""
+    given = viewer.call_args.kwargs
+    return given["explanation"].learners[given["learner"]].maps
+
+
 def picker(page: AppTest):
     return page.sidebar.selectbox(key="choice_model")
 
@@ -46,6 +54,8 @@ def test_a_model_is_offered_and_labelled(folder: Path) -> None:
     assert not page.error
     assert ":blue-badge" in sidebar(page)
     assert "The operator’s own model" in sidebar(page)
+    assert "Folder: mine" in sidebar(page)
+    assert str(folder) not in sidebar(page)
     name, _ = explain(zoo.load(folder / "mine"), FIRST.path).predictions[0]
     assert f"## {name}" in texts(page)
     assert "The photo shows nothing" not in texts(page)  # nobody knows that
@@ -86,7 +96,7 @@ def test_a_model_that_knows_the_samples_classes(folder: Path) -> None:
     assert f"the photo shows “{FIRST.subject('imagenette')}”" in texts(page)
 
 
-def test_a_broken_one_hides_nothing(folder: Path) -> None:
+def test_a_broken_one_hides_nothing(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
     shutil.copytree(folder / "mine", folder / "broken")
     weights = folder / "broken/model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-4])
@@ -102,11 +112,48 @@ def test_a_broken_one_hides_nothing(folder: Path) -> None:
         assert not page.exception
         (error,) = page.sidebar.error
         assert message in error.value
+        assert error.value.startswith(f"{name}/")  # as the picker calls it
+        assert str(folder) not in error.value
+        assert str(folder / name) in caplog.text
         assert "Traceback" not in error.value
         assert "This model cannot be opened" in page.info[0].value
     picker(page).set_value("own:mine").run()
     assert not page.error
     assert "GFLOPs" in texts(page)
+
+
+def test_one_that_fails_in_another_way(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(_: str) -> None:
+        raise RuntimeError(f"{folder}: no memory")
+
+    page = open_page()
+    monkeypatch.setattr(zoo, "load", fail)
+    picker(page).set_value("own:mine").run()
+    assert not page.exception
+    assert "nobody foresaw" in page.sidebar.error[0].value
+    assert "no memory" in caplog.text
+    monkeypatch.undo()
+
+
+def test_several_learners(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    viewer = Mock(return_value=None)
+    monkeypatch.setattr("app.components.maps.attention_viewer", viewer)
+    model = insert_token_learner(timm.create_model("test_vit", depth=3), 4, at=1, fuser=True)
+    model.info = describe_timm(model, pretrained=True)
+    model.eval().save_pretrained(folder / "with-fuser")
+    wanted = explain(model, FIRST.path).learners
+    page = open_page(model="own:with-fuser", learner="2")
+    choice = page.main.selectbox(key="choice_learner")
+    assert choice.options == [f"Learner before block {learner.block + 1}" for learner in wanted]
+    assert choice.value == 1
+    assert shown_maps(viewer).tobytes() == wanted[1].maps.tobytes()
+    choice.set_value(0).run()
+    assert shown_maps(viewer).tobytes() == wanted[0].maps.tobytes()
+    picker(page).set_value("own:mine").run()
+    assert not page.exception
+    assert not page.main.selectbox
 
 
 def test_a_broken_one_on_stage(folder: Path) -> None:
@@ -116,6 +163,7 @@ def test_a_broken_one_on_stage(folder: Path) -> None:
     page.run()
     assert not page.exception
     assert "does not say format" in page.error[0].value
+    assert str(folder) not in page.error[0].value
 
 
 def test_a_model_that_is_trained_again_is_read_again(folder: Path) -> None:
@@ -142,7 +190,7 @@ def test_a_folder_that_is_not_there(folder: Path) -> None:
     page = AppTest.from_file(str(MAIN), default_timeout=120).run()
     assert not page.exception
     (error,) = page.sidebar.error
-    assert "There is no folder" in error.value
+    assert error.value == r"The folder that \-\-models names is not there."
     assert "GFLOPs" in texts(page)
 
 
@@ -167,18 +215,26 @@ class TestFromTheHub:
     def _cache(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
         monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-        for repository in ("owner/allowed", "owner/other"):
+        for repository in ("owner/allowed", "owner/other", "owner/broken"):
             root = tmp_path / f"models--{repository.replace('/', '--')}"
             save_model(root / "snapshots" / COMMIT, tiny.model())
             (root / "refs").mkdir()
             (root / "refs/main").write_text(COMMIT)
-        monkeypatch.setenv("TOKENLEARNER_ALLOW_HUB", "owner/allowed,owner/missing")
+        monkeypatch.setenv("TOKENLEARNER_ALLOW_HUB", "owner/allowed,owner/missing,owner/broken")
 
     def test_what_is_allowed(self) -> None:
         page = open_page(model="hf-hub:owner/allowed")
         assert picker(page).value == "hf-hub:owner/allowed"
         assert "From the Hub, allowed by the operator" in sidebar(page)
+        assert f"Repository: owner/allowed@{COMMIT[:12]}" in sidebar(page)
         assert "GFLOPs" in texts(page)
+
+    def test_a_broken_one(self, tmp_path: Path) -> None:
+        snapshot = tmp_path / "models--owner--broken/snapshots" / COMMIT
+        (snapshot / "config.json").write_text("{}")
+        page = open_page()
+        picker(page).set_value("hf-hub:owner/broken").run()
+        assert page.sidebar.error[0].value.startswith("owner/broken/config.json does not say")
 
     def test_what_is_not(self) -> None:
         page = open_page(model="hf-hub:owner/other")

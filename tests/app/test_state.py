@@ -45,5 +45,13 @@ def test_a_photo_of_ones_own_leaves_the_link() -> None:
     assert query["sample"] is None
 
 
+def test_people_count_learners_from_one() -> None:
+    assert read({"learner": "3"})[0].learner == 2
+    assert query_from_state(PageState(model="m", sample="s", learner=2))["learner"] == "3"
+    assert query_from_state(PageState(model="m", sample="s"))["learner"] is None
+    for nonsense in ("", "0", "-1", "x", "9999", "²"):
+        assert read({"learner": nonsense})[0].learner == 0
+
+
 def test_the_device_stays_out_of_the_link() -> None:
     assert "cuda" not in query_from_state(PageState(model="m", sample="s", device="cuda")).values()

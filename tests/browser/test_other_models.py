@@ -1,11 +1,14 @@
 """Models from elsewhere in a real Chromium: the canvas shows what the library paints of them."""
 
+import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import timm
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Locator, expect
+from typer.testing import CliRunner
 
 from app.gallery import load_samples
 from tests.browser.conftest import SCREEN
@@ -13,19 +16,35 @@ from tests.browser.explorer import Explorer
 from tests.browser.running import dashboard
 from tests.browser.test_explore import settle
 from tokenlearner import zoo
-from tokenlearner.inference import explain
+from tokenlearner.cli.main import app
+from tokenlearner.inference import Explanation, explain
 from tokenlearner.models import describe_timm, insert_token_learner
 
 pytestmark = pytest.mark.browser
 
+GOLDEN = Path(__file__).parents[1] / "golden"
 FIRST = load_samples()[0]
+
+
+def call(*arguments: object) -> None:
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    assert result.exit_code == 0, result.output
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model of timm with a learner, and one that cannot be opened."""
+    """Models that the commands made of foreign ones, and one that cannot be opened."""
     path = tmp_path_factory.mktemp("models")
-    model = insert_token_learner(timm.create_model("test_vit"), 4)
+    for layout in ("new", "old"):
+        source = GOLDEN / f"scenic_checkpoint_{layout}"
+        config, out = source / "config.json", path / f"scenic-{layout}"
+        call("convert", "scenic", source, "--config", config, "--out", out)
+    with zipfile.ZipFile(GOLDEN / "keras_models.zip") as archive:
+        file = archive.extract("frozen.h5", tmp_path_factory.mktemp("keras"))
+    call("convert", "keras", file, "--out", path / "keras", "--trained-on", "coloured squares")
+    call("insert", "test_vit", "--out", path / "inserted")
+    # As `insert --pretrained` writes it, for which timm would have to download weights.
+    model = insert_token_learner(timm.create_model("test_vit", depth=3), 4, at=1, fuser=True)
     model.info = describe_timm(model, pretrained=True)
     model.save_pretrained(path / "of-timm")
     (path / "broken").mkdir()
@@ -33,30 +52,79 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="module")
+def server(
+    folder: Path, browser: Browser, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    """The address of a dashboard that was started with `--models`."""
+    log = tmp_path_factory.mktemp("server") / "log.txt"
+    with dashboard(log, "--models", str(folder)) as address:
+        yield address
+    assert "Traceback" not in log.read_text()
+    assert str(folder / "broken") in log.read_text()  # where the operator finds it
+
+
 @pytest.fixture
-def visitor(folder: Path, browser: Browser, tmp_path: Path) -> Iterator[Explorer]:
-    """Someone at a dashboard that was started with `--models`."""
-    with dashboard(tmp_path / "log.txt", "--models", str(folder)) as address:
-        explorer = Explorer(browser.new_context(viewport=SCREEN), address)  # pyright: ignore[reportArgumentType]
-        yield explorer
-        explorer.context.close()
+def visitor(server: str, browser: Browser) -> Iterator[Explorer]:
+    """Someone at that dashboard."""
+    explorer = Explorer(browser.new_context(viewport=SCREEN), server)  # pyright: ignore[reportArgumentType]
+    yield explorer
+    explorer.context.close()
     assert explorer.complaints == []
-    assert "Traceback" not in (tmp_path / "log.txt").read_text()
 
 
-def test_a_model_of_timm(visitor: Explorer, folder: Path) -> None:
-    visitor.open("?model=own:of-timm")
-    settle(visitor, explain(zoo.load(folder / "of-timm"), FIRST.path))
-    sidebar = visitor.page.locator('[data-testid="stSidebar"]')
+def sidebar_of(visitor: Explorer) -> Locator:
+    return visitor.page.locator('[data-testid="stSidebar"]')
+
+
+def explanation_of(folder: Path, name: str, *, learner: int = 0) -> Explanation:
+    """A model's explanation of the first sample, with only one of its learners."""
+    found = explain(zoo.load(folder / name), FIRST.path)
+    return replace(found, learners=found.learners[learner : learner + 1])
+
+
+def pick_model(visitor: Explorer, title: str) -> None:
+    sidebar_of(visitor).get_by_role("combobox", name="Model").click()
+    visitor.page.get_by_role("option", name=title, exact=True).click()
+    visitor.page.wait_for_url(f"**model=own**{title}**")
+
+
+def test_converted_and_inserted(visitor: Explorer, folder: Path) -> None:
+    visitor.open("?model=own:scenic-new")
+    settle(visitor, explanation_of(folder, "scenic-new"))
+    sidebar = sidebar_of(visitor)
     expect(sidebar.get_by_text("The operator’s own model")).to_be_visible()
-    expect(sidebar.get_by_text("Not trained yet: TokenLearner").first).to_be_visible()
+    expect(sidebar.get_by_text("Trained weights")).to_be_visible()
+    expect(sidebar.get_by_text("Folder: scenic-new")).to_be_visible()
+    for name, said in (
+        ("scenic-old", "Trained on unknown data"),
+        ("keras", "Trained on coloured squares"),
+        ("inserted", "Random weights"),
+    ):
+        pick_model(visitor, name)
+        expect(sidebar.get_by_text(f"Folder: {name}")).to_be_visible()
+        expect(sidebar.get_by_text(said)).to_be_visible()
+        settle(visitor, explanation_of(folder, name))
+        main = visitor.page.locator('[data-testid="stMain"]')
+        assert main.evaluate("main => main.scrollHeight <= main.clientHeight"), name
 
-    # A broken neighbour says why, and takes nothing away.
-    sidebar.get_by_role("combobox", name="Model").click()
-    visitor.page.get_by_role("option", name="broken").click()
-    expect(sidebar.get_by_role("alert")).to_contain_text("does not say format")
-    visitor.page.wait_for_url("**model=own**broken**")
-    sidebar.get_by_role("combobox", name="Model").click()
-    visitor.page.get_by_role("option", name="of-timm").click()
+
+def test_an_untrained_learner_and_a_broken_neighbour(visitor: Explorer, folder: Path) -> None:
+    visitor.open("?model=own:of-timm&learner=2")
+    settle(visitor, explanation_of(folder, "of-timm", learner=1))
+    sidebar = sidebar_of(visitor)
+    expect(sidebar.get_by_text("Not trained yet: TokenLearner and TokenFuser")).to_be_visible()
+
+    # One learner of several.
+    visitor.page.get_by_role("combobox", name="Learner").click()
+    visitor.page.get_by_role("option", name="before block 2").click()
+    settle(visitor, explanation_of(folder, "of-timm"))
+    visitor.page.wait_for_url(lambda url: "learner" not in url)
+
+    # A broken neighbour says why, by the name that it goes by, and takes nothing away.
+    pick_model(visitor, "broken")
+    expect(sidebar.get_by_role("alert")).to_contain_text("broken/config.json does not say format")
+    expect(visitor.page.locator("body")).not_to_contain_text(str(folder))
+    pick_model(visitor, "of-timm")
     expect(sidebar.get_by_role("alert")).to_have_count(0)
-    settle(visitor, explain(zoo.load(folder / "of-timm"), FIRST.path))
+    settle(visitor, explanation_of(folder, "of-timm"))

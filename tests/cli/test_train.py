@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -138,6 +139,36 @@ class TestTrain:
         stopped, saved = (int(number.replace(",", "")) for number in match.groups())
         assert stopped >= saved >= 6
         assert torch.load(tmp_path / CHECKPOINT, weights_only=True)["step"] == saved
+
+    def test_ctrl_c_before_the_first_checkpoint(
+        self, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def stopped(trainer: Trainer) -> Iterator[dict[str, float]]:
+            yield from ()
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr("tokenlearner.cli.train.run", stopped)
+        result = call("train", NAME, "--data", data, "--out", tmp_path, "--device", "cpu")
+        assert result.exit_code == 130
+        assert result.stderr == (
+            "stopped after step 0; there is no checkpoint yet. The same command starts again.\n"
+        )
+
+    def test_the_command_says_how_the_photos_were_read(self, tmp_path: Path) -> None:
+        tiny.write_parquet(
+            tmp_path / "colours/some.parquet",
+            [tiny.photo(i % 3, i) for i in range(12)],
+            [i % 3 for i in range(12)],
+        )
+        words = ("train", NAME, "--data", tmp_path / "colours", "--split", "some")
+        words += ("--label-column", "label", "--image-column", "img", "--device", "cpu")
+        result = call(*words, "--out", tmp_path / "run")
+        assert result.exit_code == 0, result.output
+        info = load_model(tmp_path / "run/model").info
+        assert info is not None
+        assert info.provenance is not None
+        wanted = "--split some --image-column img --label-column label"
+        assert wanted in info.provenance.command
 
 
 class TestEvaluate:

@@ -12,8 +12,12 @@ from typer.testing import CliRunner
 from tests import tiny
 from tokenlearner.checkpoints import load_model, save_model
 from tokenlearner.cli.main import app
+from tokenlearner.cli.train import _prepare
+from tokenlearner.models import VisionTransformer
 from tokenlearner.models.timm_info import LEARNER, describe_timm
 from tokenlearner.models.timm_vit import TimmVisionTransformer, insert_token_learner
+from tokenlearner.training.data import read_images
+from tokenlearner.training.fine_tune import with_classes
 from tokenlearner.training.recipes import RECIPES
 
 NAME = "imagenette-tiny"
@@ -48,8 +52,33 @@ class TestDryRun:
             assert wanted in result.stdout
         assert not (tmp_path / "run").exists()
 
+    @pytest.mark.parametrize("arguments", [[], ["--dry-run"]])
+    def test_what_does_not_fit_is_said_before_anything_is_done(
+        self, data: Path, tmp_path: Path, arguments: list[str]
+    ) -> None:
+        result = call(data, tmp_path / "run", "cifar10-mini-vit", *arguments)
+        assert result.exit_code == 1
+        assert "has 3 classes, but the recipe cifar10-mini-vit is for 10" in result.stderr
+        assert "preparing" not in result.stdout
+        assert not (tmp_path / "run").exists()
+
 
 class TestInit:
+    def test_seed_decides_the_fresh_parts(self, data: Path, tmp_path: Path) -> None:
+        save_model(tmp_path / "baseline", tiny.model(learner=False))
+        weights = []
+        for seed in (1, 2):
+            job = _prepare(
+                NAME,
+                read_images(data, "train"),
+                init=str(tmp_path / "baseline"),
+                teacher=None,
+                seed=seed,
+            )
+            assert isinstance(job.model, VisionTransformer)
+            weights.append(job.model.encoder.learners["1"].state_dict())
+        assert any(not torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+
     def test_says_what_was_taken(self, data: Path, source: Path, tmp_path: Path) -> None:
         result = call(data, tmp_path / "run", NAME, "--init", source)
         assert result.exit_code == 0, result.output
@@ -89,13 +118,38 @@ class TestFineTune:
         assert "broken.png" in result.stderr
         result = call(tmp_path / "photos", tmp_path / "again", *arguments, "--max-unusable", "0.2")
         assert result.exit_code == 0, result.output
-        assert "broken.png" in result.stdout
+        assert "1 photo is missing or corrupt in train and left out" in result.stderr
+        assert "broken.png" in result.stderr
         info = load_model(tmp_path / "again/model").info
         assert info is not None
         assert info.class_names == ("blue", "green")
         assert info.name == "tiny-fine-tuned"
         assert info.provenance is not None
         assert info.provenance.trained_on == "photos"
+
+    def test_missing_photos_are_named(self, source: Path, tmp_path: Path) -> None:
+        files = {f"{name}/{row}.png": tiny.photo(0, row) for name in "ab" for row in range(4)}
+        tiny.write_files(tmp_path / "photos/train", files | {"a/empty.png": b""})
+        arguments = ("fine-tune", "--init", source, "--num-workers", 0, "--max-unusable", "0.2")
+        result = call(tmp_path / "photos", tmp_path / "run", *arguments)
+        assert result.exit_code == 0, result.output
+        assert "a/empty.png: The file is empty" in result.stderr
+        info = load_model(tmp_path / "run/model").info
+        assert info is not None
+        assert info.provenance is not None
+        assert info.provenance.command.endswith(" --max-unusable 0.2")
+
+    def test_a_timm_head_keeps_its_rows_and_starts_others_at_zero(self) -> None:
+        network = TimmVisionTransformer(timm.create_model("test_vit", num_classes=3, img_size=32))
+        network.info = tiny.model().info
+        names = ("blue", "teal", "red")
+        model = with_classes(network, names)
+        assert isinstance(model, TimmVisionTransformer)
+        found, old = model.get_classifier(), network.get_classifier()
+        assert torch.equal(found.weight[[0, 2]], old.weight[[2, 0]])
+        assert torch.equal(found.bias[[0, 2]], old.bias[[2, 0]])
+        assert not found.weight[1].any()
+        assert not found.bias[1].any()
 
     def test_a_learner_in_a_trained_model_learns_from_that_model(
         self, data: Path, tmp_path: Path

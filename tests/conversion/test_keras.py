@@ -1,6 +1,7 @@
 """Models of the Keras example: recorded ones, and what is refused. `test_keras_live` makes more."""
 
 import json
+import re
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +16,6 @@ from tokenlearner.conversion.scenic import to_scenic
 from tokenlearner.conversion.verify import TOLERANCE, compare
 from tokenlearner.errors import ConversionError
 
-ARCHIVE = Path(__file__).parents[1] / "golden/keras_models.zip"
 GOLDEN = {
     "frozen.h5": ("1.0", "frozen"),
     "frozen_saved": ("1.0", "frozen"),
@@ -24,14 +24,6 @@ GOLDEN = {
     "learned_tanh.keras": ("1.0", "learned"),
     "plain.keras": (None, "frozen"),
 }
-
-
-@pytest.fixture(scope="module")
-def golden(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("keras")
-    with zipfile.ZipFile(ARCHIVE) as archive:
-        archive.extractall(folder)
-    return folder
 
 
 def reference(path: Path) -> Path:
@@ -183,7 +175,7 @@ class TestOtherModels:
                 lambda c: augmentation(c)[3]["config"].update(height=20),
                 "got 16 position embeddings, expected 20 for images of 20x16 px",
             ),
-            (lambda c: c["config"]["layers"].pop(), "got 76 arrays|got 75 arrays|got 77 arrays"),
+            (lambda c: c["config"]["layers"].pop(), "got 77 arrays, expected 75 for the layers"),
             (lambda c: c.update({"class_name": "MyModel"}), "its class is MyModel"),
             (lambda c: c.pop("config"), "holds no functional Keras model: KeyError 'config'"),
             (lambda c: c["config"].update(layers=3), "holds no functional Keras model: Type"),
@@ -229,7 +221,7 @@ class TestBrokenFiles:
             data = file.read_bytes()
             keep = int(len(data) * share) if file.name.startswith(part) else len(data)
             target.write_bytes(data[:keep])
-        with pytest.raises(ConversionError, match=r"variables|keras_metadata|frozen|test_saved"):
+        with pytest.raises(ConversionError, match=re.escape(str(tmp_path))):
             open_keras(tmp_path)
 
     def test_saved_model_without_metadata(self, tmp_path: Path) -> None:
@@ -252,33 +244,4 @@ class TestBrokenFiles:
         with pytest.raises(
             ConversionError, match=r"x\.h5: array 'dense/kernel': got 1 values that"
         ):
-            open_keras(path)
-
-    def test_a_dataset_larger_than_its_file(self, golden: Path, tmp_path: Path) -> None:
-        path = tmp_path / "x.h5"
-        path.write_bytes((golden / "frozen.h5").read_bytes())
-        with open_for_change(path) as file:
-            group = file["model_weights/dense/dense"]
-            del group["kernel:0"]
-            group.create_dataset("kernel:0", (2**20, 2**20), "f4", chunks=(64, 64))
-        with pytest.raises(
-            ConversionError, match=r"got 0 bytes in the file, expected 4,398,046,51"
-        ):
-            open_keras(path)
-
-    def test_a_dataset_in_another_file(self, golden: Path, tmp_path: Path) -> None:
-        path = tmp_path / "x.h5"
-        path.write_bytes((golden / "frozen.h5").read_bytes())
-        with open_for_change(path) as file:
-            group = file["model_weights/dense/dense"]
-            del group["bias:0"]
-            group.create_dataset("bias:0", (12,), "f4", external=[("/dev/zero", 0, 48)])
-        with pytest.raises(ConversionError, match="bias:0: got"):
-            open_keras(path)
-
-    def test_a_zip_that_unpacks_to_much(self, tmp_path: Path) -> None:
-        path = tmp_path / "x.keras"
-        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
-            archive.writestr("config.json", b" " * (65 * 2**20))
-        with pytest.raises(ConversionError, match=r"config\.json unpacks to far more than fits"):
             open_keras(path)

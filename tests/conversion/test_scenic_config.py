@@ -257,3 +257,20 @@ def test_building_draws_no_random_numbers() -> None:
     drawn = torch.rand(1)
     torch.manual_seed(1)
     assert drawn == torch.rand(1)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "limits"),
+    [
+        ("num_layers", 10**9, "from 1 to 1,000"),  # would be built before an array is looked at
+        ("num_layers", 2.0, "from 1 to 1,000"),
+        ("hidden_size", "8", "of at least 1"),
+        ("mlp_dim", None, "of at least 1"),
+        ("num_heads", 0, "of at least 1"),
+    ],
+)
+def test_sizes_that_no_model_has_are_refused(name: str, value: object, limits: str) -> None:
+    config = config_of()
+    config["args"][name] = value
+    with pytest.raises(ConversionError, match=f"{name} is .*; it must be a whole number {limits}"):
+        build(config, params_of(V11))

@@ -2,6 +2,7 @@
 
 import math
 import pickle
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,8 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from tokenlearner.conversion.torch_ports import (
-    KashuLearner,
-    KashuLearnerV11,
-    load_learner,
-    open_port,
-    save_learner,
-)
+from tokenlearner.conversion.kashu7100 import KashuLearner, KashuLearnerV11
+from tokenlearner.conversion.torch_ports import load_learner, open_port, save_learner
 from tokenlearner.conversion.verify import compare
 from tokenlearner.errors import ConversionError
 
@@ -182,7 +178,7 @@ KEEPS_CHANNELS = {
         ([1, 2], "holds no state dict: names and tensors, nothing else"),
         ({"conv_layers.0.weight": torch.zeros(3, 5, 3, 3)}, "missing tensor 'conv_layers.2.weig"),
         (state_v11() | {"mlp.fc3.bias": torch.zeros(1)}, "unknown tensor 'mlp.fc3.bias'"),
-        (state_v11() | {"mlp.fc1.bias": torch.zeros(5)}, r"masking\.fc1\.bias is \(5,\)"),
+        (state_v11() | {"mlp.fc1.bias": torch.zeros(5)}, r"mlp\.fc1\.bias is \(5,\)"),
         (state_v11() | {"mlp.fc2.weight": torch.zeros(3)}, r"got shapes \(3,\) and \(5,\)"),
         (state_v11() | {"mlp.fc1.bias": torch.full((4,), math.nan)}, "values that are not finite"),
     ],
@@ -222,6 +218,34 @@ def test_a_pickle_is_not_run(tmp_path: Path, name: str) -> None:
     assert not trace.exists()
 
 
+def test_a_compressed_file_is_not_unpacked(tmp_path: Path) -> None:
+    stored = save(tmp_path, state_v11(), "stored.pt")
+    with (
+        zipfile.ZipFile(stored) as source,
+        zipfile.ZipFile(tmp_path / "x.pt", "w", zipfile.ZIP_DEFLATED) as target,
+    ):
+        for name in source.namelist():
+            target.writestr(name, source.read(name))
+    torch.load(tmp_path / "x.pt", weights_only=True)  # PyTorch would unpack it
+    with pytest.raises(ConversionError, match=r"x\.pt is compressed, which torch\.save never does"):
+        open_port(tmp_path / "x.pt", "kashu7100")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda x: x[:1, :1].expand(10**6, 10**6), r"got 80 bytes .* expected 4,000,000,000,000 "),
+        (lambda x: x.to_sparse(), "got torch.sparse_coo on cpu, expected plain numbers"),
+        (lambda x: x.to("meta"), "got torch.strided on meta, expected plain numbers"),
+    ],
+)
+def test_a_tensor_larger_than_its_data(tmp_path: Path, change: Any, message: str) -> None:
+    state = state_v11()
+    file = save(tmp_path, state | {"mlp.fc1.weight": change(state["mlp.fc1.weight"])})
+    with pytest.raises(ConversionError, match=f"tensor 'mlp.fc1.weight': {message}"):
+        open_port(file, "kashu7100")
+
+
 @pytest.mark.parametrize("share", [0, 0.3, 0.95])
 def test_cut_off(tmp_path: Path, share: float) -> None:
     file = save(tmp_path, state_v10())
@@ -236,3 +260,25 @@ def test_what_is_no_learner_is_not_loaded(tmp_path: Path) -> None:
         load_learner(tmp_path / "x.safetensors")
     with pytest.raises(ConversionError, match="cannot read"):
         load_learner(tmp_path / "none.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (torch.full((TOKENS,), float("nan")), "holds values that are not finite"),
+        (torch.zeros(TOKENS + 1), r"is \(4,\)"),
+        (torch.zeros(TOKENS, dtype=torch.int64), "is torch.int64"),
+    ],
+)
+def test_a_wrong_tensor_is_named_as_in_the_file(
+    tmp_path: Path, value: Tensor, message: str
+) -> None:
+    state = {f"tl.{name}": tensor for name, tensor in state_v11().items()}
+    file = save(tmp_path, state | {"tl.mlp.fc2.bias": value})
+    with pytest.raises(ConversionError, match=rf"port.pt: tl\.mlp\.fc2\.bias {message}"):
+        open_port(file, "kashu7100", prefix="tl.")
+
+
+def test_a_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(ConversionError, match=r"cannot read .*nowhere\.pt: No such file"):
+        open_port(tmp_path / "nowhere.pt", "kashu7100")

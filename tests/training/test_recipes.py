@@ -67,6 +67,12 @@ def test_muon_needs_a_rate_and_the_others_have_none() -> None:
         tiny.recipe(muon_learning_rate=1e-3)
 
 
+@pytest.mark.parametrize("changes", [{"batch_size": 0}, {"learning_rate": 0.0}])
+def test_a_step_needs_photos_and_a_rate(changes: dict[str, float]) -> None:
+    with pytest.raises(ConfigError, match="wanted a photo or more in a step and a rate above 0"):
+        tiny.recipe(**changes)
+
+
 def test_distillation_out_of_range() -> None:
     with pytest.raises(ConfigError, match=r"weight=1.5, temperature=1.0; wanted a weight of 0 to"):
         Distillation(weight=1.5)

@@ -112,6 +112,7 @@ class TestExport:
             "tokenlearner train imagenette-tiny --data owner/tiny --out runs/imagenette-tiny "
             "--seed 3 --no-mixed-precision"
         )
+        assert "--data 'my photos' --out" in command(trainer, data="my photos")
 
 
 class TestCard:

@@ -65,7 +65,7 @@ def scenic(
 ) -> None:
     """Convert a checkpoint of the official JAX code (google-research/scenic)."""
     model, found = open_scenic(checkpoint, config, step=step, image_size=_size(image_size))
-    origin = f"{found.file.parent.name}/{found.file.name}"
+    origin = f"{found.file.resolve().parent.name}/{found.file.name}"
     if found.step is not None:
         origin += f", step {found.step:,}"
     report = Report(

@@ -33,6 +33,9 @@ def evaluate(
     label_column: Annotated[
         str | None, typer.Option(help="Of parquet files that do not say which it is.")
     ] = None,
+    max_unusable: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of the photos that may be unusable.")
+    ] = 0.01,
     real: Annotated[
         Path | None, typer.Option(help="ImageNet's reassessed labels (real.json), to use as well.")
     ] = None,
@@ -54,7 +57,13 @@ def evaluate(
     name, folder = network.info.name, Path(network.info.source)
     if save and not folder.is_dir():
         raise ConfigError(f"--save writes into a model folder, and {model} is none; download it")
-    photos = read_checked(data, split, image_column=image_column, label_column=label_column)
+    photos = read_checked(
+        data,
+        split,
+        image_column=image_column,
+        label_column=label_column,
+        max_unusable=max_unusable,
+    )
     valid = None if real is None else read_real(real, photos)
     answers = iter_logits(network, photos, device=computer, batch_size=batch_size)
     logits = torch.cat(list(watch(answers, len(photos), batch_size, "measuring")))
@@ -65,6 +74,7 @@ def evaluate(
     words = ["tokenlearner", "evaluate", name, "--data", photos.source_name, "--split", split]
     words += ["--image-column", image_column] if image_column else []
     words += ["--label-column", label_column] if label_column else []
+    words += ["--max-unusable", str(max_unusable)] if max_unusable != 0.01 else []
     words += ["--real", real.name] if real else []
     content = report(
         metrics,

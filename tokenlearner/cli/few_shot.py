@@ -31,6 +31,9 @@ def few_shot(
     label_column: Annotated[
         str | None, typer.Option(help="Of parquet files that do not say which it is.")
     ] = None,
+    max_unusable: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of the photos that may be unusable.")
+    ] = 0.01,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the result here.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     batch_size: Annotated[int, typer.Option(min=1, help="Photos in a pass.")] = 64,
@@ -43,8 +46,20 @@ def few_shot(
     computer = choose_device(device)
     network = zoo.load(model)
     assert network.info is not None
-    test = read_checked(data, test_split, image_column=image_column, label_column=label_column)
-    train = read_images(data, train_split, image_column=image_column, label_column=label_column)
+    test = read_checked(
+        data,
+        test_split,
+        image_column=image_column,
+        label_column=label_column,
+        max_unusable=max_unusable,
+    )
+    train = read_images(
+        data,
+        train_split,
+        image_column=image_column,
+        label_column=label_column,
+        max_unusable=max_unusable,
+    )
     drawn = draw(train, test, shots=shots, seeds=range(draws))
     say_unusable(drawn.unusable, train_split)
     train_features, test_features = (
@@ -70,6 +85,7 @@ def few_shot(
         words += ["--train-split", train_split, "--test-split", test_split]
         words += ["--image-column", image_column] if image_column else []
         words += ["--label-column", label_column] if label_column else []
+        words += ["--max-unusable", str(max_unusable)] if max_unusable != 0.01 else []
         content = report(
             result,
             network,

@@ -13,14 +13,25 @@ _FEW = 10
 
 
 def read_checked(
-    source: str, split: str, *, image_column: str | None, label_column: str | None
+    source: str,
+    split: str,
+    *,
+    image_column: str | None,
+    label_column: str | None,
+    max_unusable: float,
 ) -> LabelledImages:
     """Reads a split and decodes every photo once; says which are left out.
 
     Raises:
         DataError: As `read_images` and `LabelledImages.scan`.
     """
-    photos = read_images(source, split, image_column=image_column, label_column=label_column)
+    photos = read_images(
+        source,
+        split,
+        image_column=image_column,
+        label_column=label_column,
+        max_unusable=max_unusable,
+    )
     console = Console(stderr=True)
     # Where it cannot be seen, a bar would still leave an empty line.
     with Progress(transient=True, console=console, disable=not console.is_interactive) as progress:

@@ -11,6 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from tokenlearner import zoo
 from tokenlearner.checkpoints import ImageModel
+from tokenlearner.cli.photos import say_unusable
 from tokenlearner.efficiency.machine import choose_device, describe_hardware, has_bfloat16
 from tokenlearner.errors import ConfigError
 from tokenlearner.models.info import ModelInfo
@@ -18,9 +19,10 @@ from tokenlearner.models.vit import VisionTransformer
 from tokenlearner.training.data import LabelledImages, read_images
 from tokenlearner.training.distributed import joined_processes, num_processes, rank, wait_for_all
 from tokenlearner.training.fine_tune import FINE_TUNE, fine_tuning, teacher_of, with_classes
+from tokenlearner.training.fit import check_fit
 from tokenlearner.training.initialise import initialise
 from tokenlearner.training.loop import Trainer
-from tokenlearner.training.plan import Plan, plan
+from tokenlearner.training.plan import plan
 from tokenlearner.training.recipes import RECIPES, Distillation, Recipe
 from tokenlearner.training.run import export, run
 
@@ -86,30 +88,39 @@ def train(
             label_column=label_column,
             max_unusable=max_unusable,
         )
+        read_as: list[str] = []  # for the command that repeats the run
+        if split != "train":
+            read_as += ["--split", split]
+        if image_column is not None:
+            read_as += ["--image-column", image_column]
+        if label_column is not None:
+            read_as += ["--label-column", label_column]
+        if photos.unusable:
+            read_as += ["--max-unusable", f"{max_unusable:g}"]
         if mixed_precision is None:
             mixed_precision = has_bfloat16(computer)
         job = _prepare(recipe, photos, init=init, teacher=teacher, seed=seed)
+        check_fit(job.recipe, photos, model=job.model, teacher=job.teacher)
         if num_workers is None:
             num_workers = _default_workers(job.recipe)
         if dry_run:
-            _say(
-                _describe(
-                    plan(
-                        job.recipe,
-                        len(photos),
-                        computer,
-                        mixed_precision=mixed_precision,
-                        accumulate=accumulate,
-                        model=job.model,
-                        teacher=job.teacher,
-                        num_workers=num_workers,
-                    )
-                )
+            what_it_takes = plan(
+                job.recipe,
+                len(photos),
+                computer,
+                mixed_precision=mixed_precision,
+                accumulate=accumulate,
+                model=job.model,
+                teacher=job.teacher,
+                num_workers=num_workers,
             )
+            _say(what_it_takes.describe())
             return
         if job.recipe.canvas is not None:
             _say(f"preparing {len(photos):,} photos")
             photos = _scan(photos, out)
+        if rank() == 0:
+            say_unusable(photos.unusable, split)
         trainer = Trainer(
             job.recipe,
             photos,
@@ -124,13 +135,14 @@ def train(
         )
         _carry_out(trainer, out)
         if rank() == 0:
+            say_unusable(tuple(trainer.unusable.values()), split)
             folder = export(
                 trainer,
                 data=photos.source_name,
                 name=job.name,
                 started_from=job.started_from,
                 teacher=job.taught_by,
-                options=job.options,
+                options=(*job.options, *read_as),
             )
             _say(
                 f"wrote {folder}; `tokenlearner evaluate {folder} --data {data} --save` measures it"
@@ -168,10 +180,10 @@ def _prepare(
             master = teacher_of(source, photos.class_names)
             taught_by = "" if master is None else f"{_name(source)} without its learner"
         model = with_classes(source, photos.class_names)
-        recipe = fine_tuning(model, distil=master is not None)
+        recipe = _seeded(fine_tuning(model, distil=master is not None), seed)
         title = f"{_name(source)}-fine-tuned"
     else:
-        recipe = RECIPES[name]()
+        recipe = _seeded(RECIPES[name](), seed)
         title, model = recipe.name, None
         if not recipe.dataset:
             classes = len(photos.class_names)
@@ -183,7 +195,7 @@ def _prepare(
     if photos.multi_label:
         recipe = replace(recipe, loss="sigmoid")
     return _Job(
-        recipe=recipe if seed is None else replace(recipe, seed=seed),
+        recipe=recipe,
         name=title,
         model=model,
         teacher=master,
@@ -191,6 +203,10 @@ def _prepare(
         taught_by=taught_by,
         options=options,
     )
+
+
+def _seeded(recipe: Recipe, seed: int | None) -> Recipe:
+    return recipe if seed is None else replace(recipe, seed=seed)
 
 
 def _start(recipe: Recipe, source: ImageModel, class_names: tuple[str, ...]) -> VisionTransformer:
@@ -224,26 +240,7 @@ def _scan(photos: LabelledImages, out: Path) -> LabelledImages:
     found = out / "unusable.json"
     usable = photos.scan(remember=found) if rank() == 0 else None
     wait_for_all()
-    usable = usable or photos.scan(remember=found)
-    for trouble in usable.unusable:
-        _say(f"left out: {trouble}")
-    return usable
-
-
-def _describe(plan: Plan) -> str:
-    """Returns what a run would take, line by line."""
-    how = "measured" if plan.memory_is_measured else "estimated"
-    rows = {
-        "parameters": f"{plan.num_parameters / 1e6:.3g} million",
-        "cost": f"{plan.gmacs:.3g} GFLOPs a photo (1 multiply-accumulate counts 1)",
-        "photos": f"{plan.num_photos:,} an epoch",
-        "steps": f"{plan.num_steps:,}",
-        "memory": f"{plan.memory_bytes / 2**30:.2g} GiB besides the photos ({how})",
-        "speed": f"{plan.images_per_second:,.0f} photos/s",
-        "time": f"{plan.seconds / 3600:.2g} hours",
-    }
-    width = max(map(len, rows))
-    return "\n".join(f"{name:<{width}}  {value}" for name, value in rows.items())
+    return photos.scan(remember=found) if usable is None else usable
 
 
 def _carry_out(trainer: Trainer, out: Path) -> None:
@@ -258,14 +255,14 @@ def _carry_out(trainer: Trainer, out: Path) -> None:
     try:
         _train(trainer)
     except KeyboardInterrupt:
-        typer.echo(
-            f"stopped after step {trainer.step:,}; {out} has a checkpoint of step "
-            f"{trainer.saved_step:,}. The same command goes on from there.",
-            err=True,
-        )
+        state = "there is no checkpoint yet. The same command starts again."
+        if trainer.saved_step:
+            state = (
+                f"{out} has a checkpoint of step {trainer.saved_step:,}. The same command goes on "
+                "from there."
+            )
+        typer.echo(f"stopped after step {trainer.step:,}; {state}", err=True)
         raise typer.Exit(130) from None
-    for trouble in trainer.unusable.values():
-        _say(f"left out: {trouble}")
 
 
 def _train(trainer: Trainer) -> None:

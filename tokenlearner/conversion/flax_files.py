@@ -1,17 +1,16 @@
 """Flax checkpoint files, read and written without JAX or Flax: msgpack and NumPy.
 
-    checkpoint = read_checkpoint(find_checkpoint(workdir))
+    checkpoint = read_checkpoint(file)
     checkpoint.params          # flat dict, nested Flax names joined by `/`
 
 A file is one msgpack map of nested maps. An array is an extension of type 1: a msgpack list of
 shape, name of the dtype and bytes in C order. Arrays over 1 GiB lie in pieces in a map that has the
 key `__msgpack_chunked_array__`.
 
-Source: flax.serialization and flax.training.checkpoints.
+Source: flax.serialization.
 """
 
 import math
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tokenlearner.checkpoints import write_whole
+from tokenlearner.conversion.flax_folders import SAVE_WITH_FLAX
 from tokenlearner.errors import ConversionError
 
 _CHUNKED = "__msgpack_chunked_array__"
@@ -29,15 +29,7 @@ _DTYPES = ("bool", "float16", "float32", "float64", "int8", "int16", "int32", "i
 _DTYPES += ("uint8", "uint16", "uint32", "uint64")
 # What no checkpoint of a model comes near, and what keeps a small file from filling the memory.
 _MOST_ENTRIES, _DEEPEST, _MOST_AXES = 100_000, 64, 32
-
-_STEP = re.compile(r"(?:[A-Za-z_]+[_-])?(?P<step>[0-9]+)")
-# Folders that Orbax puts between a step's folder and its files, one per item that was saved.
-_ITEM_FOLDERS = ("default", "state", "train_state")
-_TENSORSTORE_FILES = ("manifest.ocdbt", "_METADATA", "_CHECKPOINT_METADATA", "d")
 _PLACEHOLDERS = ("PLACEHOLDER://", "//GDAPlaceholder:")
-_SAVE_WITH_FLAX = (
-    "open it where JAX is installed and write it with flax.serialization.to_bytes(train_state)"
-)
 
 
 class _Extension(NamedTuple):
@@ -65,57 +57,6 @@ class FlaxCheckpoint:
     params: dict[str, np.ndarray]
     step: int | None
     left_out: tuple[str, ...]
-
-
-def find_checkpoint(path: Path, step: int | None = None) -> Path:
-    """Returns the checkpoint file that `path` means.
-
-    Args:
-        path: A checkpoint file, the folder of one as Orbax leaves it, or a folder of checkpoints
-            named after their steps (`checkpoint_5000`).
-        step: Which of those; the newest by default.
-
-    Raises:
-        ConversionError: If there is none, or its arrays lie in another format.
-    """
-    if path.is_file():
-        if step is not None:
-            raise ConversionError(f"--step picks a checkpoint of a folder, but {path} is a file")
-        return path
-    if not path.is_dir():
-        raise ConversionError(f"there is no file or folder {path}")
-    found: dict[int, list[Path]] = {}
-    for child in sorted(path.iterdir()):
-        if match := _STEP.fullmatch(child.name):
-            found.setdefault(int(match["step"]), []).append(child)
-    if not found:
-        if step is not None:
-            raise ConversionError(f"{path} holds no checkpoint named after a step")
-        return _file_of(path)
-    chosen = max(found) if step is None else step
-    if chosen not in found:
-        there = ", ".join(map(str, sorted(found)))
-        raise ConversionError(f"{path} holds no checkpoint of step {chosen}; it has {there}")
-    if len(found[chosen]) > 1:
-        names = " and ".join(child.name for child in found[chosen])
-        raise ConversionError(f"{path} holds {names}; name the one that you want")
-    return _file_of(found[chosen][0])
-
-
-def _file_of(path: Path) -> Path:
-    """Returns the file of one checkpoint; Orbax puts it into a folder."""
-    if path.is_file():
-        return path
-    folders = [path, *(path / name for name in _ITEM_FOLDERS)]
-    for folder in folders:
-        if (folder / "checkpoint").is_file():
-            return folder / "checkpoint"
-    if any((folder / name).exists() for folder in folders for name in _TENSORSTORE_FILES):
-        raise ConversionError(
-            f"{path} holds its arrays in Orbax's TensorStore format, which needs JAX to read; "
-            f"{_SAVE_WITH_FLAX}"
-        )
-    raise ConversionError(f"{path} holds no checkpoint; wanted checkpoint_STEP or checkpoint")
 
 
 def read_checkpoint(file: Path) -> FlaxCheckpoint:
@@ -184,6 +125,8 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     mapping = dict(pairs)
     if len(mapping) < len(pairs):
         raise ValueError("a map names a key twice")
+    if not all(isinstance(key, str) for key in mapping):
+        raise ValueError("a map has a key that is no text")
     return mapping
 
 
@@ -213,10 +156,14 @@ def _step_of(tree: dict[str, Any]) -> int | None:
     return step if isinstance(step, int) else None
 
 
-def _walk(tree: dict[str, Any], file: Path, above: tuple[str, ...] = ()) -> Iterator[Any]:
+def _walk(
+    tree: dict[str, Any], file: Path, above: tuple[str, ...] = ()
+) -> Iterator[tuple[str, Any]]:
     if len(above) > _DEEPEST:
         raise ConversionError(f"{file} is nested deeper than {_DEEPEST} levels at {above[0]!r}")
     for name, value in tree.items():
+        if "/" in name:  # two arrays could get the same name
+            raise ConversionError(f"{file}: got the name {name!r}, expected none with a slash")
         place = (*above, name)
         if isinstance(value, dict) and _CHUNKED not in value:
             yield from _walk(value, file, place)
@@ -236,7 +183,7 @@ def _array(leaf: Any, name: str, file: Path) -> np.ndarray:
     if isinstance(leaf, str) and leaf.startswith(_PLACEHOLDERS):
         raise ConversionError(
             f"{file}: array {name!r} lies beside it in Orbax's TensorStore format, which needs JAX "
-            f"to read; {_SAVE_WITH_FLAX}"
+            f"to read; {SAVE_WITH_FLAX}"
         )
     raise ConversionError(f"{file}: {name!r} is {type(leaf).__name__}, expected an array")
 

@@ -17,7 +17,8 @@ import numpy as np
 import torch
 
 from tokenlearner.conversion import scenic
-from tokenlearner.conversion.keras_files import ATTENTION, KerasLayer, read_keras
+from tokenlearner.conversion.keras_files import read_keras
+from tokenlearner.conversion.keras_layers import ATTENTION, KerasLayer
 from tokenlearner.conversion.keras_options import activation_of, constants, expect
 from tokenlearner.conversion.keras_photos import image_size, read_input
 from tokenlearner.conversion.keys import GROUPED
@@ -78,7 +79,14 @@ def open_keras(path: Path, *, tanh_gelu: bool = False) -> KerasModel:
         preprocessing, notes = read_input(layers, config.image_size)
     except (ConversionError, ConfigError) as error:
         raise ConversionError(f"{path}: {error}") from error
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError, RuntimeError) as error:
+    except (
+        LookupError,
+        TypeError,
+        ValueError,
+        AttributeError,
+        ArithmeticError,
+        RuntimeError,
+    ) as error:
         raise ConversionError(
             f"{path} is not the Keras example's model: {type(error).__name__} {error}"
         ) from error
@@ -88,7 +96,7 @@ def open_keras(path: Path, *, tanh_gelu: bool = False) -> KerasModel:
     return KerasModel(
         model=model.eval(),
         preprocessing=preprocessing,
-        used={name: arrays[name].shape for name in arrays},
+        used={name: array.shape for name, array in arrays.items()},
         notes=tuple(notes),
     )
 

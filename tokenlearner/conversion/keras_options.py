@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from tokenlearner.conversion.keras_files import KerasLayer
+from tokenlearner.conversion.keras_layers import KerasLayer
 from tokenlearner.errors import ConversionError
 
 
@@ -32,13 +32,10 @@ def constants(inputs: Any) -> Iterator[np.ndarray]:
 def expect(layer: KerasLayer, option: str, wanted: Any) -> None:
     """Raises ConversionError unless an option, where it is given, is `wanted`."""
     got = layer.config.get(option, wanted)
-    got = (
-        activation_of(got)
-        if option == "activation"
-        else tuple(got)
-        if isinstance(got, list)
-        else got
-    )
+    if option == "activation":
+        got = activation_of(got)
+    elif isinstance(got, list):
+        got = tuple(got)
     if got != wanted:
         raise ConversionError(f"layer {layer.name!r}: got {option}={got!r}, expected {wanted!r}")
 

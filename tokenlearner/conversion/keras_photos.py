@@ -5,7 +5,7 @@ from typing import Literal
 
 import numpy as np
 
-from tokenlearner.conversion.keras_files import KerasLayer
+from tokenlearner.conversion.keras_layers import KerasLayer
 from tokenlearner.errors import ConversionError
 from tokenlearner.preprocess import Preprocessing
 
@@ -29,7 +29,7 @@ def read_input(
         None where nothing tells how photos are scaled.
 
     Raises:
-        ConversionError: If a layer does what `Preprocessing` cannot say.
+        ConversionError: If a layer does what `Preprocessing` cannot say, or nothing is left.
     """
     # What becomes of 0 and of 1 on our scale, where 1 is 255: value * scale + offset.
     scale, offset = np.full(3, 255.0), np.zeros(3)
@@ -70,6 +70,11 @@ def read_input(
     notes.append(
         "photos are resized in one averaging step; Keras takes one per layer and does not average"
     )
+    if not (np.isfinite(scale) & np.isfinite(offset) & (scale != 0)).all():
+        raise ConversionError(
+            f"photos become {scale} of themselves and {offset} more, expected finite numbers and "
+            "something left of them"
+        )
     std = 1 / scale
     mean = -offset * std
     preprocessing = Preprocessing(

@@ -22,6 +22,7 @@ Params = Mapping[str, np.ndarray]
 NO_CLIPS = "models for clips are not supported yet, only those for images"
 
 _REQUIRED: Any = object()
+_MOST_BLOCKS = 1_000  # far more than any model has; building more would fill the memory
 _DROPOUT_RATE = 0.1  # the official default of both rates in blocks and encoders
 
 
@@ -60,6 +61,15 @@ class _Arguments:
         if name not in self._left and default is _REQUIRED:
             raise ConversionError(f"{self._owner} has no argument {name!r}; add it")
         return self._left.pop(name, default)
+
+    def take_count(self, name: str, *, most: int | None = None) -> int:
+        value = self.take(name)
+        if type(value) is not int or value < 1 or (most is not None and value > most):
+            limits = "of at least 1" if most is None else f"from 1 to {most:,}"
+            raise ConversionError(
+                f"{self._owner}: {name} is {value!r}; it must be a whole number {limits}"
+            )
+        return value
 
     def ignore(self, *names: str) -> None:
         for name in names:
@@ -133,8 +143,8 @@ def _block(args: _Arguments, params: Params, _: object) -> nn.Module:
     args.ignore("dtype")
     return Block(
         _axis(params, "LayerNorm_0/scale", 0, ndim=1),
-        args.take("num_heads"),
-        args.take("mlp_dim"),
+        args.take_count("num_heads"),
+        args.take_count("mlp_dim"),
         dropout=args.take("dropout_rate", _DROPOUT_RATE),
         attention_dropout=args.take("attention_dropout_rate", _DROPOUT_RATE),
         stochastic_depth=args.take("stochastic_depth", 0.0),
@@ -143,7 +153,7 @@ def _block(args: _Arguments, params: Params, _: object) -> nn.Module:
 
 def _encoder(args: _Arguments, params: Params, _: object, *, fuser: bool = False) -> nn.Module:
     args.ignore("dtype")
-    depth = args.take("num_layers")
+    depth = args.take_count("num_layers", most=_MOST_BLOCKS)
     positions = _axis(params, "posembed_input/pos_embedding", 1, ndim=3)
     side = math.isqrt(positions)
     dropout_rate = args.take("dropout_rate", _DROPOUT_RATE)
@@ -153,8 +163,8 @@ def _encoder(args: _Arguments, params: Params, _: object, *, fuser: bool = False
         num_classes=0,
         dim=_axis(params, "posembed_input/pos_embedding", 2, ndim=3),
         depth=depth,
-        num_heads=args.take("num_heads"),
-        mlp_dim=args.take("mlp_dim"),
+        num_heads=args.take_count("num_heads"),
+        mlp_dim=args.take_count("mlp_dim"),
         token_learner=_token_learner(
             tokenizer=args.take("tokenizer_type", "patch"),
             num_tokens=args.take("num_tokens", 8),
@@ -204,15 +214,15 @@ def _transformer(
     patch_size = tuple(patches.take("size"))
     if len(patch_size) != 2:
         raise ConversionError(f"tokenizer.patches.size is {patch_size}; it must be (height, width)")
-    depth = args.take("num_layers")
+    depth = args.take_count("num_layers", most=_MOST_BLOCKS)
     dropout_rate = args.take("dropout_rate", _DROPOUT_RATE)
     config = VisionTransformerConfig(
         image_size=image_size or _square_image(params, patch_size),
         patch_size=patch_size,
-        dim=args.take("hidden_size"),
+        dim=args.take_count("hidden_size"),
         depth=depth,
-        num_heads=args.take("num_heads"),
-        mlp_dim=args.take("mlp_dim"),
+        num_heads=args.take_count("num_heads"),
+        mlp_dim=args.take_count("mlp_dim"),
         token_learner=_token_learner(
             tokenizer=tokenizer_type,
             num_tokens=tokenizer.take("num_tokens"),

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from tokenlearner.conversion import scenic
-from tokenlearner.conversion.flax_files import FlaxCheckpoint, find_checkpoint, read_checkpoint
+from tokenlearner.conversion.flax_files import FlaxCheckpoint, read_checkpoint
+from tokenlearner.conversion.flax_folders import find_checkpoint
 from tokenlearner.conversion.verify import check_finite
 from tokenlearner.errors import ConfigError, ConversionError, ShapeError
 from tokenlearner.models import VisionTransformer
@@ -56,7 +57,7 @@ def open_scenic(
     except (ConversionError, ConfigError, ShapeError) as error:
         hint = f" ({_BEFORE_2022})" if _is_old(checkpoint.params) else ""
         raise ConversionError(f"{checkpoint.file} with {config}: {error}{hint}") from error
-    except (TypeError, ValueError, ArithmeticError) as error:
+    except (TypeError, ValueError, AttributeError, ArithmeticError, RuntimeError) as error:
         raise ConversionError(f"{config} does not describe a model: {error}") from error
     assert isinstance(model, VisionTransformer)
     return model, checkpoint

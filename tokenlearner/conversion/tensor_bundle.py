@@ -12,7 +12,7 @@ Source: tensor_bundle.proto, trackable_object_graph.proto and lib/io/table_forma
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +21,7 @@ from tokenlearner.errors import ConversionError
 
 _MAGIC = 0xDB4775248B80FB57.to_bytes(8, "little")
 _FOOTER_BYTES = 48
+_MOST_KEY_BYTES = 4096  # each key may repeat the one before it, at no cost in the file
 _GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
 _DTYPES = {1: np.dtype("<f4"), 2: np.dtype("<f8"), 3: np.dtype("<i4"), 9: np.dtype("<i8")}
 _STRING = 7
@@ -38,12 +39,14 @@ class Bundle:
         entries: What the index tells of each key.
         children: Of each object, the numbers of the objects it has, by attribute.
         keys: Of each object that is a variable, its key.
+        read: Keys that were read. Each is read once, lest a small file fill the memory.
     """
 
     prefix: Path
     entries: dict[str, Message]
     children: list[dict[str, int]]
     keys: dict[int, str]
+    read: set[str] = field(default_factory=set)
 
     def find(self, path: str) -> int | None:
         """Returns the number of the object that attribute names joined by `/` lead to."""
@@ -58,26 +61,28 @@ class Bundle:
         """Returns the value of a variable.
 
         Raises:
-            ConversionError: If there is none, or its data are missing or cut off.
+            ConversionError: If there is none, if another has it too, or if its data are missing or
+                cut off.
         """
         node = self.find(path)
         if node is None or node not in self.keys:
             raise ConversionError(f"{self.prefix}.index: missing variable {path!r}")
         return self._read(self.keys[node])
 
-    def variables_under(self, path: str) -> dict[str, np.ndarray]:
-        """Returns the variables that an object, or an object of it, has."""
+    def names_under(self, path: str) -> Iterator[str]:
+        """Yields the names of the variables that an object, or an object of it, has."""
         node = self.find(path)
-        found = {}
         for name, child in self.children[node].items() if node is not None else ():
             if child in self.keys:
-                found[name] = self._read(self.keys[child])
+                yield name
             for inner, grandchild in self.children[child].items():
                 if grandchild in self.keys and name != "keras_api":
-                    found[f"{name}/{inner}"] = self._read(self.keys[grandchild])
-        return found
+                    yield f"{name}/{inner}"
 
     def _read(self, key: str) -> np.ndarray:
+        if key in self.read:
+            raise ConversionError(f"{self.prefix}.index: {key!r} is the value of two variables")
+        self.read.add(key)
         entry = self.entries[key]
         dtype = _DTYPES.get(_number(entry, 1))
         if dtype is None or 7 in entry:
@@ -102,6 +107,7 @@ def read_bundle(prefix: Path) -> Bundle:
     try:
         data = index.read_bytes()
         entries = {name.decode(): _parse(value) for name, value in _table(data) if name}
+        _check_places(prefix, entries)
         if _GRAPH not in entries:
             raise ConversionError(f"{index} has no graph of objects; it is no SavedModel of Keras")
         graph = _parse(_text(_slice(prefix, entries[_GRAPH], _GRAPH)))
@@ -122,6 +128,15 @@ def parse_message(data: bytes, origin: Path) -> Message:
         return _parse(data)
     except (IndexError, KeyError, TypeError, ValueError) as error:
         raise ConversionError(f"{origin} is no whole protocol buffer: {error}") from error
+
+
+def _check_places(prefix: Path, entries: dict[str, Message]) -> None:
+    """Raises ValueError if tensors share bytes: more of them are named than the files hold."""
+    files = prefix.parent.glob(f"{prefix.name}.data-*-of-*")
+    there = sum(file.stat().st_size for file in files)
+    named = sum(_number(entry, 5) for entry in entries.values())
+    if named > there:
+        raise ValueError(f"its tensors have {named:,} bytes, but its data files {there:,}")
 
 
 def _objects(prefix: Path, entries: dict[str, Message], graph: Message) -> Bundle:
@@ -173,10 +188,15 @@ def _table(data: bytes) -> Iterator[tuple[bytes, bytes]]:
     for _ in range(4):
         number, at = _varint(footer, at)
         handle.append(number)
+    last = None
     for _, place in _block(data, handle[2], handle[3]):
         offset, at = _varint(place, 0)
         size, _ = _varint(place, at)
-        yield from _block(data, offset, size)
+        for key, value in _block(data, offset, size):
+            if last is not None and key <= last:  # also a block that is named again and again
+                raise ValueError("its keys are not in order")
+            last = key
+            yield key, value
 
 
 def _block(data: bytes, offset: int, size: int) -> Iterator[tuple[bytes, bytes]]:
@@ -192,6 +212,8 @@ def _block(data: bytes, offset: int, size: int) -> Iterator[tuple[bytes, bytes]]
         fresh, at = _varint(block, at)
         length, at = _varint(block, at)
         key = key[:shared] + block[at : at + fresh]
+        if len(key) > _MOST_KEY_BYTES:
+            raise ValueError(f"a key is longer than {_MOST_KEY_BYTES} bytes")
         yield key, block[at + fresh : at + fresh + length]
         at += fresh + length
 

@@ -4,34 +4,27 @@
     save_learner(Path("learner.safetensors"), port)
     load_learner(Path("learner.safetensors"))(x)         # tokens [batch, token, dim]
 
-Kashu7100/TokenLearner names its parts after the official code but computes something else: it
-normalises all positions and channels of a sample together, takes the exact GELU, and its version
-1.1 reads the logits `[position, token]` as if they were `[token, position]`. Its weights therefore
-answer alike only in the two modules below, and those of others only in `tokenlearner.modules`.
-
-Source: github.com/Kashu7100/TokenLearner, commit f4b7ee2.
+A port whose maps no module here computes is refused, whatever its parts are called.
 """
 
 import hashlib
 import json
 import pickle
 import warnings
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import torch
-import torch.nn.functional as F
 from safetensors import safe_open
 from safetensors.torch import save as save_safetensors
-from torch import nn
 
+from tokenlearner.conversion.kashu7100 import KashuLearner, KashuLearnerV11, Learner
 from tokenlearner.errors import CheckpointError, ConfigError, ConversionError
-from tokenlearner.modules import TokenLearner, TokenLearnerV11
-from tokenlearner.modules.grids import Grid
-from tokenlearner.modules.shapes import Float, Tensor
-from tokenlearner.modules.token_learner import LAYER_NORM_EPS
+from tokenlearner.modules.shapes import Tensor
+from tokenlearner.modules.token_learner import Pooling
 from tokenlearner.storage import check_weights, read_safetensors, write_whole
 
 PORTS = ("kashu7100",)
@@ -54,47 +47,6 @@ _NAMES = {
     },
 }
 """Kashu7100's names and ours, by version."""
-
-Pooling = Literal["sum", "mean"]
-
-
-class SampleNorm(nn.LayerNorm):
-    """Normalises all positions and channels of a sample together; scale and shift per channel."""
-
-    def forward(
-        self, input: Float[Tensor, "batch position dim"]
-    ) -> Float[Tensor, "batch position dim"]:
-        y = F.group_norm(input.transpose(1, 2), 1, self.weight, self.bias, self.eps)
-        return y.transpose(1, 2)
-
-
-class KashuLearner(TokenLearner):
-    """Version 1.0 as Kashu7100 computes it: one norm for all positions, exact GELU."""
-
-    def __init__(self, num_tokens: int, in_channels: int, *, pooling: Pooling = "sum") -> None:
-        super().__init__(num_tokens, in_channels, pooling=pooling, activation="gelu")
-        self.norm = SampleNorm(in_channels, eps=LAYER_NORM_EPS)
-
-
-class KashuLearnerV11(TokenLearnerV11):
-    """Version 1.1 as Kashu7100 computes it: one norm for all positions, exact GELU, mixed maps.
-
-    The logits, one row per position, are cut into rows of tokens without being transposed: value i
-    of map s belongs to position `(s * positions + i) // tokens`, not to position i.
-    """
-
-    def __init__(self, num_tokens: int, in_channels: int, *, bottleneck_dim: int = 64) -> None:
-        super().__init__(num_tokens, in_channels, bottleneck_dim=bottleneck_dim, activation="gelu")
-        self.norm = SampleNorm(in_channels, eps=LAYER_NORM_EPS)
-
-    def attend(
-        self, x: Float[Tensor, "batch position dim"], grid: Grid | None
-    ) -> Float[Tensor, "batch token position"]:
-        logits = self.masking(self.norm(x))
-        return logits.reshape(x.shape[0], self.num_tokens, x.shape[1]).softmax(dim=-1)
-
-
-Learner = KashuLearner | KashuLearnerV11
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +110,10 @@ def open_port(file: Path, port: str, *, prefix: str = "", pooling: str = "sum") 
         options["pooling"] = pooling
     else:
         options["bottleneck_dim"] = last.shape[1]
-    module = _fill({ours: state[theirs] for theirs, ours in names.items()}, version, options, file)
+    theirs = {ours: prefix + name for name, ours in names.items()}
+    module = _fill(
+        {ours: everything[name] for ours, name in theirs.items()}, version, options, file, theirs
+    )
     notes = ["one norm over all positions of a sample, and the exact GELU, as this port computes"]
     if version == "1.1":
         notes.append("its maps mix tokens and positions (see KashuLearnerV11), as this port's do")
@@ -212,13 +167,23 @@ def load_learner(file: Path) -> Learner:
 
 
 def _fill(
-    state: Mapping[str, Tensor], version: str, options: Mapping[str, Any], file: Path
+    state: Mapping[str, Tensor],
+    version: str,
+    options: Mapping[str, Any],
+    file: Path,
+    told: Mapping[str, str] | None = None,
 ) -> Learner:
+    """Builds a learner with weights by our names, which messages call as `told` says."""
     kind = KashuLearner if version == "1.0" else KashuLearnerV11
     try:
         with torch.device("meta"):
             module = kind(**options)
-        check_weights(dict(state), module.state_dict(), file)
+        told = told or {name: name for name in {*state, *module.state_dict()}}
+        check_weights(
+            {told[name]: value for name, value in state.items()},
+            {told[name]: value for name, value in module.state_dict().items()},
+            file,
+        )
     except (CheckpointError, ConfigError) as error:
         raise ConversionError(str(error)) from error
     module.load_state_dict(
@@ -270,6 +235,7 @@ def _read_state(file: Path) -> dict[str, Tensor]:
     if file.suffix == ".safetensors":
         return _read_safetensors(file)
     try:
+        _refuse_compressed(file)
         with warnings.catch_warnings():  # of a protocol that torch.save does not write
             warnings.simplefilter("ignore", UserWarning)
             content = torch.load(file, map_location="cpu", weights_only=True)
@@ -277,7 +243,17 @@ def _read_state(file: Path) -> dict[str, Tensor]:
         raise ConversionError(
             f"{file} holds more than tensors and is not opened; save model.state_dict() alone"
         ) from error
-    except (OSError, EOFError, RuntimeError, ValueError, KeyError, TypeError) as error:
+    except FileNotFoundError as error:
+        raise ConversionError(f"cannot read {file}: {error.strerror}") from error
+    except (
+        OSError,
+        EOFError,
+        RuntimeError,
+        ValueError,
+        KeyError,
+        TypeError,
+        zipfile.BadZipFile,
+    ) as error:
         raise ConversionError(f"{file} is no whole file of torch.save: {error}") from error
     for name in ("state_dict", "model"):
         if isinstance(content, dict) and isinstance(content.get(name), dict):
@@ -286,7 +262,27 @@ def _read_state(file: Path) -> dict[str, Tensor]:
         isinstance(name, str) and isinstance(value, torch.Tensor) for name, value in content.items()
     ):
         raise ConversionError(f"{file} holds no state dict: names and tensors, nothing else")
+    for name, value in content.items():
+        if value.layout != torch.strided or value.device.type != "cpu":
+            raise ConversionError(
+                f"{file}: tensor {name!r}: got {value.layout} on {value.device}, expected plain "
+                "numbers"
+            )
+        if value.nbytes > (stored := value.untyped_storage().nbytes()):
+            raise ConversionError(
+                f"{file}: tensor {name!r}: got {stored:,} bytes in the file, expected "
+                f"{value.nbytes:,} for {value.dtype} {tuple(value.shape)}; save it contiguous"
+            )
     return content
+
+
+def _refuse_compressed(file: Path) -> None:
+    """Raises ConversionError where a small file could unpack to one that fills the memory."""
+    if not zipfile.is_zipfile(file):
+        return
+    with zipfile.ZipFile(file) as archive:
+        if any(info.compress_type != zipfile.ZIP_STORED for info in archive.infolist()):
+            raise ConversionError(f"{file} is compressed, which torch.save never does")
 
 
 def _read_safetensors(file: Path) -> dict[str, Tensor]:

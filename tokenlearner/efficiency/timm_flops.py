@@ -18,6 +18,8 @@ from tokenlearner.efficiency.flops import Cost, Stage, count_macs
 from tokenlearner.models.timm_vit import TimmVisionTransformer
 from tokenlearner.models.vit import VisionTransformer
 
+_Module = TypeVar("_Module", bound=nn.Module)
+
 
 def count_model(
     model: VisionTransformer | TimmVisionTransformer, *, image_size: tuple[int, int] | None = None
@@ -107,10 +109,7 @@ def _count(part: Callable[..., Any], *inputs: torch.Tensor) -> int:
     return counter.flops // 2
 
 
-Module = TypeVar("Module", bound=nn.Module)
-
-
-def _on_meta(module: Module, without: tuple[nn.Module, ...] = ()) -> Module:
+def _on_meta(module: _Module, without: tuple[nn.Module, ...] = ()) -> _Module:
     """Returns a copy without storage, in eval mode; parts that nobody runs are left out."""
     memo: dict[int, Any] = {id(part): nn.Identity() for part in without}
     for tensor in chain(module.parameters(), module.buffers()):

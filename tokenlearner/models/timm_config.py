@@ -112,7 +112,7 @@ def to_dict(backbone: Any, learner: TokenLearnerConfig | None) -> dict[str, Any]
         "token_learner": None if learner is None else asdict(learner),
     }
     try:
-        again = make_backbone(data, device="meta")
+        again = _make_backbone(data, device="meta")
     except ConfigError as error:
         raise CheckpointError(f"this model could not be opened again: {error}") from error
     shapes = {key: value.shape for key, value in backbone.state_dict().items()}
@@ -132,13 +132,12 @@ def from_dict(data: dict[str, Any], *, device: str) -> tuple[nn.Module, TokenLea
     """
     if unknown := sorted(set(data) - {"timm", "arguments", "token_learner"}):
         raise ConfigError(f"a model of timm has no {unknown}")
+    backbone = _make_backbone(data, device=device)
     learner = data.get("token_learner")
-    return make_backbone(data, device=device), None if learner is None else TokenLearnerConfig(
-        **learner
-    )
+    return backbone, None if learner is None else TokenLearnerConfig(**learner)
 
 
-def make_backbone(data: dict[str, Any], *, device: str) -> nn.Module:
+def _make_backbone(data: dict[str, Any], *, device: str) -> nn.Module:
     """Makes the model of timm that `data` names, without storage on `meta`, else random.
 
     The data may come from anywhere, so what reaches timm is an architecture of its own and

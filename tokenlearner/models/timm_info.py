@@ -10,6 +10,7 @@ from tokenlearner.models.timm_vit import TimmVisionTransformer
 from tokenlearner.preprocess import Preprocessing
 
 LEARNER, FUSER, HEAD = "TokenLearner", "TokenFuser", "head"
+"""Names in `ModelInfo.untrained_parts`."""
 
 
 def describe_timm(
@@ -42,7 +43,7 @@ def describe_timm(
     if not model.num_classes:
         raise ConfigError(
             f"{architecture} has no head (num_classes is 0), so it gives no answers to explain; "
-            "give it one with num_classes=... and fine-tune it"
+            "give it one with num_classes=... (--num-classes) and fine-tune it"
         )
     provenance = None
     if pretrained:

@@ -167,7 +167,7 @@ def _training_data(dataset: Dataset, report: Mapping[str, Any]) -> str:
 
 def _training(provenance: Provenance) -> str:
     rows = {
-        "recipe": f"`{provenance.recipe}` in `tokenlearner/training/recipes.py`",
+        "recipe": f"`{provenance.recipe}` in `tokenlearner/training/recipes/`",
         "started from": provenance.started_from or "random weights",
         "hardware": provenance.hardware,
         "time": f"{provenance.hours:.3g} hours",

@@ -3,13 +3,16 @@
 import copy
 from dataclasses import replace
 
+import torch
+from torch import nn
+
 from tokenlearner.checkpoints import ImageModel
 from tokenlearner.errors import ConfigError
 from tokenlearner.models.timm_info import FUSER, LEARNER
 from tokenlearner.models.timm_vit import TimmVisionTransformer
 from tokenlearner.models.vit import VisionTransformer
 from tokenlearner.training.augment import Augmentation
-from tokenlearner.training.initialise import initialise
+from tokenlearner.training.initialise import initialise, matching_classes
 from tokenlearner.training.recipes import Distillation, Recipe
 
 FINE_TUNE = "fine-tune"
@@ -20,9 +23,9 @@ def fine_tuning(source: ImageModel, *, distil: bool = False) -> Recipe:
 
     tokenlearner train fine-tune --init MODEL --data PHOTOS --out runs/fine-tuned
 
-    Twenty epochs of AdamW at a small rate that shrinks from the head to the first layer; how long
-    that takes, and how good it gets, depends on the model and the photos: `--dry-run` tells the
-    time.
+    Twenty epochs of AdamW at a small rate. It shrinks from the head to the first layer, unless a
+    part of the model is untrained, which has to learn fast. How long it takes, and how good it
+    gets, depends on the model and the photos: `--dry-run` tells the time.
 
     Args:
         source: Where the weights come from; it is not changed.
@@ -51,7 +54,7 @@ def fine_tuning(source: ImageModel, *, distil: bool = False) -> Recipe:
         schedule="cosine",
         warmup_epochs=1,
         weight_decay=0.05,
-        layer_decay=0.75,
+        layer_decay=None if source.info.untrained_parts else 0.75,
         label_smoothing=0.1,
         augmentation=Augmentation(area=(0.35, 1.0), aspect=4 / 3, colour=0.3, mixup=0.2),
         distillation=Distillation() if distil else None,
@@ -68,13 +71,28 @@ def with_classes(source: ImageModel, class_names: tuple[str, ...]) -> ImageModel
     if isinstance(source, TimmVisionTransformer):
         model = copy.deepcopy(source)
         if class_names != source.info.class_names:
-            model.backbone.reset_classifier(len(class_names))
+            model.reset_classifier(len(class_names))
+            rows = matching_classes(class_names, source.info.class_names)
+            for head, old in zip(_heads(model), _heads(source), strict=True):
+                _keep_rows(head, old, rows)
     else:
         model = VisionTransformer(replace(source.config, num_classes=len(class_names)))
         model.info = replace(source.info, class_names=class_names)
         initialise(model, source)
     model.info = replace(source.info, class_names=class_names)
     return model
+
+
+def _heads(model: TimmVisionTransformer) -> list[nn.Linear]:
+    heads = model.get_classifier()
+    return list(heads) if isinstance(heads, tuple) else [heads]
+
+
+@torch.no_grad()
+def _keep_rows(head: nn.Linear, old: nn.Linear, rows: dict[int, int]) -> None:
+    for value, before in zip(head.parameters(), old.parameters(), strict=True):
+        value.zero_()
+        value[list(rows)] = before[list(rows.values())]
 
 
 def teacher_of(source: ImageModel, class_names: tuple[str, ...]) -> ImageModel | None:

@@ -157,7 +157,18 @@ def _matching_rows(model: VisionTransformer, source: VisionTransformer) -> dict[
         return {}
     if model.config.representation_size != source.config.representation_size:
         return {}
-    ours, theirs = model.info.class_names, source.info.class_names
+    return matching_classes(model.info.class_names, source.info.class_names)
+
+
+def matching_classes(ours: tuple[str, ...], theirs: tuple[str, ...]) -> dict[int, int]:
+    """Returns for each of our classes that they have as well its index among theirs.
+
+    A name that occurs twice matches nothing, unless all names are the same in the same order.
+
+    Examples:
+        >>> matching_classes(("cat", "dog"), ("dog", "fox"))
+        {1: 0}
+    """
     if ours == theirs:
         return {row: row for row in range(len(ours))}
     count_ours, count_theirs = Counter(ours), Counter(theirs)

@@ -55,6 +55,21 @@ class Plan:
     images_per_second: float
     seconds: float
 
+    def describe(self) -> str:
+        """Returns the same line by line for a person."""
+        how = "measured" if self.memory_is_measured else "estimated"
+        rows = {
+            "parameters": f"{self.num_parameters / 1e6:.3g} million",
+            "cost": f"{self.gmacs:.3g} GFLOPs a photo (1 multiply-accumulate counts 1)",
+            "photos": f"{self.num_photos:,} an epoch",
+            "steps": f"{self.num_steps:,}",
+            "memory": f"{self.memory_bytes / 2**30:.2g} GiB besides the photos ({how})",
+            "speed": f"{self.images_per_second:,.0f} photos/s",
+            "time": f"{self.seconds / 3600:.2g} hours",
+        }
+        width = max(map(len, rows))
+        return "\n".join(f"{name:<{width}}  {value}" for name, value in rows.items())
+
 
 def plan(
     recipe: Recipe,

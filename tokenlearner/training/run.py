@@ -2,6 +2,7 @@
 
 import datetime
 import math
+import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -108,9 +109,9 @@ def export(
 def command(trainer: Trainer, *, data: str, options: Sequence[str] = ()) -> str:
     """Returns the command that repeats a run; arguments as `export`."""
     name = trainer.recipe.name
-    words = ["tokenlearner train", name, "--data", data, "--out", f"runs/{name}", *options]
+    words = ["tokenlearner", "train", name, "--data", data, "--out", f"runs/{name}", *options]
     if trainer.recipe.seed:
         words += ["--seed", str(trainer.recipe.seed)]
     if not trainer.mixed_precision:
         words += ["--no-mixed-precision"]
-    return " ".join(words)
+    return shlex.join(words)

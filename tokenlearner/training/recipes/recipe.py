@@ -104,6 +104,11 @@ class Recipe:
                 f"optimizer={self.optimizer!r} with muon_learning_rate="
                 f"{self.muon_learning_rate}; Muon needs a rate, and the others have none"
             )
+        if self.batch_size < 1 or self.learning_rate <= 0:
+            raise ConfigError(
+                f"batch_size={self.batch_size} with learning_rate={self.learning_rate}; wanted a "
+                "photo or more in a step and a rate above 0"
+            )
         if self.keep == "best" and not self.holdout:
             raise ConfigError("keep='best' needs held-out photos; set holdout, or keep='last'")
         if (self.stages[-1][1],) * 2 != self.model.image_size:
