@@ -231,7 +231,8 @@ def _name(model: ImageModel) -> str:
 
 def _default_workers(recipe: Recipe) -> int:
     """Photos in memory need no processes to read them."""
-    cores = os.cpu_count() or 1
+    may_use = getattr(os, "sched_getaffinity", None)  # Linux knows what this process may use
+    cores = len(may_use(0)) if may_use else os.cpu_count() or 1
     return min(8, cores) if recipe.canvas is None and cores > 1 else 0
 
 
