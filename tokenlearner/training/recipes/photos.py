@@ -13,7 +13,7 @@ def scratch_vit() -> Recipe:
 
     The settings of `imagenette-fine-vit`, which suit some ten thousand photos.
     """
-    return replace(imagenette_fine_vit(), name="scratch-vit", dataset="", holdout=0)
+    return replace(imagenette_fine_vit(), name="scratch-vit", dataset="", holdout=0, keep="last")
 
 
 def scratch_vit_tl8() -> Recipe:
@@ -21,4 +21,6 @@ def scratch_vit_tl8() -> Recipe:
 
     tokenlearner train scratch-vit-tl8 --data PHOTOS --out runs/scratch-vit-tl8
     """
-    return replace(imagenette_fine_vit_tl8(), name="scratch-vit-tl8", dataset="", holdout=0)
+    return replace(
+        imagenette_fine_vit_tl8(), name="scratch-vit-tl8", dataset="", holdout=0, keep="last"
+    )
