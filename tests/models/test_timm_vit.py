@@ -48,7 +48,7 @@ class TestIdentity:
         x = images()
         assert torch.equal(TimmVisionTransformer(plain)(x), plain(x))
 
-    @pytest.mark.parametrize("kind", KINDS.keys() - ROTATED)
+    @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in ROTATED])
     @pytest.mark.parametrize("at", [0, 2, 3])
     def test_one_hot_maps(self, kind: str, at: int) -> None:
         model = with_learner(kind, at=at)
