@@ -51,6 +51,10 @@ class TokenLearnerConfig:
         if self.version != "grouped" and self.groups != 1:
             raise ConfigError("groups is an option of version 'grouped' only")
 
+    def blocks(self, depth: int) -> tuple[int, ...]:
+        """Returns which of `depth` blocks have a learner before them."""
+        return tuple(range(self.at, depth)) if self.fuser else (self.at,)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class VisionTransformerConfig:
@@ -159,10 +163,7 @@ class VisionTransformerConfig:
     @property
     def learner_blocks(self) -> tuple[int, ...]:
         """The blocks that have a learner before them."""
-        learner = self.token_learner
-        if learner is None:
-            return ()
-        return tuple(range(learner.at, self.depth)) if learner.fuser else (learner.at,)
+        return () if self.token_learner is None else self.token_learner.blocks(self.depth)
 
     @property
     def tokens_per_block(self) -> tuple[int, ...]:

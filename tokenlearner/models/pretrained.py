@@ -2,6 +2,7 @@
 
 import json
 import tempfile
+from abc import ABC, abstractmethod
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -31,7 +32,7 @@ _MOST_BLOCKS = 1_000  # far more than any model has
 Model = TypeVar("Model", bound="PretrainedModel")
 
 
-class PretrainedModel(nn.Module):
+class PretrainedModel(nn.Module, ABC):
     """A model that folders and the Hub can hold.
 
     The methods are those of `huggingface_hub.PyTorchModelHubMixin`, without being one: the mixin
@@ -44,18 +45,18 @@ class PretrainedModel(nn.Module):
     info: ModelInfo | None = None
     config: Any  # every class has its own
 
+    @abstractmethod
     def architecture(self) -> dict[str, Any]:
         """Returns JSON-able data that `build` makes the same model of, weights apart."""
-        raise NotImplementedError
 
     @classmethod
+    @abstractmethod
     def build(cls: type[Model], architecture: dict[str, Any], *, device: str = "meta") -> Model:
         """Makes the model that `architecture` describes, without storage or with random weights.
 
         Raises:
             ConfigError: If there is no such model.
         """
-        raise NotImplementedError
 
     def write(self, folder: str | Path, *, dtype: torch.dtype = torch.float32) -> None:
         """Writes `config.json` and `model.safetensors`; see `checkpoints.save_model`."""

@@ -44,10 +44,7 @@ class TimmConfig:
     @property
     def learner_blocks(self) -> tuple[int, ...]:
         """The blocks that have a learner before them."""
-        learner = self.token_learner
-        if learner is None:
-            return ()
-        return tuple(range(learner.at, self.depth)) if learner.fuser else (learner.at,)
+        return () if self.token_learner is None else self.token_learner.blocks(self.depth)
 
     @property
     def tokens_per_block(self) -> tuple[int, ...]:

@@ -55,7 +55,7 @@ class Trainer:
         saved_step: Steps that the last checkpoint holds.
         seconds: Time the steps took, over all sessions.
         hardware: The machines that took them.
-        unusable: Why a photo was replaced by another one in this session, by its row.
+        unusable: Why a photo was replaced by another one since this trainer was made, by its row.
 
     Raises:
         DataError: If the recipe does not fit the data, or a photo cannot be used.

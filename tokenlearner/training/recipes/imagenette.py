@@ -64,34 +64,16 @@ def imagenette_fine_vit() -> Recipe:
     Trained at 96 px, with one last epoch at 160, and never at a small rate, which would learn the
     few photos by heart: the running average of the weights is the model. Not carried out yet.
     """
-    return Recipe(
+    return replace(
+        imagenette_conv_vit(),
         name="imagenette-fine-vit",
-        dataset="imagenette",
         model=fine_vit(),
-        preprocessing=Preprocessing(
-            image_size=(160, 160),
-            mean=(0.485, 0.456, 0.406),
-            std=(0.229, 0.224, 0.225),
-            resize="squash",
-            interpolation="bilinear",
-        ),
-        canvas=(160, 160),
         stages=((40, 96), (1, 160)),
-        batch_size=64,
         optimizer="muon",
-        learning_rate=1e-3,
         muon_learning_rate=2e-3,
-        schedule="cosine",
         end_learning_rate=3e-4,
         warmup_epochs=2,
-        weight_decay=0.05,
-        label_smoothing=0.1,
-        augmentation=Augmentation(area=(0.25, 1.0), aspect=4 / 3, colour=0.3, mixup=0.2),
-        ema_decay=0.998,
-        gradient_clip=1.0,
-        holdout=469,
         keep="best",
-        weights_dtype="float16",
     )
 
 
