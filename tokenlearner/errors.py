@@ -10,7 +10,8 @@
     │   ├── MediaTooLargeError        it is over a limit
     │   └── CorruptMediaError         it is broken or cut off
     ├── DataError                 training data that cannot be read
-    └── TrainingError             a training run that cannot go on
+    ├── TrainingError             a training run that cannot go on
+    └── MeasurementError          a measurement that cannot be made
 
 Messages say what came, what was wanted and what to do next; a user may read
 them as they are.
@@ -59,3 +60,7 @@ class DataError(TokenLearnerError):
 
 class TrainingError(TokenLearnerError):
     """A training run cannot go on."""
+
+
+class MeasurementError(TokenLearnerError):
+    """A speed or memory measurement cannot be made on this machine."""

@@ -55,7 +55,7 @@ def count_timm_macs(
         return torch.empty(1, count, config.dim, device="meta")
 
     images = torch.empty(1, 3, height, width, device="meta")
-    macs = _count(_on_meta(backbone.patch_embed), images)
+    macs = _count(on_meta(backbone.patch_embed), images)
     stages = [Stage("embedding", "embedding", macs, positions)]
     length, learner = positions, config.token_learner
     of_kind: dict[Any, int] = {}  # blocks of the same shapes cost the same
@@ -64,18 +64,18 @@ def count_timm_macs(
         if name in model.learners:
             assert learner is not None
             length = learner.num_tokens
-            part = partial(_on_meta(model.learners[name]), grid=grid)
+            part = partial(on_meta(model.learners[name]), grid=grid)
             macs = _count(part, tokens(positions))
             stages.append(Stage(f"learner {index}", "learner", macs, length))
         kind = (length, tuple(parameter.shape for parameter in block.parameters()))
         if kind not in of_kind:
-            of_kind[kind] = _count(_on_meta(block), tokens(num_prefix + length))
+            of_kind[kind] = _count(on_meta(block), tokens(num_prefix + length))
         stages.append(Stage(f"block {index}", "block", of_kind[kind], num_prefix + length))
         if name in model.fusers:
-            macs = _count(_on_meta(model.fusers[name]), tokens(length), tokens(positions))
+            macs = _count(on_meta(model.fusers[name]), tokens(length), tokens(positions))
             length = positions
             stages.append(Stage(f"fuser {index}", "fuser", macs, length))
-    bare = _on_meta(backbone, without=(backbone.blocks, backbone.patch_embed))
+    bare = on_meta(backbone, without=(backbone.blocks, backbone.patch_embed))
     macs = _count(bare.forward_head, tokens(num_prefix + length))
     if macs:
         stages.append(Stage("head", "head", macs, 1))
@@ -109,7 +109,7 @@ def _count(part: Callable[..., Any], *inputs: torch.Tensor) -> int:
     return counter.flops // 2
 
 
-def _on_meta(module: _Module, without: tuple[nn.Module, ...] = ()) -> _Module:
+def on_meta(module: _Module, without: tuple[nn.Module, ...] = ()) -> _Module:
     """Returns a copy without storage, in eval mode; parts that nobody runs are left out."""
     memo: dict[int, Any] = {id(part): nn.Identity() for part in without}
     for tensor in chain(module.parameters(), module.buffers()):

@@ -1,0 +1,181 @@
+"""The ways to run a model: number format, eager or compiled or as a CUDA graph, layout in memory.
+
+    run = prepare(model, images, Execution(dtype="bf16", mode="compile"))
+    logits = run()
+
+It is a private copy that runs; the model itself is left as it is.
+"""
+
+import contextlib
+import copy
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import torch
+from torch import nn
+
+from tokenlearner.errors import ConfigError, MeasurementError
+from tokenlearner.modules.shapes import Tensor
+
+Dtype = Literal["fp32", "tf32", "bf16", "fp16"]
+Mode = Literal["eager", "compile", "graphs"]
+Transform = Callable[[Any], Callable[[Tensor], Any]]
+"""From a copy of a model, on its device and in its format, to what is called instead."""
+
+_TORCH_DTYPES = {
+    "fp32": torch.float32,
+    "tf32": torch.float32,
+    "bf16": torch.bfloat16,
+    "fp16": torch.float16,
+}
+_GRAPH_WARMUP = 3
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Execution:
+    """One way to run a model.
+
+    Attributes:
+        dtype: `fp32`, `bf16` or `fp16` for weights and activations; `tf32` for weights and
+            activations in fp32, multiplied with ten bits of mantissa (NVIDIA GPUs).
+        mode: `eager`; `compile`: by `torch.compile`; `graphs`: recorded once as a CUDA graph and
+            replayed, so that launching kernels costs nothing.
+        channels_last: Keep images and convolution weights with their channels innermost.
+    """
+
+    dtype: Dtype = "fp32"
+    mode: Mode = "eager"
+    channels_last: bool = False
+
+    def __post_init__(self) -> None:
+        if self.dtype not in get_args(Dtype):
+            raise ConfigError(
+                f"dtype is {self.dtype!r}; it must be one of {', '.join(get_args(Dtype))}"
+            )
+        if self.mode not in get_args(Mode):
+            raise ConfigError(
+                f"mode is {self.mode!r}; it must be one of {', '.join(get_args(Mode))}"
+            )
+
+    def check(self, device: torch.device) -> None:
+        """Refuses what a device cannot do.
+
+        Raises:
+            ConfigError: Says what it can do instead.
+        """
+        if device.type == "cuda":
+            return
+        if self.dtype == "tf32":
+            raise ConfigError(
+                f"tf32 is a format of NVIDIA GPUs, and this is {device.type}; choose fp32 or bf16"
+            )
+        if self.mode == "graphs":
+            raise ConfigError(
+                f"CUDA graphs need an NVIDIA GPU, and this is {device.type}; "
+                "choose eager or compile"
+            )
+
+    @property
+    def torch_dtype(self) -> torch.dtype:
+        """The format of weights and activations."""
+        return _TORCH_DTYPES[self.dtype]
+
+    def __str__(self) -> str:
+        layout = " channels-last" if self.channels_last else ""
+        return f"{self.dtype} {self.mode}{layout}"
+
+
+EAGER = Execution()
+"""fp32, eager, channels outermost: PyTorch's own default."""
+
+
+def prepare(
+    model: nn.Module,
+    images: Tensor,
+    execution: Execution,
+    transform: Transform | None = None,
+) -> Callable[[], Any]:
+    """Makes a function that runs a model once over the same images.
+
+    Args:
+        model: Is copied.
+        images: Images or clips, on the device that is to compute.
+        execution: How.
+        transform: Applied to the copy before it is compiled or recorded.
+
+    Returns:
+        A function that returns the model's answer. On a GPU it may return before that is computed.
+
+    Raises:
+        ConfigError: If the device cannot do that.
+        MeasurementError: If `torch.compile` fails.
+    """
+    execution.check(images.device)
+    images = images.to(execution.torch_dtype)
+    private = copy.deepcopy(model).to(images.device, images.dtype).eval()
+    if execution.channels_last and images.ndim == 4:
+        images = images.contiguous(memory_format=torch.channels_last)
+        private = private.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    forward: Callable[[Tensor], Any] = private if transform is None else transform(private)
+    if execution.mode == "compile":
+        forward = torch.compile(forward, dynamic=False)
+
+    def run() -> Any:
+        with torch.inference_mode(), multiplying(execution.dtype):
+            return forward(images)
+
+    if execution.mode == "compile":
+        try:
+            run()
+        except Exception as error:  # the compiler, its compiler and its cache fail in any way
+            if is_out_of_memory(error):
+                raise
+            raise MeasurementError(
+                f"torch.compile failed: {str(error).strip().splitlines()[0]}; "
+                "measure without it, or install the C++ compiler that it needs"
+            ) from error
+    return _recorded(run) if execution.mode == "graphs" else run
+
+
+@contextlib.contextmanager
+def multiplying(dtype: Dtype) -> Iterator[None]:
+    """Lets NVIDIA GPUs round fp32 factors to tf32, or keeps them from it, for a while.
+
+    The switch is the process's, not the thread's: two formats cannot be measured at once.
+    """
+    cuda: Any = torch.backends.cuda.matmul
+    cudnn: Any = torch.backends.cudnn
+    before = cuda.allow_tf32, cudnn.allow_tf32
+    cuda.allow_tf32 = cudnn.allow_tf32 = dtype == "tf32"
+    try:
+        yield
+    finally:
+        cuda.allow_tf32, cudnn.allow_tf32 = before
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory is used up, on whatever device."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    signs = ("out of memory", "can't allocate memory", "not enough memory")
+    return isinstance(error, RuntimeError) and any(sign in str(error).lower() for sign in signs)
+
+
+def _recorded(run: Callable[[], Any]) -> Callable[[], Any]:
+    """Records one call as a CUDA graph; PyTorch wants it warm, on a stream of its own."""
+    stream = torch.cuda.Stream()
+    stream.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(stream):
+        for _ in range(_GRAPH_WARMUP):
+            run()
+    torch.cuda.current_stream().wait_stream(stream)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        result = run()
+
+    def replay() -> Any:
+        graph.replay()
+        return result
+
+    return replay

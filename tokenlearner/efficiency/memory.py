@@ -1,0 +1,119 @@
+"""Memory: how much a pass will take, how much there is, and how much it took."""
+
+import weakref
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from tokenlearner.efficiency.timm_flops import on_meta
+
+_MEMINFO = Path("/proc/meminfo")
+_CGROUP = Path("/sys/fs/cgroup")
+
+
+def activation_bytes(model: nn.Module, shape: tuple[int, ...], dtype: torch.dtype) -> int:
+    """Returns how much a batch and the tensors made of it take at most at the same time.
+
+    The pass is made on tensors without storage, in milliseconds at any size. Weights, kernels'
+    scratch memory and what an allocator wastes are not in it, and attention counts as unfused.
+
+    Args:
+        model: Is left as it is.
+        shape: Of a batch of images or clips.
+        dtype: Of the activations.
+    """
+    bare = on_meta(model)
+    with torch.no_grad(), _LiveTensors(apart=bare) as live:
+        bare(torch.empty(shape, device="meta"))
+    return live.peak_bytes * dtype.itemsize // torch.float32.itemsize
+
+
+def weight_bytes(model: nn.Module, dtype: torch.dtype) -> int:
+    """Returns what parameters and buffers take in a format."""
+    count = sum(tensor.numel() for tensor in (*model.parameters(), *model.buffers()))
+    return count * dtype.itemsize
+
+
+def free_bytes(device: torch.device) -> int | None:
+    """Returns how much memory can still be had, None where nobody tells.
+
+    On Linux what the kernel calls available, or what is left of the control group's limit if that
+    is less. A GPU refuses what it does not have at once and harmlessly, so it is not asked.
+    """
+    if device.type == "cuda":
+        return None
+    try:
+        lines = _MEMINFO.read_text(encoding="ascii").splitlines()
+    except OSError:
+        return None
+    found = [int(line.split()[1]) << 10 for line in lines if line.startswith("MemAvailable:")]
+    limit, used = (_read_number(_CGROUP / name) for name in ("memory.max", "memory.current"))
+    if limit is not None and used is not None:
+        found.append(max(0, limit - used))
+    return min(found, default=None)
+
+
+def reset_peak(device: torch.device) -> int:
+    """Forgets the peak so far, where the device keeps one; returns what is taken now."""
+    if device.type != "cuda":
+        return 0
+    torch.cuda.reset_peak_memory_stats(device)
+    return torch.cuda.memory_allocated(device)
+
+
+def peak_bytes(device: torch.device, before: int) -> int | None:
+    """Returns the most that tensors took since `reset_peak`, on top of what it returned.
+
+    None on the CPU and on MPS, whose allocators keep no such count.
+    """
+    return torch.cuda.max_memory_allocated(device) - before if device.type == "cuda" else None
+
+
+def in_words(count: int) -> str:
+    """Returns a number of bytes for people: `340 MB`, `2.6 GB`."""
+    if count >= 1e9:
+        return f"{count / 1e9:.1f} GB"
+    return f"{count / 1e6:.0f} MB" if count >= 1e6 else f"{count / 1e3:.0f} kB"
+
+
+class _LiveTensors(TorchDispatchMode):
+    """Adds up the storages that exist, as they come and go."""
+
+    def __init__(self, *, apart: nn.Module) -> None:
+        super().__init__()
+        self.live_bytes = self.peak_bytes = 0
+        weights = (*apart.parameters(), *apart.buffers())
+        self._known = {tensor.untyped_storage()._cdata for tensor in weights}
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        result = func(*args, **(kwargs or {}))
+        for tensor in result if isinstance(result, tuple | list) else (result,):
+            if isinstance(tensor, torch.Tensor):
+                self._add(tensor.untyped_storage())
+        return result
+
+    def _add(self, storage: torch.UntypedStorage) -> None:
+        key = storage._cdata
+        if key in self._known:  # a view
+            return
+        self._known.add(key)
+        self.live_bytes += storage.nbytes()
+        self.peak_bytes = max(self.peak_bytes, self.live_bytes)
+        weakref.finalize(storage, self._remove, key, storage.nbytes())
+
+    def _remove(self, key: int, size: int) -> None:
+        self._known.discard(key)
+        self.live_bytes -= size
+
+
+def _read_number(file: Path) -> int | None:
+    try:
+        text = file.read_text(encoding="ascii").strip()
+    except OSError:
+        return None
+    return int(text) if text.isdecimal() else None
