@@ -8,7 +8,8 @@
     ├── MediaError                a photo or clip that cannot be used
     │   ├── UnsupportedMediaError     its content is not of a supported kind
     │   ├── MediaTooLargeError        it is over a limit
-    │   └── CorruptMediaError         it is broken or cut off
+    │   ├── CorruptMediaError         it is broken or cut off
+    │   └── MediaTimeoutError         reading it takes too long
     ├── DataError                 training data that cannot be read
     ├── TrainingError             a training run that cannot go on
     └── MeasurementError          a measurement that cannot be made
@@ -52,6 +53,10 @@ class MediaTooLargeError(MediaError):
 
 class CorruptMediaError(MediaError):
     """The file is of a supported kind but broken or cut off."""
+
+
+class MediaTimeoutError(MediaError):
+    """Reading the file takes longer than it may."""
 
 
 class DataError(TokenLearnerError):

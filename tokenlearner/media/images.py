@@ -28,7 +28,7 @@ from tokenlearner.errors import (
 )
 from tokenlearner.media.colors import to_rgb
 from tokenlearner.media.limits import DEFAULT_IMAGE_LIMITS, ImageLimits
-from tokenlearner.media.recognition import recognise
+from tokenlearner.media.recognition import recognise, with_article
 
 # The decoders are called directly: `PIL.Image.open` would look at a picture's size first and warn,
 # or raise, by limits that are global to the process.
@@ -197,18 +197,11 @@ def _describe_unsupported(data: bytes, kind: str | None) -> str:
     if kind is None:
         return f"The file's content is not that of a photo. Choose one in {_WANTED}."
     if kind.endswith(("video", "file", "archive", "text", "page")):
-        return f"The file's content is {_with_article(kind)}, not a photo. Choose one in {_WANTED}."
+        return f"The file's content is {with_article(kind)}, not a photo. Choose one in {_WANTED}."
     return (
-        f"The file's content is {_with_article(kind)}, which is not supported. Save the picture as "
+        f"The file's content is {with_article(kind)}, which is not supported. Save the picture as "
         f"{_WANTED} and try again."
     )
-
-
-def _with_article(kind: str) -> str:
-    if kind == "plain text":
-        return kind
-    # By sound: "an MP4 video" and "an SVG", but "a GIF".
-    return f"{'an' if kind.startswith(('A', 'I', 'O', 'MP', 'M4', 'SVG')) else 'a'} {kind}"
 
 
 def _open(data: bytes, kind: str) -> ImageFile:

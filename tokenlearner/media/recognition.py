@@ -59,6 +59,14 @@ def recognise(data: bytes) -> str | None:
     return _recognise_text(head)
 
 
+def with_article(kind: str) -> str:
+    """Puts "a" or "an" before a kind, for a sentence."""
+    if kind == "plain text":
+        return kind
+    # By sound: "an MP4 video" and "an SVG", but "a GIF".
+    return f"{'an' if kind.startswith(('A', 'I', 'O', 'MP', 'M4', 'SVG')) else 'a'} {kind}"
+
+
 def _recognise_text(head: bytes) -> str | None:
     if head.startswith((b"\xff\xfe", b"\xfe\xff")):
         return "plain text"

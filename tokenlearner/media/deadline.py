@@ -1,0 +1,74 @@
+"""Work that must be over at a given time, even where it cannot be interrupted."""
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import TypeVar
+
+from tokenlearner.errors import MediaTimeoutError
+
+Result = TypeVar("Result")
+
+
+class Deadline:
+    """A point in time after which the work is worthless.
+
+    Args:
+        seconds: From now on.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._end = time.monotonic() + seconds
+
+    @property
+    def left_s(self) -> float:
+        """Seconds that are left, 0 when it is over."""
+        return max(0.0, self._end - time.monotonic())
+
+    def check(self) -> None:
+        """Does nothing while there is time.
+
+        Raises:
+            MediaTimeoutError: There is none left.
+        """
+        if not self.left_s:
+            raise MediaTimeoutError(
+                f"Reading the clip took longer than {self._seconds:g} s, so it was given up. "
+                "Choose a shorter or smaller clip, or fewer frames."
+            )
+
+    def expire(self) -> None:
+        """Ends the time now."""
+        self._end = time.monotonic()
+
+
+def within(seconds: float, work: Callable[[Deadline], Result]) -> Result:
+    """Returns what `work` returns, or raises what it raises; waits for it so long and no longer.
+
+    The work is done in a thread of its own, so the caller goes on in time even if a decoder hangs.
+    Threads cannot be ended from outside: `work` calls `Deadline.check` at every step, so that
+    what was given up stops at its next step and frees what it holds.
+
+    Raises:
+        MediaTimeoutError: It was not done in time.
+    """
+    deadline = Deadline(seconds)
+    future: Future[Result] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(work(deadline))
+        except BaseException as error:  # the caller's to handle, whatever it is
+            future.set_exception(error)
+
+    threading.Thread(target=run, name="clip", daemon=True).start()
+    try:
+        return future.result(timeout=deadline.left_s)
+    except TimeoutError:
+        deadline.expire()
+        deadline.check()
+        raise
+    finally:
+        deadline.expire()  # also when the caller is interrupted

@@ -1,0 +1,182 @@
+"""Decoding chosen frames of a clip, and as few of the others as can be."""
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tokenlearner.errors import CorruptMediaError, MediaTooLargeError
+from tokenlearner.media.clip_files import OpenClip, check_size, import_av, open_clip
+from tokenlearner.media.deadline import Deadline
+from tokenlearner.media.frame_index import FrameIndex
+from tokenlearner.media.limits import ClipLimits
+
+if TYPE_CHECKING:
+    from av.video.frame import VideoFrame
+
+# A jump to a key frame costs about as much as decoding this many frames (benchmarks/clips.py).
+_JUMP_FRAMES = 8
+
+
+# Their decoders look at `skip_frame` packet by packet. AV1's looks once, VP9's not at all.
+_CAN_SKIP = {"h264", "hevc", "mpeg4"}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Run:
+    """Frames that are decoded in one go.
+
+    Attributes:
+        start: Place of the frame that it begins with: 0, or a key frame.
+        places: Places of the frames that are wanted, ascending.
+    """
+
+    start: int
+    places: tuple[int, ...]
+
+
+def plan_runs(index: FrameIndex, places: Sequence[int]) -> list[Run]:
+    """Groups wanted frames so that a jump is made wherever it saves decoding.
+
+    Args:
+        index: Where the clip's key frames are.
+        places: The wanted frames, ascending.
+    """
+    runs: list[Run] = []
+    position = 0  # of the frame that would be decoded next
+    for place in places:
+        before = index.keys[: np.searchsorted(index.keys, place, side="right")]
+        key = int(before[-1]) if len(before) and not index.is_stored_in_order else 0
+        if key - position > _JUMP_FRAMES or not runs:
+            start = key if key - position > _JUMP_FRAMES else 0
+            runs.append(Run(start=start, places=(place,)))
+        else:
+            runs[-1] = replace(runs[-1], places=(*runs[-1].places, place))
+        position = place + 1
+    return runs
+
+
+class FrameDecoder:
+    """Decodes frames of one clip.
+
+    Args:
+        source: The file's bytes, or its path.
+        index: Of that clip.
+        limits: Of what may be decoded.
+        deadline: For all of it.
+
+    Attributes:
+        num_damaged: Frames so far that were wanted or needed, and broken.
+    """
+
+    def __init__(
+        self,
+        source: bytes | Path | str,
+        index: FrameIndex,
+        limits: ClipLimits,
+        deadline: Deadline,
+    ) -> None:
+        self.num_damaged = 0
+        self._source, self._index = source, index
+        self._limits, self._deadline = limits, deadline
+        self._counts = index.is_stored_in_order
+
+    def frames(self, places: Sequence[int]) -> Iterator["VideoFrame"]:
+        """Decodes the frames at these places of the index, ascending and each once.
+
+        In place of a frame that cannot be decoded comes the one before it, which a player would
+        leave on the screen.
+
+        Raises:
+            MediaTooLargeError: Too many frames would have to be decoded, or one is too large.
+            CorruptMediaError: Nothing can be decoded.
+        """
+        runs = plan_runs(self._index, places)
+        num_frames = sum(run.places[-1] - run.start + 1 for run in runs)
+        if num_frames > self._limits.max_decoded_frames:
+            raise MediaTooLargeError(
+                f"{num_frames:,} frames of this clip would have to be decoded; the limit is "
+                f"{self._limits.max_decoded_frames:,}. Choose a shorter stretch of it."
+            )
+        with self._open() as clip:
+            for run in runs:
+                try:
+                    yield from self._decode_run(clip, run)
+                except _MissedError:  # before it yielded anything
+                    with self._open() as afresh:
+                        yield from self._decode_run(afresh, replace(run, start=0))
+
+    @contextmanager
+    def _open(self) -> Iterator[OpenClip]:
+        with open_clip(self._source, self._limits, self._deadline) as clip:
+            # Whole frames in parallel would make every jump wait for them, and wins nothing else.
+            clip.stream.codec_context.thread_type = "SLICE"
+            yield clip
+
+    def _decode_run(self, clip: OpenClip, run: Run) -> Iterator["VideoFrame"]:
+        stamps = self._index.stamps
+        pending = deque(stamps[list(run.places)].tolist())
+        previous: VideoFrame | None = None
+        for number, frame in enumerate(self._decode_from(clip, run.start, set(pending))):
+            stamp = stamps[min(number, len(stamps) - 1)] if self._counts else frame.pts
+            if stamp is None:
+                continue
+            if run.start and previous is None and stamp > pending[0]:
+                raise _MissedError
+            while pending and pending[0] <= stamp:
+                is_shown = pending.popleft() == stamp or previous is None
+                shown = frame if is_shown or previous is None else previous
+                self.num_damaged += shown.is_corrupt or not is_shown
+                yield shown
+            if not pending:
+                return
+            previous = frame
+        if previous is None and run.start:
+            raise _MissedError
+        if previous is None:
+            raise CorruptMediaError(
+                "Not one of the clip's frames can be decoded: the file is broken. Get a complete "
+                "copy and try again."
+            )
+        for _ in pending:
+            self.num_damaged += 1
+            yield previous
+
+    def _decode_from(self, clip: OpenClip, start: int, wanted: set[int]) -> Iterator["VideoFrame"]:
+        """Decodes from a place on, without those frames that nobody wants or needs."""
+        broken = import_av().FFmpegError
+        context = clip.stream.codec_context
+        can_skip = self._index.codec in _CAN_SKIP and not self._counts
+        if start:
+            try:
+                clip.container.seek(int(self._index.stamps[start]), stream=clip.stream)
+            except broken as error:
+                raise _MissedError from error
+        packets = clip.container.demux(clip.stream)
+        while True:
+            self._deadline.check()
+            try:
+                packet = next(packets, None)
+            except broken:
+                packet = None
+            is_last = packet is None or (packet.pts is None and not packet.size)
+            if can_skip and packet is not None:
+                context.skip_frame = "DEFAULT" if packet.pts in wanted else "NONREF"
+            try:
+                decoded = context.decode(packet)  # at last, what the decoder still holds back
+            except broken:
+                self.num_damaged += 1
+                decoded = []
+            for frame in decoded:
+                check_size(frame.width, frame.height, self._limits)
+                yield frame
+            if is_last:
+                return
+
+
+class _MissedError(Exception):
+    """A jump did not arrive at or before the frame that it was made for."""

@@ -1,0 +1,224 @@
+"""Reading clips that anyone may have sent: bounded, recognised by content, upright, RGB."""
+
+from dataclasses import dataclass, field
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tokenlearner.errors import ConfigError, MediaError, MediaTooLargeError
+from tokenlearner.media.clip_files import open_clip
+from tokenlearner.media.deadline import Deadline, within
+from tokenlearner.media.frame_decoding import FrameDecoder
+from tokenlearner.media.frame_index import FrameIndex, index_frames
+from tokenlearner.media.limits import DEFAULT_CLIP_LIMITS, ClipLimits
+from tokenlearner.media.video_frames import Layout
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ClipFacts:
+    """What a clip is.
+
+    Attributes:
+        duration_s: From its first frame to the end of its last, of what the file really holds.
+        fps: Frames per second, on average.
+        width_px: As shown, upright.
+        height_px: As shown, upright.
+        codec: How its pictures are coded: `"h264"`, `"vp9"`, `"av1"`, `"mpeg4"`.
+        container: The kind of file: `"MP4 video"`, `"Matroska or WebM video"`, `"GIF"`.
+        has_audio: Whether there is sound, too.
+        num_frames: In the file.
+    """
+
+    duration_s: float
+    fps: float
+    width_px: int
+    height_px: int
+    codec: str
+    container: str
+    has_audio: bool
+    num_frames: int
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Clip:
+    """Some frames of a clip, ready to use.
+
+    Attributes:
+        frames: uint8 RGB [time, height, width, 3], upright, C-contiguous and read-only.
+        times_s: When each frame is first shown, in seconds since the first frame of the file.
+        facts: What the whole clip is.
+        notes: What was done to show it, and what is missing, in plain words; empty for an ordinary
+            clip.
+    """
+
+    frames: NDArray[np.uint8] = field(repr=False)
+    times_s: NDArray[np.float64] = field(repr=False)
+    facts: ClipFacts
+    notes: tuple[str, ...] = ()
+
+
+def probe(source: bytes | Path | str, *, limits: ClipLimits = DEFAULT_CLIP_LIMITS) -> ClipFacts:
+    """Looks at a clip: counts its frames, and decodes the first.
+
+    Args:
+        source: The file's bytes, or its path.
+        limits: What the clip may measure.
+
+    Raises:
+        MediaError: As `read_clip` does.
+    """
+
+    def look(deadline: Deadline) -> ClipFacts:
+        index = _index(source, limits, deadline)
+        decoder = FrameDecoder(source, index, limits, deadline)
+        return _facts(index, Layout.of(next(decoder.frames([0])), index.pixel_aspect))
+
+    return within(limits.max_wait_s, look)
+
+
+def read_clip(
+    source: bytes | Path | str,
+    *,
+    num_frames: int,
+    start_s: float = 0.0,
+    end_s: float | None = None,
+    max_side_px: int | None = None,
+    limits: ClipLimits = DEFAULT_CLIP_LIMITS,
+) -> Clip:
+    """Reads frames of an MP4, MOV, WebM, MKV, AVI or GIF clip, recognised by its content.
+
+    The stretch is divided into `num_frames` equal parts, and the frame that is on the screen in the
+    middle of each part is taken, whatever the clip's frame rate does. In a stretch of fewer frames
+    some are taken more than once. Never is more of the clip in memory than what is returned and a
+    few frames of the decoder.
+
+    Args:
+        source: The file's bytes, or its path.
+        num_frames: How many to read.
+        start_s: Where the stretch begins, in seconds since the first frame.
+        end_s: Where it ends; None is the end of the clip.
+        max_side_px: Larger frames are reduced until neither side is above this.
+        limits: What the clip may measure and what reading it may cost.
+
+    Raises:
+        UnsupportedMediaError: The content is of another kind, or there are no pictures in it.
+        MediaTooLargeError: The clip, or what was asked of it, is over a limit.
+        CorruptMediaError: The file is broken, or cut off before its first frame.
+        MediaTimeoutError: It takes longer than `limits.max_wait_s`.
+        MediaError: There is no such file, the stretch lies outside of the clip, or PyAV is missing.
+        ConfigError: `num_frames`, `max_side_px` or the stretch is impossible.
+    """
+    if num_frames < 1 or (max_side_px is not None and max_side_px < 1):
+        raise ConfigError(
+            f"num_frames is {num_frames} and max_side_px is {max_side_px}; both are at least 1."
+        )
+    if start_s < 0 or (end_s is not None and end_s <= start_s):
+        raise ConfigError(
+            f"The stretch goes from {start_s:g} s to {end_s} s; wanted a start of at least 0 and "
+            "an end after it."
+        )
+
+    def read(deadline: Deadline) -> Clip:
+        index = _index(source, limits, deadline)
+        end, end_note = _end_of_stretch(index.duration_s, start_s, end_s)
+        middles = start_s + (np.arange(num_frames) + 0.5) * ((end - start_s) / num_frames)
+        places, repeats = np.unique(index.places_at(middles), return_counts=True)
+        decoder = FrameDecoder(source, index, limits, deadline)
+        decoded = decoder.frames(places.tolist())
+        first = next(decoded)
+        layout = Layout.of(first, index.pixel_aspect)
+        width, height = layout.fit(max_side_px)
+        _check_sampled(num_frames, width, height, limits)
+        frames = np.empty((num_frames, height, width, 3), np.uint8)
+        filled = 0
+        for frame, times in zip(chain([first], decoded), repeats.tolist(), strict=True):
+            frames[filled : filled + times] = layout.show(frame, (width, height))
+            filled += times
+        frames.flags.writeable = False
+        facts = _facts(index, layout)
+        return Clip(
+            frames=frames,
+            times_s=index.seconds(index.stamps[np.repeat(places, repeats)]),
+            facts=facts,
+            notes=(
+                *layout.notes,
+                *_notes_on_size(facts, width, height),
+                *end_note,
+                *_notes_on_loss(index, decoder.num_damaged),
+                *_notes_on_repeats(len(places), num_frames),
+            ),
+        )
+
+    return within(limits.max_wait_s, read)
+
+
+def _index(source: bytes | Path | str, limits: ClipLimits, deadline: Deadline) -> FrameIndex:
+    with open_clip(source, limits, deadline) as clip:
+        return index_frames(clip, limits)
+
+
+def _facts(index: FrameIndex, layout: Layout) -> ClipFacts:
+    return ClipFacts(
+        duration_s=index.duration_s,
+        fps=len(index.stamps) / index.duration_s,
+        width_px=layout.width_px,
+        height_px=layout.height_px,
+        codec=index.codec,
+        container=index.kind,
+        has_audio=index.has_audio,
+        num_frames=len(index.stamps),
+    )
+
+
+def _end_of_stretch(
+    duration_s: float, start_s: float, end_s: float | None
+) -> tuple[float, tuple[str, ...]]:
+    if start_s >= duration_s:
+        raise MediaError(
+            f"The stretch begins at {start_s:g} s, but the clip lasts {duration_s:.2f} s. Begin "
+            "earlier."
+        )
+    if end_s is None or end_s <= duration_s:
+        return (duration_s if end_s is None else end_s), ()
+    # A slider's rounding is not worth a note.
+    is_rounding = end_s - duration_s < 0.1
+    return duration_s, () if is_rounding else (f"the clip ends at {duration_s:.2f} s",)
+
+
+def _check_sampled(num_frames: int, width: int, height: int, limits: ClipLimits) -> None:
+    if num_frames * width * height > limits.max_sampled_pixels:
+        raise MediaTooLargeError(
+            f"{num_frames:,} frames of {width:,} × {height:,} px are "
+            f"{num_frames * width * height / 1e6:,.0f} megapixels; the limit is "
+            f"{limits.max_sampled_pixels / 1e6:,.0f}. Ask for fewer frames or smaller ones."
+        )
+
+
+def _notes_on_size(facts: ClipFacts, width: int, height: int) -> tuple[str, ...]:
+    if (width, height) == (facts.width_px, facts.height_px):
+        return ()
+    return (f"reduced from {facts.width_px} × {facts.height_px} to {width} × {height} px",)
+
+
+def _notes_on_loss(index: FrameIndex, num_damaged: int) -> tuple[str, ...]:
+    notes = []
+    if index.missing_s:
+        promised_s = index.duration_s + index.missing_s
+        notes.append(
+            f"its pictures end after {index.duration_s:.2f} s, though the file says "
+            f"{promised_s:.2f} s: it is cut off"
+        )
+    if num_damaged:
+        notes.append(f"{num_damaged} damaged frame{'s' * (num_damaged > 1)} on the way")
+    return tuple(notes)
+
+
+def _notes_on_repeats(num_distinct: int, num_frames: int) -> tuple[str, ...]:
+    if num_distinct == num_frames:
+        return ()
+    return (
+        f"the stretch has {num_distinct} frame{'s' * (num_distinct > 1)} to choose from, so some "
+        f"appear more than once among the {num_frames}",
+    )
