@@ -50,6 +50,25 @@ def test_resampling_matches_the_official_transfer(name: str) -> None:
     assert float((ours - after).norm() / after.norm()) < 1e-6
 
 
+@pytest.mark.parametrize("name", ["tile", "resize_tile_3dconv", "resize_tile_sampling"])
+def test_going_from_images_to_clips_matches_the_official_transfer(name: str) -> None:
+    with np.load(FOLDER / "extras_posemb_transfer.npz") as arrays:
+        before, after = (torch.from_numpy(arrays[f"{name}/{end}"]) for end in ("in", "out"))
+    steps = {"tile": 3, "resize_tile_3dconv": 3, "resize_tile_sampling": 4}[name]
+    side = round((after.shape[1] / steps) ** 0.5)
+    ours = resample_position_embedding(before, old=(4, 4), new=(side, side), new_steps=steps)
+    assert float((ours - after).norm() / after.norm()) < 1e-6
+
+
+def test_other_numbers_of_steps_keep_ends_and_directions() -> None:
+    spatial = ramp(3, 5)
+    short = torch.cat([torch.cat((spatial, torch.full((1, 15, 1), t)), 2) for t in (0.0, 1.0)], 1)
+    long = resample_position_embedding(short, old=(3, 5), new=(2, 4), old_steps=2, new_steps=5)
+    steps = long.view(5, 8, 3)
+    torch.testing.assert_close(steps[:, :, 2], torch.linspace(0, 1, 5)[:, None].expand(-1, 8))
+    torch.testing.assert_close(steps[..., :2], ramp(2, 4).expand(5, -1, -1))
+
+
 def ramp(rows: int, columns: int) -> Tensor:
     """Two channels: how far down, and how far right, both from 0 to 1."""
     down, right = torch.meshgrid(
@@ -69,5 +88,7 @@ def test_resampling_to_the_same_grid_changes_nothing() -> None:
 
 
 def test_embedding_that_does_not_fill_its_grid_is_an_error() -> None:
-    with pytest.raises(ShapeError, match=r"15 position embeddings do not fill a grid of \(4, 4\)"):
+    with pytest.raises(ShapeError, match=r"15 position embeddings do not fill a grid of \(4, 4\)$"):
         resample_position_embedding(torch.randn(1, 15, 4), old=(4, 4), new=(2, 2))
+    with pytest.raises(ShapeError, match=r"do not fill a grid of \(4, 4\) at 2 steps"):
+        resample_position_embedding(torch.randn(1, 16, 4), old=(4, 4), new=(4, 4), old_steps=2)

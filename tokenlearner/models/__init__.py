@@ -1,4 +1,4 @@
-"""Models: `VisionTransformer`, timm's with a learner, their configuration, what `trace` returns."""
+"""Models for images and clips, timm's with a learner, configurations, what `trace` returns."""
 
 from tokenlearner.models.config import TokenLearnerConfig, VisionTransformerConfig
 from tokenlearner.models.encoder import Encoder
@@ -7,7 +7,9 @@ from tokenlearner.models.outputs import EncoderTrace, FuserTrace, LearnerTrace, 
 from tokenlearner.models.timm_config import TimmConfig
 from tokenlearner.models.timm_info import describe_timm
 from tokenlearner.models.timm_vit import TimmVisionTransformer, insert_token_learner
+from tokenlearner.models.video_config import VideoVisionTransformerConfig
 from tokenlearner.models.vit import VisionTransformer
+from tokenlearner.models.vivit import VideoVisionTransformer
 
 __all__ = [
     "Encoder",
@@ -20,6 +22,8 @@ __all__ = [
     "TimmVisionTransformer",
     "TokenLearnerConfig",
     "Trace",
+    "VideoVisionTransformer",
+    "VideoVisionTransformerConfig",
     "VisionTransformer",
     "VisionTransformerConfig",
     "describe_timm",

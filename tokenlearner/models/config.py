@@ -10,6 +10,7 @@ from tokenlearner.modules.token_learner import Pooling
 
 Version = Literal["1.0", "1.1", "grouped"]
 Classifier = Literal["gap", "gmp", "gsp"]
+Config = TypeVar("Config", bound="VisionTransformerConfig")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -179,7 +180,7 @@ class VisionTransformerConfig:
         return asdict(self)
 
     @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> "VisionTransformerConfig":
+    def from_dict(cls: type[Config], data: dict[str, Any]) -> Config:
         """Builds a configuration from what `to_dict` returned.
 
         Raises:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import nn
 
+from tokenlearner.errors import ShapeError
 from tokenlearner.models.config import TokenLearnerConfig, VisionTransformerConfig
 from tokenlearner.models.outputs import EncoderTrace, FuserTrace, LearnerTrace
 from tokenlearner.modules.blocks import Block
@@ -37,21 +38,34 @@ class Encoder(nn.Module):
 
     Without a fuser there is one learner, and block `at` and all later ones see its tokens only.
     With a fuser every block from `at` on has its own learner and fuser: it works on the learned
-    tokens, and its result is written back onto the full grid.
+    tokens, and its result is written back onto the full grid. In clips the blocks see the tokens of
+    all time steps at once, learners and fusers those of each step alone.
 
     Args:
         config: Sizes, learner and variants; what concerns stem and head is ignored.
         grid: Rows and columns the position embedding is made for.
+        steps: Time steps it is made for; None for images.
+        class_token: Put a learned token before the others. Learners and fusers do not see it.
 
     Source: `EncoderMod` and `EncoderModFuser` of the official code.
     """
 
     position_embedding: Tensor
 
-    def __init__(self, config: VisionTransformerConfig, grid: Grid) -> None:
+    def __init__(
+        self,
+        config: VisionTransformerConfig,
+        grid: Grid,
+        *,
+        steps: int | None = None,
+        class_token: bool = False,
+    ) -> None:
         super().__init__()
         self.grid = grid
-        embedding = torch.empty(1, grid[0] * grid[1], config.dim)
+        self.steps = steps
+        self.class_token = nn.Parameter(torch.zeros(1, 1, config.dim)) if class_token else None
+        positions = (steps or 1) * grid[0] * grid[1]
+        embedding = torch.empty(1, positions + class_token, config.dim)
         if config.position_embedding == "learned":
             self.position_embedding = nn.Parameter(nn.init.normal_(embedding, std=0.02))
         else:  # the Keras example draws it once and never trains it
@@ -85,30 +99,39 @@ class Encoder(nn.Module):
         self.norm = nn.LayerNorm(config.dim, eps=LAYER_NORM_EPS)
 
     def forward(
-        self, tokens: Float[Tensor, "batch position dim"], *, grid: Grid | None = None
+        self,
+        tokens: Float[Tensor, "batch position dim"],
+        *,
+        grid: Grid | None = None,
+        steps: int | None = None,
     ) -> Float[Tensor, "batch length dim"]:
         """Encodes tokens.
 
         Args:
-            tokens: Patch tokens, row by row.
-            grid: Their rows and columns; the grid the encoder was made for unless given. For
+            tokens: Patch tokens, row by row, in clips step after step; without the class token.
+            grid: Rows and columns of a step; the grid the encoder was made for unless given. For
                 another grid the position embedding is resampled.
+            steps: Time steps, likewise.
 
         Returns:
             The tokens after the last block and the final norm: the learned ones, or with a fuser
-            (or without learner) one per position.
+            (or without learner) one per position; a class token comes first.
 
         Raises:
-            ShapeError: If `grid` and `tokens` do not fit.
+            ShapeError: If `grid`, `steps` and `tokens` do not fit.
         """
-        return self._encode(tokens, grid or self.grid, None)
+        return self._encode(tokens, grid or self.grid, steps or self.steps, None)
 
     def trace(
-        self, tokens: Float[Tensor, "batch position dim"], *, grid: Grid | None = None
+        self,
+        tokens: Float[Tensor, "batch position dim"],
+        *,
+        grid: Grid | None = None,
+        steps: int | None = None,
     ) -> EncoderTrace:
         """Does what `forward` does and returns everything on the way."""
         record = _Record()
-        encoded = self._encode(tokens, grid or self.grid, record)
+        encoded = self._encode(tokens, grid or self.grid, steps or self.steps, record)
         assert record.positioned is not None
         return EncoderTrace(
             positioned=record.positioned,
@@ -118,27 +141,74 @@ class Encoder(nn.Module):
             encoded=encoded,
         )
 
-    def _encode(self, tokens: Tensor, grid: Grid, record: _Record | None) -> Tensor:
-        embedding = resample_position_embedding(self.position_embedding, old=self.grid, new=grid)
-        x = self.dropout(tokens + embedding)
+    def _encode(
+        self, tokens: Tensor, grid: Grid, steps: int | None, record: _Record | None
+    ) -> Tensor:
+        x = self.dropout(self._place(tokens, grid, steps))
         if record:
             record.positioned = x
         for index, block in enumerate(self.blocks):
             name = str(index)
-            before = x
+            before = None
             if name in self.learners:
-                x, maps = self.learners[name](x, grid=grid, return_maps=True)
+                apart, before = self._split(x, steps)
+                learned, maps = _in_each_step(self.learners[name], before, grid=grid)
+                x = _join(apart, learned)
                 if record:
-                    record.learners.append(LearnerTrace(index, maps, before, x))
+                    record.learners.append(LearnerTrace(index, maps, before, learned))
             x = block(x)
             if record:
                 record.blocks.append(x)
             if name in self.fusers:
-                update, maps = self.fusers[name](x, before, return_maps=True)
-                x = before + update
+                assert before is not None
+                apart, learned = self._split(x, steps)
+                update, maps = _in_each_step(self.fusers[name], learned, before)
+                x = _join(apart, before + update)
                 if record:
-                    record.fusers.append(FuserTrace(index, maps.unflatten(2, grid), update))
+                    record.fusers.append(FuserTrace(index, maps.unflatten(-1, grid), update))
         return self.norm(x)
+
+    def _place(self, tokens: Tensor, grid: Grid, steps: int | None) -> Tensor:
+        """Puts the class token first and adds the position embedding."""
+        if tokens.shape[1] != (steps or 1) * grid[0] * grid[1]:
+            times = f" at {steps} steps" if steps else ""
+            raise ShapeError(
+                f"got {tokens.shape[1]} tokens, which do not fill a grid of {grid}{times}; pass "
+                "their own grid=(rows, columns)" + (" and steps" if steps else "")
+            )
+        num_apart = 0 if self.class_token is None else 1
+        embedding = resample_position_embedding(
+            self.position_embedding[:, num_apart:],
+            old=self.grid,
+            new=grid,
+            old_steps=self.steps or 1,
+            new_steps=steps or 1,
+        )
+        placed = tokens + embedding
+        if self.class_token is None:
+            return placed
+        first = self.class_token + self.position_embedding[:, :1]
+        return torch.cat((first.expand(len(tokens), -1, -1), placed), dim=1)
+
+    def _split(self, x: Tensor, steps: int | None) -> tuple[Tensor | None, Tensor]:
+        """Returns the class token, and the others `[batch, (step,) length, dim]`."""
+        apart = None
+        if self.class_token is not None:
+            apart, x = x[:, :1], x[:, 1:]
+        return apart, x if steps is None else x.unflatten(1, (steps, -1))
+
+
+def _in_each_step(module: nn.Module, *tokens: Tensor, **grid: Grid) -> tuple[Tensor, Tensor]:
+    """Applies a learner or fuser to every image, or to every step of every clip."""
+    places = tokens[0].shape[:-2]
+    result, maps = module(*(x.flatten(0, -3) for x in tokens), return_maps=True, **grid)
+    return result.unflatten(0, places), maps.unflatten(0, places)
+
+
+def _join(apart: Tensor | None, tokens: Tensor) -> Tensor:
+    """Undoes `Encoder._split`."""
+    x = tokens.flatten(1, -2)
+    return x if apart is None else torch.cat((apart, x), dim=1)
 
 
 def make_learner(

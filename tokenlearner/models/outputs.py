@@ -1,4 +1,8 @@
-"""What a model saw on its way: returned by `trace`, never hooked and never stored."""
+"""What a model saw on its way: returned by `trace`, never hooked and never stored.
+
+For clips there is one more axis, time steps, after the batch: learners and fusers work on every
+step alone. The blocks between them see the tokens of all steps at once, step after step.
+"""
 
 from dataclasses import dataclass
 
@@ -17,9 +21,9 @@ class LearnerTrace:
     """
 
     block: int
-    maps: Float[Tensor, "batch token height width"]
-    tokens_before: Float[Tensor, "batch position dim"]
-    tokens_after: Float[Tensor, "batch token dim"]
+    maps: Float[Tensor, "batch *time token height width"]
+    tokens_before: Float[Tensor, "batch *time position dim"]
+    tokens_after: Float[Tensor, "batch *time token dim"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +37,8 @@ class FuserTrace:
     """
 
     block: int
-    maps: Float[Tensor, "batch token height width"]
-    update: Float[Tensor, "batch position dim"]
+    maps: Float[Tensor, "batch *time token height width"]
+    update: Float[Tensor, "batch *time position dim"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,18 +46,18 @@ class EncoderTrace:
     """An encoder at work.
 
     Attributes:
-        positioned: The tokens with their position embedding.
+        positioned: The tokens with their position embedding; a class token comes first.
         blocks: What each block returned (with a fuser: before it is written back).
         learners: In order of use; empty without TokenLearner.
         fusers: In order of use; empty without TokenFuser.
         encoded: The result, after the final norm.
     """
 
-    positioned: Float[Tensor, "batch position dim"]
+    positioned: Float[Tensor, "batch length dim"]
     blocks: tuple[Tensor, ...]
     learners: tuple[LearnerTrace, ...]
     fusers: tuple[FuserTrace, ...]
-    encoded: Float[Tensor, "batch length dim"]
+    encoded: Float[Tensor, "batch encoded_length dim"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +66,12 @@ class Trace:
 
     Attributes:
         logits: The answer.
-        embedded: The patch tokens before the position embedding.
+        embedded: The patch tokens before the position embedding, step after step.
         encoder: All that happened between.
         representation: What the last layer saw: the pooled tokens, or the representation layer's
             result before its tanh.
-        grid: Rows and columns of the patch tokens.
+        grid: Rows and columns of the patch tokens, at each time step.
+        steps: Time steps of a clip; None for an image.
     """
 
     logits: Float[Tensor, "batch classes"]
@@ -74,6 +79,7 @@ class Trace:
     encoder: EncoderTrace
     representation: Float[Tensor, "batch features"]
     grid: tuple[int, int]
+    steps: int | None = None
 
     @property
     def learners(self) -> tuple[LearnerTrace, ...]:

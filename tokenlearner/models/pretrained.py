@@ -27,7 +27,9 @@ from tokenlearner.storage import (
     write_whole,
 )
 
-_MOST_BLOCKS = 1_000  # far more than any model has
+# Far more than any model has; building more would take long, for nothing.
+_MOST_BLOCKS = 1_000
+_MOST_FRAMES = 100_000
 
 Model = TypeVar("Model", bound="PretrainedModel")
 
@@ -64,7 +66,8 @@ class PretrainedModel(nn.Module, ABC):
             raise CheckpointError(
                 "this model has no info (name, classes, preprocessing); set model.info"
             )
-        config = {**self.info.to_dict(), "architecture": self.architecture()}
+        about = self.info.to_dict()
+        config = {**about, "kind": type(self).__name__, "architecture": self.architecture()}
         write_folder(folder, config, self.state_dict(), dtype=dtype)
 
     @classmethod
@@ -73,11 +76,13 @@ class PretrainedModel(nn.Module, ABC):
         origin = files.path / CONFIG_FILE
         try:
             architecture = files.config["architecture"]
-            depth = {**architecture, **architecture.get("arguments", {})}.get("depth", 0)
-            if depth > _MOST_BLOCKS:  # building them would take long, for nothing
-                raise CheckpointError(
-                    f"{origin} asks for {depth:,} blocks, over the limit of {_MOST_BLOCKS:,}"
-                )
+            sizes = {**architecture, **architecture.get("arguments", {})}
+            limits = (("depth", "blocks", _MOST_BLOCKS), ("num_frames", "frames", _MOST_FRAMES))
+            for name, things, limit in limits:
+                if (size := sizes.get(name, 0)) > limit:
+                    raise CheckpointError(
+                        f"{origin} asks for {size:,} {things}, over the limit of {limit:,}"
+                    )
             model = cls.build(architecture)
             info = ModelInfo.from_dict(files.config, source=str(files.path), sha256=files.sha256)
         except KeyError as error:
@@ -145,13 +150,16 @@ class PretrainedModel(nn.Module, ABC):
         kind = cls.kind_of(files)
         if kind != cls.__name__:
             raise CheckpointError(
-                f"{files.path} holds a {kind}, no {cls.__name__}; tokenlearner.load opens either"
+                f"{files.path} holds a {kind}, no {cls.__name__}; tokenlearner.load opens any"
             )
         return cls.from_files(files)
 
     @staticmethod
     def kind_of(files: ModelFolder) -> str:
         """Returns the name of the class that a folder holds a model of."""
+        if "kind" in files.config:
+            return str(files.config["kind"])
+        # Folders written before there were clips do not say it.
         architecture = files.config.get("architecture")
         is_timm = isinstance(architecture, dict) and "timm" in architecture
         return "TimmVisionTransformer" if is_timm else "VisionTransformer"

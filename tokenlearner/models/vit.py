@@ -3,19 +3,18 @@
 from typing import Any
 
 import torch
-from torch import nn
 
 from tokenlearner.errors import ShapeError
+from tokenlearner.models.classifier import TransformerClassifier
 from tokenlearner.models.config import VisionTransformerConfig
 from tokenlearner.models.encoder import Encoder
 from tokenlearner.models.outputs import Trace
-from tokenlearner.models.pretrained import PretrainedModel
 from tokenlearner.modules.embed import ConvStem, PatchEmbedding
 from tokenlearner.modules.grids import Grid
 from tokenlearner.modules.shapes import Float, Tensor
 
 
-class VisionTransformer(PretrainedModel):
+class VisionTransformer(TransformerClassifier):
     """Image classifier: patches, encoder, pooling, head.
 
     `forward` returns logits and nothing else, and compiles with `fullgraph=True`; `trace` returns
@@ -31,31 +30,12 @@ class VisionTransformer(PretrainedModel):
     `TokenLearnerViTRepresentation`.
     """
 
-    config: VisionTransformerConfig
-
     def __init__(self, config: VisionTransformerConfig) -> None:
-        super().__init__()
-        self.config = config
         if config.stem_widths:
-            self.embedding = ConvStem(config.dim, config.stem_widths)
+            embedding = ConvStem(config.dim, config.stem_widths)
         else:
-            self.embedding = PatchEmbedding(config.dim, config.patch_size)
-        self.encoder = Encoder(config, config.grid)
-        self.pre_logits = None
-        features = config.dim
-        if config.representation_size is not None:
-            features = config.representation_size
-            self.pre_logits = nn.Linear(config.dim, features)
-            nn.init.kaiming_normal_(self.pre_logits.weight, nonlinearity="linear")
-            nn.init.zeros_(self.pre_logits.bias)
-        self.head = None
-        if config.num_classes > 0:
-            self.head = nn.Linear(features, config.num_classes)
-            nn.init.zeros_(self.head.weight)
-            nn.init.constant_(self.head.bias, config.head_bias)
-
-    def architecture(self) -> dict[str, Any]:
-        return self.config.to_dict()
+            embedding = PatchEmbedding(config.dim, config.patch_size)
+        super().__init__(config, embedding, Encoder(config, config.grid))
 
     @classmethod
     def build(cls, architecture: dict[str, Any], *, device: str = "meta") -> "VisionTransformer":
@@ -78,11 +58,7 @@ class VisionTransformer(PretrainedModel):
         Raises:
             ShapeError: If `images` is not `[batch, 3, height, width]` or smaller than a patch.
         """
-        tokens, grid = self.embed(images)
-        encoded = self.encoder(tokens, grid=grid)
-        if self.head is None:
-            return encoded
-        return self._classify(self._represent(encoded))
+        return self._answer(*self.embed(images))
 
     def trace(self, images: Float[Tensor, "batch 3 height width"]) -> Trace:
         """Does what `forward` does and returns everything on the way.
@@ -90,21 +66,8 @@ class VisionTransformer(PretrainedModel):
         Raises:
             ShapeError: As `forward`, or if the model has no head (trace its `encoder` instead).
         """
-        if self.head is None:
-            raise ShapeError(
-                "this model has no head to trace; call model.encoder.trace(tokens, grid=grid) "
-                "with what model.embed(images) returns"
-            )
-        tokens, grid = self.embed(images)
-        encoder = self.encoder.trace(tokens, grid=grid)
-        representation = self._represent(encoder.encoded)
-        return Trace(
-            logits=self._classify(representation),
-            embedded=tokens,
-            encoder=encoder,
-            representation=representation,
-            grid=grid,
-        )
+        self._check_head("model.encoder.trace(tokens, grid=grid) with what model.embed(images)")
+        return self._trace(*self.embed(images))
 
     def embed(self, images: Tensor) -> tuple[Tensor, Grid]:
         """Returns the patch tokens `[batch, position, dim]`, and the rows and columns they fill.
@@ -124,16 +87,3 @@ class VisionTransformer(PretrainedModel):
             )
         cells = self.embedding(images)
         return cells.flatten(2).transpose(1, 2), (cells.shape[2], cells.shape[3])
-
-    def _represent(self, encoded: Tensor) -> Tensor:
-        if self.config.classifier == "gap":
-            pooled = encoded.mean(dim=1)
-        elif self.config.classifier == "gmp":
-            pooled = encoded.amax(dim=1)
-        else:
-            pooled = encoded.sum(dim=1)
-        return pooled if self.pre_logits is None else self.pre_logits(pooled)
-
-    def _classify(self, representation: Tensor) -> Tensor:
-        assert self.head is not None
-        return self.head(representation if self.pre_logits is None else representation.tanh())

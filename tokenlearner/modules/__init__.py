@@ -15,6 +15,12 @@ from tokenlearner.modules.token_learner import (
     TokenLearnerV11,
     pool_tokens,
 )
+from tokenlearner.modules.tubelets import (
+    TubeletEmbedding,
+    TubeletStem,
+    inflate_kernel,
+    sample_frames,
+)
 
 __all__ = [
     "Attention",
@@ -26,6 +32,10 @@ __all__ = [
     "TokenLearner",
     "TokenLearnerGrouped",
     "TokenLearnerV11",
+    "TubeletEmbedding",
+    "TubeletStem",
+    "inflate_kernel",
     "pool_tokens",
     "resample_position_embedding",
+    "sample_frames",
 ]

@@ -56,19 +56,41 @@ class ConvStem(nn.Sequential):
 
 
 def resample_position_embedding(
-    embedding: Float[Tensor, "1 position dim"], *, old: Grid, new: Grid
+    embedding: Float[Tensor, "1 position dim"],
+    *,
+    old: Grid,
+    new: Grid,
+    old_steps: int = 1,
+    new_steps: int = 1,
 ) -> Float[Tensor, "1 new_position dim"]:
-    """Returns a position embedding for another grid: bilinear, corners on corners.
+    """Returns a position embedding for another grid or number of time steps.
 
-    Source: the rule by which the official code transfers checkpoints to another resolution.
+    Linear along each axis, ends on ends; that of an image is repeated at every step.
+
+    Args:
+        embedding: Step by step, row by row.
+        old: Rows and columns of a step, as they are.
+        new: Rows and columns of a step, as wanted.
+        old_steps: Time steps, as they are; 1 for images.
+        new_steps: Time steps, as wanted.
+
+    Source: the rule by which the official code transfers checkpoints to another resolution, and
+    from images to clips. It knows none from clips to longer ones; the one here is ours.
 
     Raises:
-        ShapeError: If `embedding` does not lie on the grid `old`.
+        ShapeError: If `embedding` does not lie on the grid `old` at `old_steps` steps.
     """
-    if embedding.shape[1] != old[0] * old[1]:
-        raise ShapeError(f"{embedding.shape[1]} position embeddings do not fill a grid of {old}")
-    if old == new:
-        return embedding
-    plane = embedding.transpose(1, 2).unflatten(2, old)
-    plane = F.interpolate(plane, size=new, mode="bilinear", align_corners=True)
-    return plane.flatten(2).transpose(1, 2)
+    if embedding.shape[1] != old_steps * old[0] * old[1]:
+        times = f" at {old_steps} steps" if old_steps > 1 else ""
+        raise ShapeError(
+            f"{embedding.shape[1]} position embeddings do not fill a grid of {old}{times}"
+        )
+    if old != new:
+        planes = embedding[0].unflatten(0, (old_steps, *old)).movedim(3, 1)
+        planes = F.interpolate(planes, size=new, mode="bilinear", align_corners=True)
+        embedding = planes.movedim(1, 3).flatten(0, 2)[None]
+    if old_steps != new_steps:
+        lines = embedding.unflatten(1, (old_steps, -1)).flatten(2).transpose(1, 2)
+        lines = F.interpolate(lines, size=new_steps, mode="linear", align_corners=True)
+        embedding = lines.transpose(1, 2).reshape(1, -1, embedding.shape[2])
+    return embedding

@@ -1,6 +1,7 @@
 """The axis vocabulary, and shape annotations that cost nothing where jaxtyping is absent.
 
     batch     examples
+    time      frames of a clip, or its time steps (tubelets span several frames)
     position  grid positions, row-major: position = row * width + column
     height    grid rows, or image rows in pixels
     width     grid columns, or image columns in pixels
