@@ -43,7 +43,12 @@ def run() -> None:
             title="Explore",
             icon=":material/image_search:",
             default=True,
-        )
+        ),
+        st.Page(
+            _FOLDER / "app_pages" / "efficiency.py",
+            title="Efficiency",
+            icon=":material/speed:",
+        ),
     ]
     page = st.navigation(pages, position="hidden" if state.stage else "sidebar")
     problem = _model_problem(state, models[state.model])

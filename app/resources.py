@@ -24,6 +24,7 @@ from app.gallery import Sample, load_samples
 from app.options import Options, read_options
 from tokenlearner import zoo
 from tokenlearner.checkpoints import ImageModel
+from tokenlearner.efficiency import Cost, count_model
 from tokenlearner.efficiency.machine import available_devices
 from tokenlearner.errors import CheckpointError
 from tokenlearner.inference import Explanation, explain
@@ -123,6 +124,17 @@ def model_info(name: str, device: str) -> ModelInfo:
     info = load_model(name, device).info
     assert info is not None, "models from files have it"
     return info
+
+
+def model_cost(name: str, device: str) -> Cost:
+    """What one input through a model costs."""
+    found = offer(name)
+    return _model_cost(found.place, found.state, device, load_model(name, device))
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def _model_cost(place: str, state: str, device: str, _model: ImageModel) -> Cost:
+    return count_model(_model)
 
 
 def model_card(name: str) -> str | None:

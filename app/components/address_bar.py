@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from functools import cache
 
+import streamlit as st
 from streamlit.components.v2 import component
 
 # Written in the browser and not through st.query_params: once the server has written an address,
@@ -26,6 +27,12 @@ def _component():
     return component("address_bar", js=_JS)
 
 
-def address_bar(query: Mapping[str, str | None]) -> None:
-    """Sets parameters of the page's address, and removes those that are None; others stay."""
-    _component()(data=dict(query), key="address_bar")
+def address_bar(query: Mapping[str, str | None], *, key: str = "address_bar") -> None:
+    """Sets parameters of the page's address, and removes those that are None; others stay.
+
+    Args:
+        query: The parameters.
+        key: Tells several of these on one page apart.
+    """
+    with st.container(key=f"hidden_{key}"):
+        _component()(data=dict(query), key=key)

@@ -23,6 +23,11 @@ def format_count(count: int) -> str:
     return f"{count / size:#.3g}".rstrip(".") + f" {unit}"
 
 
+def format_times(ratio: float) -> str:
+    """How many times as much: 1.90×."""
+    return f"{ratio:#.3g}".rstrip(".") + "×"
+
+
 def describe_saving(macs: int, baseline_macs: int) -> str:
     """What a model saves against its baseline: `Half the compute`, `32 % less compute`."""
     if macs > baseline_macs:

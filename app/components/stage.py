@@ -24,12 +24,17 @@ def stage_line(result: Result, info: ModelInfo) -> None:
         st.warning(plain(notice), icon=":material/info:")
     with st.container(key="stage_line", horizontal=True, vertical_alignment="center"):
         st.markdown(" &ensp;·&ensp; ".join(said))
-        view_button(
-            "Leave stage mode",
-            key="leave_stage",
-            width="content",
-            on_press=lambda view: change_state(stage=False, view=view),
-        )
+        leave_stage_button()
+
+
+def leave_stage_button() -> None:
+    """Shows the way back."""
+    view_button(
+        "Leave stage mode",
+        key="leave_stage",
+        width="content",
+        on_press=lambda view: change_state(stage=False, view=view),
+    )
 
 
 def stage_button() -> None:

@@ -41,10 +41,10 @@ def open_page(server: str, browser: Browser) -> Iterator[Open]:
     """Opens the page for a new visitor."""
     visitors: list[Explorer] = []
 
-    def open_(query: str = "") -> Explorer:
+    def open_(query: str = "", *, efficiency: bool = False) -> Explorer:
         visitor = Explorer(browser.new_context(viewport=SCREEN), server)  # pyright: ignore[reportArgumentType]
         visitors.append(visitor)
-        visitor.open(query)
+        (visitor.open_efficiency if efficiency else visitor.open)(query)
         return visitor
 
     yield open_

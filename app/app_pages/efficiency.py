@@ -1,0 +1,54 @@
+"""What TokenLearner saves: counted, measured on this machine, explored, and published."""
+
+from pathlib import Path
+
+import streamlit as st
+
+from app import resources
+from app.components.address_bar import address_bar
+from app.components.efficiency.explorer import explorer
+from app.components.efficiency.pair import pair
+from app.components.efficiency.settings import (
+    SECTIONS,
+    change_settings,
+    current_settings,
+    query_from_settings,
+)
+from app.components.plain_text import plain
+from app.components.stage import leave_stage_button
+from app.state import current_state, notices
+
+_HEADLINE = """<h1>Efficiency</h1>
+<p>What fewer tokens save: counted exactly, and measured on the machine in front of you.</p>"""
+
+_TITLES = list(SECTIONS.values())
+
+state = current_state(resources.models(), resources.samples())
+device = resources.pick_device(state.device)
+settings = current_settings()
+
+st.html(Path(__file__).parents[1] / "components" / "efficiency" / "look.css")
+with st.container(key="status", horizontal=True):
+    st.html(_HEADLINE, width="content")
+    if state.stage:
+        leave_stage_button()
+for notice in notices():
+    st.warning(plain(notice), icon=":material/info:")
+
+st.session_state["efficiency_section"] = SECTIONS[settings.section]
+tabs = st.tabs(
+    _TITLES,
+    key="efficiency_section",
+    on_change=lambda: change_settings(
+        section=list(SECTIONS)[_TITLES.index(st.session_state["efficiency_section"])]
+    ),
+)
+address_bar(query_from_settings(settings), key="efficiency_address")
+for name, tab in zip(SECTIONS, tabs, strict=True):
+    if name != settings.section:
+        continue
+    with tab:
+        if name == "pair":
+            pair(state.model, device)
+        elif name == "placement":
+            explorer(settings)

@@ -1,0 +1,198 @@
+"""Where to put the learner: every choice, what it costs, and what is known of its accuracy."""
+
+from dataclasses import replace
+from typing import Any
+
+import streamlit as st
+
+from app.components.efficiency.chart import show_chart
+from app.components.efficiency.designs import TOKEN_COUNTS, Design, designs
+from app.components.efficiency.settings import (
+    MOST_EXTRA_LAYERS,
+    EfficiencySettings,
+    Placement,
+    change_placement,
+    change_settings,
+    fit,
+)
+from app.components.numbers import describe_saving, format_gflops, format_times
+from tokenlearner.efficiency.flops import Cost, count_macs
+from tokenlearner.efficiency.placement import Curve, curve, place
+from tokenlearner.models import VisionTransformerConfig
+from tokenlearner.rendering.charts import placement_chart, stage_chart
+
+_CURVES_PX, _STAGES_PX = 370, 190
+
+_ABOUT = """
+**GFLOPs** are billions of multiply-accumulates for one photo, each counted once. They follow from
+the model’s shape, so every choice here is counted exactly, trained or not.
+
+**The speed-up by compute alone** is the plain model’s GFLOPs divided by these. No device reaches
+more; how much of it yours reaches is measured under “This model”.
+
+A choice that is cheap is not a good one yet. **Accuracy** is shown only where somebody trained the
+model: below where we did, and under “Published results” where the authors did.
+
+The **fuser** writes what the blocks after the learner find back onto the full grid, so that each
+of them gets a learner of its own.
+"""
+
+
+def explorer(settings: EfficiencySettings) -> None:
+    """Shows the choices on the left and what follows from them on the right."""
+    found = designs()
+    placement = fit(settings.placement, found)
+    design = found[placement.design]
+    plain = design.build(placement.patch_px, placement.side_px)
+    choices, results = st.columns([2, 5], gap="medium")
+    with choices, st.container(key="placement_choices", gap="small"):
+        _choices(placement, found, depth=plain.depth)
+    with results, st.container(key="placement_results", gap="small"):
+        _results(placement, design, plain, as_speedup=settings.as_speedup)
+
+
+def _choices(placement: Placement, found: dict[str, Design], *, depth: int) -> None:
+    design = found[placement.design]
+    _slider("Model", "design", placement, list(found), lambda name: found[name].title, box=True)
+    _slider("Patch", "patch_px", placement, design.patches_px, lambda px: f"{px} px")
+    _slider("Photo", "side_px", placement, design.sides_px, lambda px: f"{px} px")
+    _slider("Learned tokens", "num_tokens", placement, TOKEN_COUNTS)
+    _slider("Blocks before the learner", "at", placement, range(depth + placement.extra_layers))
+    _slider("Extra blocks at the end", "extra_layers", placement, range(MOST_EXTRA_LAYERS + 1))
+    st.session_state["placement_fuser"] = placement.fuser
+    st.toggle(
+        "Fuser after every later block",
+        key="placement_fuser",
+        on_change=lambda: change_placement(fuser=st.session_state["placement_fuser"]),
+    )
+
+
+def _slider(
+    label: str,
+    name: str,
+    placement: Placement,
+    options: Any,
+    format_func: Any = str,
+    *,
+    box: bool = False,
+) -> None:
+    """A choice of one field; one that leaves no choice is shown as a fact."""
+    key, options = f"placement_{name}", list(options)
+    if len(options) == 1:
+        st.caption(f"{label}: {format_func(options[0])}, as the model has it")
+        return
+    st.session_state[key] = getattr(placement, name)
+    widget = st.selectbox if box else st.select_slider
+    widget(
+        label,
+        options,
+        format_func=format_func,
+        key=key,
+        on_change=lambda: change_placement(**{name: st.session_state[key]}),
+    )
+
+
+def _results(
+    placement: Placement, design: Design, plain: VisionTransformerConfig, *, as_speedup: bool
+) -> None:
+    learner = replace(
+        design.learner,
+        num_tokens=placement.num_tokens,
+        at=placement.at,
+        fuser=placement.fuser,
+    )
+    extra = placement.extra_layers
+    before = count_macs(plain)
+    after = count_macs(place(plain, learner, extra_layers=extra))
+    name = _name(placement, design)
+    with st.container(key="placement_headline", gap="small"):
+        _headline(before, after, tokens=plain.grid[0] * plain.grid[1], placement=placement)
+    lines = [
+        curve(plain, replace(learner, num_tokens=count), extra_layers=extra)
+        for count in TOKEN_COUNTS
+    ]
+    st.session_state["placement_curves"] = as_speedup
+    st.segmented_control(
+        "Curves",
+        [False, True],
+        format_func=lambda speedup: "Speed-up by compute alone" if speedup else "GFLOPs",
+        key="placement_curves",
+        required=True,
+        label_visibility="collapsed",
+        on_change=lambda: change_settings(as_speedup=st.session_state["placement_curves"]),
+    )
+    show_chart(
+        placement_chart(
+            lines,
+            baseline_macs=before.macs,
+            chosen=(placement.num_tokens, placement.at),
+            title=name,
+            as_speedup=as_speedup,
+        ),
+        key="placement",
+        height=_CURVES_PX,
+        alt=_describe(lines, before, placement, name),
+        rows=_rows(lines, before),
+    )
+    show_chart(
+        stage_chart({"without": before, "with": after}, title="Where the compute goes, in GFLOPs"),
+        key="placement_stages",
+        height=_STAGES_PX,
+        alt=f"Bars of compute by part: {format_gflops(before.macs)} GFLOPs without TokenLearner, "
+        f"{format_gflops(after.macs)} with it.",
+        rows=[
+            {"model": which, "stage": stage.name, "macs": stage.macs, "tokens": stage.tokens}
+            for which, cost in (("without", before), ("with", after))
+            for stage in cost.stages
+        ],
+    )
+
+
+def _headline(before: Cost, after: Cost, *, tokens: int, placement: Placement) -> None:
+    saving = describe_saving(after.macs, before.macs)
+    st.markdown(
+        f"## {saving}: {format_gflops(before.macs)} → {format_gflops(after.macs)} GFLOPs",
+        anchors=False,
+    )
+    speedup = before.macs / after.macs
+    promise = (
+        f"at most {format_times(speedup)} as fast as the plain model"
+        if speedup > 1
+        else "no speed-up: the plain model computes less"
+    )
+    words = f"{tokens} → {placement.num_tokens} tokens after {placement.at} blocks; {promise}."
+    if placement.num_tokens >= tokens:
+        words += " There are no more patches than learned tokens, so nothing gets shorter."
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.caption(words, width="content")
+        with st.popover("What is this?", icon=":material/info:", type="tertiary"):
+            st.markdown(_ABOUT)
+
+
+def _name(placement: Placement, design: Design) -> str:
+    size = design.title if design.model else f"ViT-{placement.design}/{placement.patch_px}"
+    return f"{size} at {placement.side_px} px"
+
+
+def _describe(lines: list[Curve], before: Cost, placement: Placement, name: str) -> str:
+    chosen = next(line for line in lines if line.num_tokens == placement.num_tokens)
+    return (
+        f"Curves of compute against the learner’s place in {name}, one for each of "
+        f"{', '.join(str(line.num_tokens) for line in lines)} tokens. With "
+        f"{placement.num_tokens} tokens it grows from {format_gflops(chosen.macs[0])} GFLOPs "
+        f"before the first block to {format_gflops(chosen.macs[-1])} before the last; without "
+        f"TokenLearner it is {format_gflops(before.macs)}."
+    )
+
+
+def _rows(lines: list[Curve], before: Cost) -> list[dict[str, Any]]:
+    return [
+        {
+            "tokens": line.num_tokens,
+            "blocks_before": at,
+            "gmacs": macs / 1e9,
+            "speedup_by_compute": before.macs / macs,
+        }
+        for line in lines
+        for at, macs in enumerate(line.macs)
+    ]

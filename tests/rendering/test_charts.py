@@ -1,0 +1,90 @@
+"""What the charts draw, number by number, and that their colours can be seen."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tokenlearner.efficiency import count_macs
+from tokenlearner.efficiency.placement import Curve
+from tokenlearner.models.presets import mini_vit
+from tokenlearner.rendering import charts
+
+PAGES = ("#ffffff", "#111317")
+
+
+def luminance(color: str) -> float:
+    channels = np.array([int(color[at : at + 2], 16) / 255 for at in (1, 3, 5)])
+    linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
+    return float(linear @ (0.2126, 0.7152, 0.0722))
+
+
+def names(chart: charts.Chart) -> list[str]:
+    return [trace["name"] for trace in chart["data"]]
+
+
+def of(chart: charts.Chart, name: str) -> Any:
+    return next(trace for trace in chart["data"] if trace["name"] == name)
+
+
+@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("color", [charts.ACCENT, charts.GRAY, *charts.PART_COLORS.values()])
+def test_colors_stand_out_on_light_and_dark_pages(color: str, page: str) -> None:
+    low, high = sorted((luminance(color), luminance(page)))
+    assert (high + 0.05) / (low + 0.05) >= 3
+
+
+def test_bars_stack_up_to_the_whole() -> None:
+    costs = {"without": count_macs(mini_vit()), "with": count_macs(mini_vit(num_tokens=8))}
+    chart = charts.stage_chart(costs, title="Where")
+    assert names(chart) == ["embedding", "blocks before", "learner", "blocks after", "head"]
+    for index, (name, cost) in enumerate(costs.items()):
+        assert {trace["y"][index] for trace in chart["data"]} == {name}
+        assert sum(trace["x"][index] for trace in chart["data"]) == pytest.approx(cost.gmacs)
+        assert sum(trace["customdata"][index] for trace in chart["data"]) == pytest.approx(1)
+    assert of(chart, "learner")["x"][0] == 0
+    assert [note["text"].strip() for note in chart["layout"]["annotations"]] == ["0.102", "0.0798"]
+
+
+CURVES = [Curve(8, (10**9, 2 * 10**9, 4 * 10**9)), Curve(16, (2 * 10**9, 3 * 10**9, 5 * 10**9))]
+
+
+def test_curves_of_compute() -> None:
+    chart = charts.placement_chart(CURVES, baseline_macs=8 * 10**9, chosen=(16, 1), title="B")
+    assert of(chart, "8 tokens")["y"] == [1, 2, 4]
+    assert of(chart, "16 tokens")["x"] == [0, 1, 2]
+    assert of(chart, "without TokenLearner")["y"] == [8, 8]
+    # The chosen one is drawn last, and its place is the largest marker.
+    assert names(chart)[-1] == "16 tokens"
+    assert np.argmax(of(chart, "16 tokens")["marker"]["size"]) == 1
+    assert of(chart, "8 tokens")["mode"] == "lines"
+
+
+def test_curves_of_speed_have_measured_points() -> None:
+    point = {"at": 1, "speedup": 2.5, "label": "H100"}
+    options: dict[str, Any] = {"baseline_macs": 8 * 10**9, "chosen": (8, 1), "title": "B"}
+    chart = charts.placement_chart(CURVES, **options, as_speedup=True, measured=[point])
+    assert of(chart, "8 tokens")["y"] == [8, 4, 2]
+    assert of(chart, "without TokenLearner")["y"] == [1, 1]
+    assert (of(chart, "measured")["x"], of(chart, "measured")["y"]) == ([1], [2.5])
+    # A speed-up has no place among GFLOPs.
+    assert "measured" not in names(charts.placement_chart(CURVES, **options, measured=[point]))
+
+
+def test_labels_of_curves_do_not_overlap() -> None:
+    crowd = [Curve(count, (10**9 + count, 10**10)) for count in (1, 2, 4, 8)]
+    chart = charts.placement_chart(crowd, baseline_macs=10**10, chosen=(2, 0), title="B")
+    texts = [note["text"] for note in chart["layout"]["annotations"]]
+    assert texts == ["<b>2</b>", "without TokenLearner"]
+
+
+def test_plotly_takes_them() -> None:
+    import plotly.graph_objects as go
+
+    costs = {"with": count_macs(mini_vit(num_tokens=8))}
+    for chart in (
+        charts.stage_chart(costs, title="A"),
+        charts.placement_chart(CURVES, baseline_macs=8, chosen=(8, 1), title="B"),
+        charts.placement_chart(CURVES, baseline_macs=8, chosen=(8, 1), title="B", as_speedup=True),
+    ):
+        assert go.Figure(chart).to_dict()["layout"]["title"]["text"] in "AB"
