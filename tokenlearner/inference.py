@@ -17,7 +17,7 @@ from tokenlearner.errors import ConfigError, TokenLearnerError
 from tokenlearner.media.images import Image, read_image
 from tokenlearner.preprocess import Geometry, prepare
 
-FORMAT = "tokenlearner-explanation/1"
+FORMAT = "tokenlearner-explanation/2"
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
@@ -152,7 +152,7 @@ class Explanation:
                         )
                         for index, facts in enumerate(about["learners"])
                     ),
-                    stages=tuple(Stage(**stage) for stage in about["stages"]),
+                    stages=tuple(Stage.from_dict(stage) for stage in about["stages"]),
                     num_parameters=about["num_parameters"],
                     trained=about["trained"],
                     untrained_parts=tuple(about.get("untrained_parts", ())),
