@@ -54,22 +54,21 @@ class Convention:
         return worth / self.divisor
 
 
-def _contractions(per_mac: int) -> dict[OperationKind, Rate]:
-    kinds: tuple[OperationKind, ...] = (
-        "dense",
-        "convolution",
-        "projection",
-        "attention",
-        "weighted_sum",
-    )
-    return dict.fromkeys(kinds, Rate(per_mac=per_mac))
+def _contractions(
+    per_mac: int, others: Mapping[OperationKind, Rate] = MappingProxyType({})
+) -> Mapping[OperationKind, Rate]:
+    kinds = ("dense", "convolution", "projection", "attention", "weighted_sum")
+    rates: dict[OperationKind, Rate] = {}
+    rates.update(dict.fromkeys(kinds, Rate(per_mac=per_mac)))
+    rates.update(others)
+    return MappingProxyType(rates)
 
 
 MACS = Convention(
     name="macs",
     title="multiply-accumulates",
     unit="GMACs",
-    rates=MappingProxyType(_contractions(1)),
+    rates=_contractions(1),
 )
 """Products of convolutions, linear layers, attention and weighted sums; 1 each. Padding counts, as
 hardware computes it; norms, activations, biases and residuals do not. Half of what
@@ -79,7 +78,7 @@ TWO_FLOPS_PER_MAC = Convention(
     name="two_flops_per_mac",
     title="two per multiply-accumulate",
     unit="GFLOPs",
-    rates=MappingProxyType(_contractions(2)),
+    rates=_contractions(2),
 )
 """As `MACS`, a multiplication and an addition apart. Tables 11 and 12 of the paper."""
 
@@ -89,9 +88,9 @@ HLO_HALF = Convention(
     unit="GFLOPs",
     divisor=2,
     counts_padding=False,
-    rates=MappingProxyType(
-        _contractions(2)
-        | {
+    rates=_contractions(
+        2,
+        {
             # A product of all, then a sum of n terms: n - 1 additions.
             "weighted_sum": Rate(per_mac=2, per_value=-1),
             "layer_norm": Rate(per_value=7, per_row=4),
@@ -105,7 +104,7 @@ HLO_HALF = Convention(
             "scale": Rate(per_value=1),
             "add": Rate(per_value=1),
             "pool": Rate(per_value=1),
-        }
+        },
     ),
 )
 """All operations of the compiler's graph before fusion, halved: the ImageNet and Kinetics tables.
