@@ -7,19 +7,25 @@ from tokenlearner.media.limits import (
     ClipLimits,
     ImageLimits,
 )
+from tokenlearner.media.sound import Sound, read_sound
+from tokenlearner.media.video_files import VIDEO_KINDS, encode_video
 from tokenlearner.media.videos import Clip, ClipFacts, probe, read_clip
 
 __all__ = [
     "DEFAULT_CLIP_LIMITS",
     "DEFAULT_IMAGE_LIMITS",
+    "VIDEO_KINDS",
     "Clip",
     "ClipFacts",
     "ClipLimits",
     "Image",
     "ImageLimits",
+    "Sound",
     "encode_jpeg",
     "encode_png",
+    "encode_video",
     "probe",
     "read_clip",
     "read_image",
+    "read_sound",
 ]

@@ -1,0 +1,94 @@
+"""The sound of a stretch of a clip, to go with pictures made from it."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tokenlearner.errors import MediaTooLargeError
+from tokenlearner.media.clip_files import import_av, open_clip
+from tokenlearner.media.deadline import Deadline, within
+from tokenlearner.media.frame_index import index_frames
+from tokenlearner.media.limits import DEFAULT_CLIP_LIMITS, ClipLimits
+
+SAMPLES_PER_S = 48_000
+_MAX_S = 600.0
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Sound:
+    """Sound at `SAMPLES_PER_S`.
+
+    Attributes:
+        samples: float32 [channel, time], one channel or two, from -1 to 1.
+    """
+
+    @property
+    def layout(self) -> str:
+        """What FFmpeg calls this number of channels."""
+        return "mono" if len(self.samples) == 1 else "stereo"
+
+    samples: NDArray[np.float32] = field(repr=False)
+
+
+def read_sound(
+    source: bytes | Path | str,
+    *,
+    start_s: float,
+    end_s: float,
+    limits: ClipLimits = DEFAULT_CLIP_LIMITS,
+) -> Sound | None:
+    """Decodes the sound of a stretch; None if the clip has no sound.
+
+    Args:
+        source: The file's bytes, or its path.
+        start_s: Where it begins, in seconds since the first frame of the pictures.
+        end_s: Where it ends. Sound that ends earlier is followed by silence.
+        limits: What the clip may measure.
+
+    Raises:
+        MediaTooLargeError: The stretch is longer than ten minutes, or the clip over a limit.
+        MediaError: As `read_clip` does.
+    """
+    if end_s - start_s > _MAX_S:
+        raise MediaTooLargeError(
+            f"The sound of {end_s - start_s:,.0f} s was asked for; the limit is {_MAX_S:.0f} s. "
+            "Choose a shorter stretch, or leave the sound out."
+        )
+
+    def read(deadline: Deadline) -> Sound | None:
+        av = import_av()
+        with open_clip(source, limits, deadline) as clip:
+            if not clip.container.streams.audio:
+                return None
+            index = index_frames(clip, limits)
+        begin_s = float(index.stamps[0]) * index.unit_s + start_s  # on the file's own clock
+        num_samples = round((end_s - start_s) * SAMPLES_PER_S)
+        with open_clip(source, limits, deadline) as clip:
+            stream = clip.container.streams.audio[0]
+            channels = min(stream.codec_context.channels, 2)
+            sound = Sound(samples=np.zeros((max(channels, 1), num_samples), np.float32))
+            resampler = av.AudioResampler(format="fltp", layout=sound.layout, rate=SAMPLES_PER_S)
+            if start_s > 0:
+                clip.container.seek(int(begin_s * 1e6))
+            try:
+                for frame in clip.container.decode(stream):
+                    deadline.check()
+                    for piece in resampler.resample(frame):
+                        place = round((piece.pts * piece.time_base - begin_s) * SAMPLES_PER_S)
+                        _lay(sound.samples, piece.to_ndarray(), place)
+                    if frame.time is not None and frame.time > end_s - start_s + begin_s:
+                        break
+            except av.FFmpegError:
+                pass  # Cut off or damaged: silence from here on.
+        return sound
+
+    return within(limits.max_wait_s, read)
+
+
+def _lay(samples: NDArray[np.float32], piece: NDArray[np.float32], place: int) -> None:
+    """Copies the part of a piece that lies within the samples."""
+    begin, end = max(place, 0), min(place + piece.shape[1], samples.shape[1])
+    if begin < end:
+        samples[:, begin:end] = piece[:, begin - place : end - place]

@@ -1,0 +1,202 @@
+"""Pictures to clips: H.264 in MP4, which every browser plays, VP9 in WebM, or GIF."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from io import BytesIO
+from itertools import chain, count
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image as PillowImage
+
+from tokenlearner.errors import ConfigError, ShapeError
+from tokenlearner.media.clip_files import import_av
+from tokenlearner.media.sound import SAMPLES_PER_S, Sound
+
+if TYPE_CHECKING:
+    from av.container import OutputContainer
+
+_UNITS_PER_S = 90_000  # of timestamps that follow no rate
+_BT709, _LIMITED = 1, 1  # matrix, primaries and curve, and range, in ITU-T H.273
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Coding:
+    """FFmpeg's encoders of a kind of file, and their options."""
+
+    video: str
+    options: dict[str, str]
+    audio: str
+    container_options: dict[str, str]
+
+
+_CODINGS = {
+    "mp4": _Coding(
+        video="libx264",
+        options={"preset": "veryfast", "crf": "20"},
+        audio="aac",
+        container_options={"movflags": "faststart"},  # the index first: plays while it loads
+    ),
+    "webm": _Coding(
+        video="libvpx-vp9",
+        options={"deadline": "realtime", "cpu-used": "8", "crf": "32", "b": "0", "row-mt": "1"},
+        audio="libopus",
+        container_options={},
+    ),
+}
+VIDEO_KINDS = (*_CODINGS, "gif")
+"""What `encode_video` can make."""
+
+
+def encode_video(
+    frames: Iterable[NDArray[np.uint8]],
+    *,
+    fps: float,
+    times_s: Sequence[float] | None = None,
+    kind: str = "mp4",
+    sound: Sound | None = None,
+) -> bytes:
+    """Encodes frames as they come, one in memory at a time.
+
+    MP4 and WebM want even sides: an odd one gets its last row or column twice.
+
+    Args:
+        frames: uint8 RGB [height, width, 3], all of one size.
+        fps: Frames per second; broadcast rates such as 29.97 are kept exactly.
+        times_s: When each frame is shown, ascending, where it is not at a constant rate.
+        kind: One of `VIDEO_KINDS`: `"mp4"` (H.264), `"webm"` (VP9) or `"gif"`.
+        sound: From `read_sound`; begins with the first frame. Not for GIF.
+
+    Returns:
+        The content of a file.
+
+    Raises:
+        ConfigError: There are no frames, or an option is impossible.
+        ShapeError: A frame is of another shape, size or type.
+    """
+    if kind not in VIDEO_KINDS:
+        raise ConfigError(f"kind is {kind!r}; choose one of {', '.join(VIDEO_KINDS)}.")
+    if kind == "gif" and sound is not None:
+        raise ConfigError("A GIF has no sound. Choose mp4 or webm, or leave the sound out.")
+    if not fps > 0:
+        raise ConfigError(f"fps is {fps}; wanted above 0.")
+    checked = _checked(frames)
+    first = next(checked)
+    whole = chain([first], checked)
+    if kind == "gif":
+        return _encode_gif(whole, fps, times_s)
+    # The index can only be put first in a real file.
+    with TemporaryDirectory() as folder:
+        path = Path(folder, f"clip.{kind}")
+        coding = _CODINGS[kind]
+        with import_av().open(
+            str(path), "w", format=kind, container_options=coding.container_options
+        ) as out:
+            _write(out, coding, whole, first.shape, fps, times_s, sound)
+        return path.read_bytes()
+
+
+def _checked(frames: Iterable[NDArray[np.uint8]]) -> Iterator[NDArray[np.uint8]]:
+    shape: tuple[int, ...] | None = None
+    for frame in frames:
+        if frame.ndim != 3 or frame.shape[2] != 3 or frame.dtype != np.uint8 or not frame.size:
+            raise ShapeError(
+                f"Got a {frame.dtype} frame of shape {list(frame.shape)}; wanted uint8 RGB "
+                "[height, width, 3]. Convert it first."
+            )
+        shape = shape or frame.shape
+        if frame.shape != shape:
+            raise ShapeError(
+                f"Got a frame of {frame.shape[1]} × {frame.shape[0]} px after one of {shape[1]} × "
+                f"{shape[0]} px; wanted one size. Resize them first."
+            )
+        yield frame
+    if shape is None:
+        raise ConfigError("There are no frames to make a clip of; wanted at least one.")
+
+
+def _write(
+    out: "OutputContainer",
+    coding: _Coding,
+    frames: Iterator[NDArray[np.uint8]],
+    shape: tuple[int, ...],
+    fps: float,
+    times_s: Sequence[float] | None,
+    sound: Sound | None,
+) -> None:
+    av = import_av()
+    rate = Fraction(fps).limit_denominator(1001)
+    unit = 1 / rate if times_s is None else Fraction(1, _UNITS_PER_S)
+    stream: Any = out.add_stream(coding.video, rate=rate, options=coding.options)
+    context = stream.codec_context
+    odd = [(0, side % 2) for side in shape]
+    context.height, context.width = shape[0] + odd[0][1], shape[1] + odd[1][1]
+    context.time_base, context.pix_fmt = unit, "yuv420p"
+    context.colorspace = context.color_primaries = context.color_trc = _BT709
+    context.color_range = _LIMITED
+    track = None if sound is None else _SoundTrack(out, coding.audio, sound)
+    stamps = count() if times_s is None else (round(time / unit) for time in times_s)
+    for frame, stamp in zip(frames, stamps, strict=False):
+        even = np.ascontiguousarray(np.pad(frame, [*odd[:2], (0, 0)], "edge"))
+        picture = av.VideoFrame.from_ndarray(even, format="rgb24").reformat(
+            format="yuv420p", dst_colorspace=_BT709, dst_color_range=_LIMITED
+        )
+        picture.pts, picture.time_base = stamp, unit
+        out.mux(stream.encode(picture))
+        if track:
+            track.write_until(float(stamp * unit))
+    out.mux(stream.encode())
+    if track:
+        track.finish()
+
+
+class _SoundTrack:
+    """Writes sound beside the pictures, so that a player finds both in one place."""
+
+    def __init__(self, out: "OutputContainer", encoder: str, sound: Sound) -> None:
+        self._out, self._sound, self._done = out, sound, 0
+        self._stream: Any = out.add_stream(encoder, rate=SAMPLES_PER_S)
+        self._stream.codec_context.layout = sound.layout
+
+    def write_until(self, seconds: float) -> None:
+        """Writes what is heard until then, from the first frame on."""
+        end = min(round(seconds * SAMPLES_PER_S), self._sound.samples.shape[1])
+        if end <= self._done:
+            return
+        piece = np.ascontiguousarray(self._sound.samples[:, self._done : end])
+        frame = import_av().AudioFrame.from_ndarray(piece, "fltp", self._sound.layout)
+        frame.sample_rate, frame.pts = SAMPLES_PER_S, self._done
+        frame.time_base = Fraction(1, SAMPLES_PER_S)
+        self._out.mux(self._stream.encode(frame))
+        self._done = end
+
+    def finish(self) -> None:
+        """Writes the rest."""
+        self.write_until(self._sound.samples.shape[1] / SAMPLES_PER_S)
+        self._out.mux(self._stream.encode())
+
+
+def _encode_gif(
+    frames: Iterator[NDArray[np.uint8]], fps: float, times_s: Sequence[float] | None
+) -> bytes:
+    """Each frame with the 256 colours that suit it best."""
+    starts = iter(times_s) if times_s is not None else (number / fps for number in count())
+    next(starts, None)
+
+    def pictures() -> Iterator[PillowImage.Image]:
+        shown_until = 0  # in hundredths of a second: what was rounded is made good by the next
+        for frame in frames:
+            end = max(round(100 * next(starts, (shown_until + 100 / fps) / 100)), shown_until + 2)
+            picture = PillowImage.fromarray(frame).quantize(256)
+            picture.info["duration"] = 10 * (end - shown_until)
+            shown_until = end
+            yield picture
+
+    buffer = BytesIO()
+    rest = pictures()
+    next(rest).save(buffer, "GIF", save_all=True, append_images=rest, loop=0)
+    return buffer.getvalue()
