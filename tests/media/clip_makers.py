@@ -78,7 +78,7 @@ def make_clip(
             stream.codec_context.sample_aspect_ratio = pixel_aspect
         if matrix is not None:
             stream.set_display_matrix(matrix)
-        tone = out.add_stream("aac", rate=8000) if audio_s else None
+        tone = out.add_stream("aac", rate=8000, layout="mono") if audio_s else None
         for number in range(num_frames):
             frame = av.VideoFrame.from_ndarray(numbered(number, *size), format="rgb24")
             if stamps_ms is not None:
@@ -94,7 +94,7 @@ def make_tone(seconds: float = 1.0) -> bytes:
     """An MP4 of sound alone."""
     file = BytesIO()
     with av.open(file, "w", format="mp4") as out:
-        _mux_tone(out, out.add_stream("aac", rate=8000), seconds)
+        _mux_tone(out, out.add_stream("aac", rate=8000, layout="mono"), seconds)
     return file.getvalue()
 
 
