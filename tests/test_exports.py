@@ -3,6 +3,8 @@
 import tokenlearner
 
 PUBLIC = [
+    "Clip",
+    "ClipExplanation",
     "Explanation",
     "Image",
     "LearnerMaps",
@@ -20,8 +22,10 @@ PUBLIC = [
     "VisionTransformerConfig",
     "describe_timm",
     "explain",
+    "explain_clip",
     "insert_token_learner",
     "load",
+    "read_clip",
     "read_image",
     "zoo",
 ]

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import torch
 from PIL import Image as PillowImage
 
+from tokenlearner.media.videos import Clip, ClipFacts
 from tokenlearner.models import (
     ModelInfo,
     TokenLearnerConfig,
@@ -33,6 +34,22 @@ def photo(label: int, seed: int, *, size: tuple[int, int] = (16, 16), kind: str 
     buffer = io.BytesIO()
     PillowImage.fromarray(pixels).save(buffer, kind)
     return buffer.getvalue()
+
+
+def clip(frames: np.ndarray, *, fps: float = 10.0) -> Clip:
+    """A clip of these frames, uint8 `[time, height, width, 3]`, that no file was needed for."""
+    height, width = (*frames.shape[1:3], 0, 0)[:2]
+    facts = ClipFacts(
+        duration_s=len(frames) / fps,
+        fps=fps,
+        width_px=width,
+        height_px=height,
+        codec="h264",
+        container="mp4",
+        has_audio=False,
+        num_frames=len(frames),
+    )
+    return Clip(frames=frames, times_s=np.arange(len(frames)) / fps, facts=facts, notes=())
 
 
 def write_parquet(

@@ -11,9 +11,11 @@ Space-Time Tokenization for Videos", NeurIPS 2021 (arXiv:2106.11297).
 """
 
 from tokenlearner import zoo
+from tokenlearner.clips import ClipExplanation, explain_clip
 from tokenlearner.errors import TokenLearnerError
 from tokenlearner.inference import Explanation, LearnerMaps, explain
 from tokenlearner.media.images import Image, read_image
+from tokenlearner.media.videos import Clip, read_clip
 from tokenlearner.models import (
     ModelInfo,
     Provenance,
@@ -32,6 +34,8 @@ from tokenlearner.zoo import load
 __version__ = "0.1.0"
 
 __all__ = [
+    "Clip",
+    "ClipExplanation",
     "Explanation",
     "Image",
     "LearnerMaps",
@@ -49,8 +53,10 @@ __all__ = [
     "VisionTransformerConfig",
     "describe_timm",
     "explain",
+    "explain_clip",
     "insert_token_learner",
     "load",
+    "read_clip",
     "read_image",
     "zoo",
 ]

@@ -1,0 +1,186 @@
+"""`explain_clip` and the object it returns."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests import tiny
+from tests.test_overlay_geometry import brightness_model
+from tokenlearner.answers import Answer
+from tokenlearner.clips import ClipExplanation, explain_clip
+from tokenlearner.errors import ConfigError, MediaError, ShapeError, TokenLearnerError
+from tokenlearner.inference import Explanation, explain
+from tokenlearner.media.videos import Clip
+
+
+def clip(num_frames: int = 11, size: tuple[int, int] = (30, 44), seed: int = 0) -> Clip:
+    """A clip of noise."""
+    shape = (num_frames, *size, 3)
+    return tiny.clip(np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8))
+
+
+def assert_same(found: Answer, wanted: Answer) -> None:
+    """The same to the last bit."""
+    assert type(found) is type(wanted)
+    for name in wanted.__dataclass_fields__:
+        one, other = getattr(found, name), getattr(wanted, name)
+        if isinstance(other, np.ndarray):
+            assert one.dtype == other.dtype
+            assert np.array_equal(one, other), name
+        elif name != "learners":
+            assert one == other, name
+    assert len(found.learners) == len(wanted.learners)
+    for one, other in zip(found.learners, wanted.learners, strict=True):
+        assert (one.block, one.version) == (other.block, other.version)
+        assert np.array_equal(one.maps, other.maps)
+        assert np.array_equal(one.tokens, other.tokens)
+
+
+class TestImageModel:
+    def test_sees_each_frame_as_it_sees_a_photo(self) -> None:
+        model, shown = tiny.model(), clip()
+        found = explain_clip(model, shown)
+        photos = [explain(model, frame) for frame in shown.frames]
+        assert found.frame_probabilities is not None
+        wanted = np.stack([photo.probabilities for photo in photos])
+        np.testing.assert_allclose(found.frame_probabilities, wanted, rtol=1e-5)
+        np.testing.assert_allclose(found.probabilities, wanted.mean(axis=0), rtol=1e-5)
+        assert found.maps.shape == (11, 2, 4, 4)
+        np.testing.assert_allclose(found.maps, np.stack([p.maps for p in photos]), rtol=1e-5)
+        tokens = np.stack([photo.learners[0].tokens for photo in photos])
+        np.testing.assert_allclose(found.learners[0].tokens, tokens, rtol=1e-5, atol=1e-6)
+        assert (found.learners[0].block, found.learners[0].version) == (1, "1.1")
+        assert found.geometry == photos[0].geometry
+
+    def test_keeps_the_clip(self) -> None:
+        shown = clip(3)
+        found = explain_clip(tiny.model(), shown)
+        assert np.array_equal(found.frames, shown.frames)
+        assert np.array_equal(found.times_s, shown.times_s)
+        assert found.facts == shown.facts
+        assert found.step_frames == ((0, 1), (1, 2), (2, 3))
+        assert found.step_times_s.tolist() == shown.times_s.tolist()
+
+    def test_costs_are_those_of_all_frames(self) -> None:
+        model = tiny.model()
+        photo = explain(model, clip(1).frames[0])
+        found = explain_clip(model, clip(3))
+        assert found.macs == 3 * photo.macs
+        assert found.tokens_per_layer == (3 * 16, 3 * 2)
+        assert [s.name for s in found.stages] == [s.name for s in photo.stages]
+        assert found.num_parameters == photo.num_parameters
+
+    def test_a_baseline_has_no_maps(self) -> None:
+        found = explain_clip(tiny.model(learner=False), clip(2))
+        assert found.learners == ()
+        assert found.step_frames == ((0, 1), (1, 2))
+        with pytest.raises(ConfigError, match="tiny has no TokenLearner, so there are no maps"):
+            _ = found.maps
+
+    @pytest.mark.parametrize("size", [(80, 240), (240, 80)], ids=["wide", "tall"])
+    def test_the_map_follows_a_bright_square_over_a_frame_that_is_no_square(
+        self, size: tuple[int, int]
+    ) -> None:
+        """Cropped to 80 × 80 px in the middle, 20 px a cell."""
+        top, left = (size[0] - 80) // 2, (size[1] - 80) // 2
+        cells = [(0, 0), (1, 0), (3, 2)]
+        frames = np.zeros((3, *size, 3), np.uint8)
+        for frame, (row, column) in zip(frames, cells, strict=True):
+            y, x = top + 20 * row, left + 20 * column
+            frame[y : y + 20, x : x + 20] = 255
+        found = explain_clip(brightness_model(32, "crop"), tiny.clip(frames))
+        for step, (row, column) in enumerate(cells):
+            assert found.maps[step, 0, row, column] > 0.999
+            x, y = left + 20 * column, top + 20 * row
+            assert found.geometry.cell_box(row, column, (4, 4)) == (x, y, x + 20, y + 20)
+
+
+class TestProgress:
+    def test_tells_the_frames_that_are_done(self) -> None:
+        model, shown = tiny.model(), clip(11)
+        told: list[tuple[int, int]] = []
+
+        def progress(done: int, total: int) -> bool:
+            told.append((done, total))
+            return True
+
+        found = explain_clip(model, shown, progress=progress)
+        assert told == [(8, 11), (11, 11)]
+        assert_same(found, explain_clip(model, shown))
+
+    def test_a_stop_keeps_what_is_done_and_nothing_else(self) -> None:
+        model, shown = tiny.model(), clip(20)
+        found = explain_clip(model, shown, progress=lambda done, total: False)
+        first = replace(shown, frames=shown.frames[:8], times_s=shown.times_s[:8])
+        assert_same(found, explain_clip(model, first))
+
+
+class TestErrors:
+    def test_without_info(self) -> None:
+        model = tiny.model()
+        model.info = None
+        with pytest.raises(ConfigError, match=r"preprocessing and classes are unknown; set model"):
+            explain_clip(model, clip())
+
+    def test_in_training(self) -> None:
+        with pytest.raises(ConfigError, match=r"in training mode.*; call model\.eval\(\)"):
+            explain_clip(tiny.model().train(), clip())
+
+    @pytest.mark.parametrize(
+        "spoil",
+        [
+            lambda frames: frames[:0],
+            lambda frames: frames[..., 0],
+            lambda frames: frames[..., :2],
+            lambda frames: frames.astype(np.float32),
+        ],
+        ids=["none", "gray", "two channels", "floats"],
+    )
+    @pytest.mark.usefixtures("_as_users_run_it")
+    def test_frames_of_another_shape(self, spoil: Callable[[np.ndarray], np.ndarray]) -> None:
+        frames = spoil(clip(3).frames)
+        with pytest.raises(ShapeError, match=r"wanted uint8 RGB \[time, height, width, 3\], at le"):
+            explain_clip(tiny.model(), tiny.clip(frames))
+
+    def test_times_of_another_number(self) -> None:
+        shown = replace(clip(3), times_s=np.zeros(2))
+        with pytest.raises(ShapeError, match=r"3 frames, but times of shape \[2\]; wanted one"):
+            explain_clip(tiny.model(), shown)
+
+    def test_another_number_of_frames_than_the_clip_has(self) -> None:
+        with pytest.raises(ConfigError, match="num_frames is 4, but this clip has 3 frames; leave"):
+            explain_clip(tiny.model(), clip(3), num_frames=4)
+        assert len(explain_clip(tiny.model(), clip(3), num_frames=3).frames) == 3
+
+    def test_unreadable(self, tmp_path: Path) -> None:
+        with pytest.raises(MediaError):
+            explain_clip(tiny.model(), tmp_path / "none.mp4")
+
+
+class TestFile:
+    @pytest.mark.parametrize("learner", [True, False])
+    def test_round_trip(self, tmp_path: Path, learner: bool) -> None:
+        found = explain_clip(tiny.model(learner=learner), clip(3))
+        found.save(tmp_path / "e.npz")
+        loaded = ClipExplanation.load(tmp_path / "e.npz")
+        assert_same(loaded, found)
+        assert loaded.predictions == found.predictions
+
+    def test_without_an_answer_for_each_frame(self, tmp_path: Path) -> None:
+        found = replace(explain_clip(tiny.model(), clip(2)), frame_probabilities=None)
+        found.save(tmp_path / "e.npz")
+        assert_same(ClipExplanation.load(tmp_path / "e.npz"), found)
+
+    def test_that_of_a_photo_is_another(self, tmp_path: Path) -> None:
+        explain(tiny.model(), clip(1).frames[0]).save(tmp_path / "photo.npz")
+        with pytest.raises(
+            TokenLearnerError,
+            match=r"'tokenlearner-explanation/2'; wanted 'tokenlearner-clip-explanation/1'\)",
+        ):
+            ClipExplanation.load(tmp_path / "photo.npz")
+        explain_clip(tiny.model(), clip(1)).save(tmp_path / "clip.npz")
+        with pytest.raises(TokenLearnerError, match=r"wanted 'tokenlearner-explanation/2'\)"):
+            Explanation.load(tmp_path / "clip.npz")

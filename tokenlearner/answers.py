@@ -1,0 +1,180 @@
+"""What explanations of photos and of clips have in common, and how they are kept in a file."""
+
+import io
+import json
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, ClassVar, Generic, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tokenlearner.checkpoints import ImageModel, write_whole
+from tokenlearner.efficiency.flops import Stage
+from tokenlearner.errors import ConfigError, TokenLearnerError
+from tokenlearner.models.info import ModelInfo
+from tokenlearner.preprocess import Geometry
+
+AnyLearner = TypeVar("AnyLearner")
+"""How one TokenLearner is told: its `block` and `version`, and the arrays `maps` and `tokens`."""
+
+AnyAnswer = TypeVar("AnyAnswer", bound="Answer[Any]")
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+class Answer(Generic[AnyLearner]):
+    """A model's answer to something it was shown, and how the model came to it.
+
+    Attributes:
+        model_name: Name of the model.
+        weights_sha256: Checksum of its weights file; empty for a model made by hand.
+        geometry: Which part of the picture the model saw.
+        class_names: Name of each answer.
+        probabilities: Of each answer, float32 `[classes]`.
+        learners: One entry per TokenLearner in order of use; empty for a baseline.
+        stages: What each part of the model cost for all that is shown here, in
+            multiply-accumulates.
+        num_parameters: Of the model.
+        trained: Whether the weights were trained; false means random.
+        untrained_parts: Parts with random weights beside trained ones: `TokenLearner`, `head`.
+    """
+
+    _FORMAT: ClassVar[str]
+    _LEARNER: ClassVar[type[Any]]
+    _RECORDS: ClassVar[dict[str, type[Any]]] = {"geometry": Geometry}
+
+    model_name: str
+    weights_sha256: str
+    geometry: Geometry
+    class_names: tuple[str, ...]
+    probabilities: NDArray[np.float32]
+    learners: tuple[AnyLearner, ...]
+    stages: tuple[Stage, ...]
+    num_parameters: int
+    trained: bool
+    untrained_parts: tuple[str, ...] = ()
+
+    @property
+    def predictions(self) -> list[tuple[str, float]]:
+        """Answers and their probabilities, the most probable first."""
+        order = np.argsort(-self.probabilities, kind="stable")
+        return [(self.class_names[index], float(self.probabilities[index])) for index in order]
+
+    @property
+    def maps(self) -> NDArray[np.float32]:
+        """The maps of the first TokenLearner, as its entry in `learners` holds them.
+
+        Raises:
+            ConfigError: If the model has none.
+        """
+        learners: tuple[Any, ...] = self.learners
+        if not learners:
+            raise ConfigError(f"{self.model_name} has no TokenLearner, so there are no maps")
+        return learners[0].maps
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates for all that is shown here."""
+        return sum(stage.macs for stage in self.stages)
+
+    @property
+    def tokens_per_layer(self) -> tuple[int, ...]:
+        """How many tokens each transformer block worked on."""
+        return tuple(stage.tokens for stage in self.stages if stage.kind == "block")
+
+    def save(self, path: str | Path) -> None:
+        """Writes everything to one `.npz` file."""
+        write_whole(Path(path), self.to_npz())
+
+    def to_npz(self) -> bytes:
+        """Returns the content of the `.npz` file that `save` writes.
+
+        Arrays are stored under the names of their fields, `maps_0`, `tokens_0`, `maps_1`, ... for
+        the learners; the rest is JSON, under `about`.
+        """
+        about: dict[str, Any] = {"format": self._FORMAT}
+        arrays: dict[str, NDArray[Any]] = {}
+        for name, value in ((field.name, getattr(self, field.name)) for field in fields(self)):
+            if isinstance(value, np.ndarray):
+                arrays[name] = value
+            elif name != "learners":
+                about[name] = value
+        learners: tuple[Any, ...] = self.learners
+        about["learners"] = [{"block": m.block, "version": m.version} for m in learners]
+        for index, learner in enumerate(learners):
+            arrays[f"maps_{index}"] = learner.maps
+            arrays[f"tokens_{index}"] = learner.tokens
+        buffer = io.BytesIO()
+        arrays["about"] = np.array(json.dumps(about, default=asdict))
+        np.savez_compressed(buffer, allow_pickle=False, **arrays)
+        return buffer.getvalue()
+
+    @classmethod
+    def load(cls: type[AnyAnswer], path: str | Path) -> AnyAnswer:
+        """Reads what `save` wrote.
+
+        Raises:
+            TokenLearnerError: If the file is missing, broken or something else.
+        """
+        try:
+            # Read first: NumPy leaves a file open that it finds to be broken.
+            content = io.BytesIO(Path(path).read_bytes())
+            with np.load(content, allow_pickle=False) as arrays:
+                about = json.loads(str(arrays["about"]))
+                if (found := about.pop("format")) != cls._FORMAT:
+                    raise ValueError(f"its format is {found!r}; wanted {cls._FORMAT!r}")
+                values = {name: _with_tuples(value) for name, value in about.items()}
+                for name, record in cls._RECORDS.items():
+                    values[name] = record(**values[name])
+                values["stages"] = tuple(map(Stage.from_dict, values["stages"]))
+                values["learners"] = tuple(
+                    cls._LEARNER(
+                        **facts, maps=arrays[f"maps_{index}"], tokens=arrays[f"tokens_{index}"]
+                    )
+                    for index, facts in enumerate(values["learners"])
+                )
+                own = {field.name for field in fields(cls)}
+                values |= {name: arrays[name] for name in arrays.files if name in own}
+                return cls(**values)
+        except Exception as error:  # broken archives make their readers raise nearly anything
+            raise TokenLearnerError(
+                f"{path} is no explanation that this version can read ({error}); make it again "
+                "with `tokenlearner explain`"
+            ) from error
+
+
+def _with_tuples(value: Any) -> Any:
+    """Undoes what JSON does to tuples."""
+    if isinstance(value, dict):
+        return {name: _with_tuples(part) for name, part in value.items()}
+    return tuple(map(_with_tuples, value)) if isinstance(value, list) else value
+
+
+def info_of(model: ImageModel) -> ModelInfo:
+    """Returns what is known about a model that can be asked.
+
+    Raises:
+        ConfigError: If the model does not know its preprocessing and classes, or is training.
+    """
+    if model.info is None:
+        raise ConfigError(
+            "this model has no info, so its preprocessing and classes are unknown; set model.info"
+        )
+    if model.training:
+        raise ConfigError(
+            "this model is in training mode, where answers are random; call model.eval()"
+        )
+    return model.info
+
+
+def facts_of(model: ImageModel) -> dict[str, Any]:
+    """Returns the fields of an `Answer` that do not depend on what a model is shown."""
+    info = info_of(model)
+    return {
+        "model_name": info.name,
+        "weights_sha256": info.sha256,
+        "class_names": info.class_names,
+        "num_parameters": sum(parameter.numel() for parameter in model.parameters()),
+        "trained": info.provenance is not None,
+        "untrained_parts": info.untrained_parts,
+    }

@@ -1,0 +1,174 @@
+"""A clip through a model, and everything worth knowing about it in one object."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tokenlearner.answers import Answer, facts_of, info_of
+from tokenlearner.checkpoints import ImageModel
+from tokenlearner.efficiency.operations import repeat
+from tokenlearner.efficiency.timm_flops import count_model
+from tokenlearner.errors import ConfigError, ShapeError
+from tokenlearner.inference import Look, look
+from tokenlearner.media.videos import Clip, ClipFacts, read_clip
+from tokenlearner.preprocess import Geometry
+
+DEFAULT_NUM_FRAMES = 16
+"""How many frames an image model is shown of a file."""
+
+_FRAMES_AT_ONCE = 8
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+class ClipLearnerMaps:
+    """What one TokenLearner did with a clip, step by step.
+
+    Attributes:
+        block: Zero-based index of the first block that saw the learned tokens.
+        version: `1.0` (each value 0..1 on its own), `1.1` or `grouped` (each map sums to 1).
+        maps: Attention of each token at each step, `[step, token, rows, columns]`, true magnitudes.
+        tokens: The learned tokens, `[step, token, dim]`.
+    """
+
+    block: int
+    version: str
+    maps: NDArray[np.float32]
+    tokens: NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+class ClipExplanation(Answer[ClipLearnerMaps]):
+    """A clip, a model's answer to it, and how the model came to it.
+
+    It is the same for an image model, which sees one frame after the other, as for a video model,
+    which sees them together; so the two can be compared. `stages` is what the whole clip cost.
+
+    Attributes:
+        frames: The frames that the model saw, RGB, uint8 `[time, height, width, 3]`.
+        times_s: When each is shown, in seconds from the file's first frame, float64 `[time]`.
+        facts: The file that they come from.
+        learners: One entry per TokenLearner in order of use; empty for a baseline.
+        step_frames: Which of the frames each step of the maps covers, as half-open ranges: for an
+            image model `(0, 1), (1, 2), ...`, for tubelets of two frames `(0, 2), (2, 4), ...`.
+        frame_probabilities: Of each answer in each frame, float32 `[time, classes]`, of which
+            `probabilities` is the mean; None for a video model, which gives one answer.
+    """
+
+    _FORMAT: ClassVar[str] = "tokenlearner-clip-explanation/1"
+    _LEARNER: ClassVar[type[ClipLearnerMaps]] = ClipLearnerMaps
+    _RECORDS: ClassVar[dict[str, type]] = {"geometry": Geometry, "facts": ClipFacts}
+
+    frames: NDArray[np.uint8]
+    times_s: NDArray[np.float64]
+    facts: ClipFacts
+    step_frames: tuple[tuple[int, int], ...]
+    frame_probabilities: NDArray[np.float32] | None = None
+
+    @property
+    def step_times_s(self) -> NDArray[np.float64]:
+        """When each step is shown: the mean over its frames, seconds, float64 `[step]`."""
+        return np.array([self.times_s[start:stop].mean() for start, stop in self.step_frames])
+
+
+def explain_clip(
+    model: ImageModel,
+    clip: Clip | str | Path,
+    *,
+    num_frames: int | None = None,
+    progress: Callable[[int, int], bool] | None = None,
+) -> ClipExplanation:
+    """Runs a clip through a model, where the model is, and keeps what the model looked at.
+
+    An image model is shown frame by frame, a few at once; its answer is the mean over the frames.
+
+    Args:
+        model: From `tokenlearner.load`, or made by hand with its `info` set.
+        clip: From `read_clip`, or a file's path.
+        num_frames: How many frames to sample evenly from a file; the default is 16. A `Clip` is
+            taken as it is.
+        progress: Called with the number of frames done and of all frames, after each few. If it
+            returns False, the explanation is that of the frames done, and holds no others.
+
+    Raises:
+        ConfigError: If the model does not know its preprocessing and classes, or is training; or
+            if a `Clip` has another number of frames than `num_frames`.
+        MediaError: If a file cannot be used.
+        ShapeError: If a `Clip` holds no frames, or no RGB frames.
+    """
+    info = info_of(model)
+    if not isinstance(clip, Clip):
+        clip = read_clip(clip, num_frames=num_frames or DEFAULT_NUM_FRAMES)
+    elif num_frames not in (None, len(clip.frames)):
+        raise ConfigError(
+            f"num_frames is {num_frames}, but this clip has {len(clip.frames)} frames; leave "
+            "num_frames out, or read the file again with read_clip"
+        )
+    _check_frames(clip)
+    seen = _look_at_frames(model, clip.frames, progress)
+    done = len(seen.probabilities)
+    cost = count_model(model, image_size=info.preprocessing.image_size)
+    return ClipExplanation(
+        **facts_of(model),
+        frames=clip.frames[:done],
+        times_s=clip.times_s[:done],
+        facts=clip.facts,
+        geometry=seen.geometry,
+        probabilities=seen.probabilities.mean(axis=0),
+        frame_probabilities=seen.probabilities,
+        learners=tuple(
+            ClipLearnerMaps(block=m.block, version=m.version, maps=m.maps, tokens=m.tokens)
+            for m in seen.learners
+        ),
+        step_frames=tuple((frame, frame + 1) for frame in range(done)),
+        stages=tuple(
+            replace(
+                stage,
+                tokens=stage.tokens * done,
+                operations=repeat(stage.operations, done),
+            )
+            for stage in cost.stages
+        ),
+    )
+
+
+def _check_frames(clip: Clip) -> None:
+    frames = clip.frames
+    if frames.ndim != 4 or frames.shape[3] != 3 or frames.dtype != np.uint8 or not frames.size:
+        raise ShapeError(
+            f"Got {frames.dtype} frames of shape {list(frames.shape)}; wanted uint8 RGB "
+            "[time, height, width, 3], at least one frame. Open the file with "
+            "tokenlearner.read_clip."
+        )
+    if clip.times_s.shape != (len(frames),):
+        raise ShapeError(
+            f"Got {len(frames)} frames, but times of shape {list(clip.times_s.shape)}; wanted one "
+            "time for each frame."
+        )
+
+
+def _look_at_frames(
+    model: ImageModel, frames: NDArray[np.uint8], progress: Callable[[int, int], bool] | None
+) -> Look:
+    """Runs frames through an image model, all or until told to stop."""
+    looks: list[Look] = []
+    for start in range(0, len(frames), _FRAMES_AT_ONCE):
+        batch = frames[start : start + _FRAMES_AT_ONCE]
+        looks.append(look(model, list(batch)))
+        if progress is not None and not progress(start + len(batch), len(frames)):
+            break
+    return Look(
+        geometry=looks[0].geometry,
+        probabilities=np.concatenate([one.probabilities for one in looks]),
+        learners=tuple(
+            replace(
+                parts[0],
+                maps=np.concatenate([part.maps for part in parts]),
+                tokens=np.concatenate([part.tokens for part in parts]),
+            )
+            for parts in zip(*(one.learners for one in looks), strict=True)
+        ),
+    )
