@@ -61,6 +61,7 @@ class TestImageModel:
         assert np.array_equal(found.frames, shown.frames)
         assert np.array_equal(found.times_s, shown.times_s)
         assert found.facts == shown.facts
+        assert found.notes == shown.notes == ("turned upright",)
         assert found.step_frames == ((0, 1), (1, 2), (2, 3))
         assert found.step_times_s.tolist() == shown.times_s.tolist()
 
@@ -96,6 +97,24 @@ class TestImageModel:
             assert found.maps[step, 0, row, column] > 0.999
             x, y = left + 20 * column, top + 20 * row
             assert found.geometry.cell_box(row, column, (4, 4)) == (x, y, x + 20, y + 20)
+
+
+class TestTracks:
+    def test_follow_a_bright_square(self) -> None:
+        frames = np.zeros((3, 80, 120, 3), np.uint8)
+        for step, left in enumerate((20, 40, 80)):  # the model sees 20 to 100
+            frames[step, 20:40, left : left + 20] = 255
+        found = explain_clip(brightness_model(32, "crop"), tiny.clip(frames, fps=2)).tracks()
+        assert found.x_px[:, 0].tolist() == pytest.approx([30, 50, 90], abs=0.1)
+        assert found.y_px[:, 0].tolist() == pytest.approx([30, 30, 30], abs=0.1)
+        assert found.speed_px_s[1:, 0].tolist() == pytest.approx([40, 80], abs=0.5)
+        assert found.jitter_px[1, 0] == pytest.approx(10, abs=0.1)
+        assert found.strength_kind == "peak"
+
+    def test_of_a_learner_that_is_not_there(self) -> None:
+        found = explain_clip(tiny.model(), clip(1))
+        with pytest.raises(ConfigError, match="learner 1 was asked for, but tiny has 1"):
+            found.tracks(1)
 
 
 class TestProgress:

@@ -38,18 +38,20 @@ def photo(label: int, seed: int, *, size: tuple[int, int] = (16, 16), kind: str 
 
 def clip(frames: np.ndarray, *, fps: float = 10.0) -> Clip:
     """A clip of these frames, uint8 `[time, height, width, 3]`, that no file was needed for."""
-    height, width = (*frames.shape[1:3], 0, 0)[:2]
+    height, width = frames.shape[1:3]
     facts = ClipFacts(
         duration_s=len(frames) / fps,
         fps=fps,
         width_px=width,
         height_px=height,
         codec="h264",
-        container="mp4",
+        container="MP4 video",
         has_audio=False,
         num_frames=len(frames),
     )
-    return Clip(frames=frames, times_s=np.arange(len(frames)) / fps, facts=facts, notes=())
+    return Clip(
+        frames=frames, times_s=np.arange(len(frames)) / fps, facts=facts, notes=("turned upright",)
+    )
 
 
 def write_parquet(

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tokenlearner.answers import Answer, facts_of, info_of
+from tokenlearner.attention.tracks import Tracks, follow
 from tokenlearner.checkpoints import ImageModel
 from tokenlearner.efficiency.operations import repeat
 from tokenlearner.efficiency.timm_flops import count_model
@@ -51,6 +52,7 @@ class ClipExplanation(Answer[ClipLearnerMaps]):
         frames: The frames that the model saw, RGB, uint8 `[time, height, width, 3]`.
         times_s: When each is shown, in seconds from the file's first frame, float64 `[time]`.
         facts: The file that they come from.
+        notes: What was done to show it, and what is missing, in plain words.
         learners: One entry per TokenLearner in order of use; empty for a baseline.
         step_frames: Which of the frames each step of the maps covers, as half-open ranges: for an
             image model `(0, 1), (1, 2), ...`, for tubelets of two frames `(0, 2), (2, 4), ...`.
@@ -67,11 +69,34 @@ class ClipExplanation(Answer[ClipLearnerMaps]):
     facts: ClipFacts
     step_frames: tuple[tuple[int, int], ...]
     frame_probabilities: NDArray[np.float32] | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def step_times_s(self) -> NDArray[np.float64]:
         """When each step is shown: the mean over its frames, seconds, float64 `[step]`."""
         return np.array([self.times_s[start:stop].mean() for start, stop in self.step_frames])
+
+    def tracks(self, learner: int = 0) -> Tracks:
+        """Follows the tokens of one TokenLearner through the clip.
+
+        Args:
+            learner: Which of the model's TokenLearners, counted from 0.
+
+        Raises:
+            ConfigError: If the model has no such learner.
+        """
+        if not 0 <= learner < len(self.learners):
+            raise ConfigError(
+                f"learner {learner} was asked for, but {self.model_name} has {len(self.learners)}"
+            )
+        chosen = self.learners[learner]
+        return follow(
+            chosen.maps,
+            chosen.tokens,
+            times_s=self.step_times_s,
+            geometry=self.geometry,
+            version=chosen.version,
+        )
 
 
 def explain_clip(
@@ -116,6 +141,7 @@ def explain_clip(
         frames=clip.frames[:done],
         times_s=clip.times_s[:done],
         facts=clip.facts,
+        notes=clip.notes,
         geometry=seen.geometry,
         probabilities=seen.probabilities.mean(axis=0),
         frame_probabilities=seen.probabilities,
