@@ -39,6 +39,10 @@ class Deadline:
                 "Choose a shorter or smaller clip, or fewer frames."
             )
 
+    def renew(self) -> None:
+        """Gives the same time again, from now on."""
+        self._end = time.monotonic() + self._seconds
+
     def expire(self) -> None:
         """Ends the time now."""
         self._end = time.monotonic()

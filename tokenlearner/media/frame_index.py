@@ -21,6 +21,7 @@ class FrameIndex:
     Attributes:
         kind: Of the file, as `recognise` names it.
         codec: How the pictures are coded: `"h264"`.
+        pixel_format: How a pixel is stored, in FFmpeg's words: `"yuv420p"`.
         has_audio: Whether there is sound, too.
         pixel_aspect: Width of a stored pixel divided by its height.
         stamps: When each frame is shown, ascending, in units of `unit_s` on the file's own clock.
@@ -34,6 +35,7 @@ class FrameIndex:
 
     kind: str
     codec: str
+    pixel_format: str
     has_audio: bool
     pixel_aspect: float
     stamps: NDArray[np.int64]
@@ -109,6 +111,7 @@ def index_frames(clip: OpenClip, limits: ClipLimits) -> FrameIndex:
     return FrameIndex(
         kind=clip.kind,
         codec=clip.stream.codec.canonical_name,
+        pixel_format=clip.stream.pix_fmt or "",
         has_audio=bool(clip.container.streams.audio),
         pixel_aspect=float(clip.stream.sample_aspect_ratio or 1),
         stamps=shown,

@@ -136,6 +136,7 @@ def _write(
     odd = [(0, side % 2) for side in shape]
     context.height, context.width = shape[0] + odd[0][1], shape[1] + odd[1][1]
     context.time_base, context.pix_fmt = unit, "yuv420p"
+    context.gop_size = max(1, round(rate))  # a key frame each second: players jump to any place
     context.colorspace = context.color_primaries = context.color_trc = _BT709
     context.color_range = _LIMITED
     track = None if sound is None else _SoundTrack(out, coding.audio, sound)

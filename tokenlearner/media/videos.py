@@ -71,9 +71,9 @@ def probe(source: bytes | Path | str, *, limits: ClipLimits = DEFAULT_CLIP_LIMIT
     """
 
     def look(deadline: Deadline) -> ClipFacts:
-        index = _index(source, limits, deadline)
+        index = index_of(source, limits, deadline)
         decoder = FrameDecoder(source, index, limits, deadline)
-        return _facts(index, Layout.of(next(decoder.frames([0])), index.pixel_aspect))
+        return facts_of(index, Layout.of(next(decoder.frames([0])), index.pixel_aspect))
 
     return within(limits.max_wait_s, look)
 
@@ -114,15 +114,10 @@ def read_clip(
         raise ConfigError(
             f"num_frames is {num_frames} and max_side_px is {max_side_px}; both are at least 1."
         )
-    if start_s < 0 or (end_s is not None and end_s <= start_s):
-        raise ConfigError(
-            f"The stretch goes from {start_s:g} s to {end_s} s; wanted a start of at least 0 and "
-            "an end after it."
-        )
 
     def read(deadline: Deadline) -> Clip:
-        index = _index(source, limits, deadline)
-        end, end_note = _end_of_stretch(index.duration_s, start_s, end_s)
+        index = index_of(source, limits, deadline)
+        end, end_note = end_of_stretch(index.duration_s, start_s, end_s)
         middles = start_s + (np.arange(num_frames) + 0.5) * ((end - start_s) / num_frames)
         places, repeats = np.unique(index.places_at(middles), return_counts=True)
         decoder = FrameDecoder(source, index, limits, deadline)
@@ -137,7 +132,7 @@ def read_clip(
             frames[filled : filled + times] = layout.show(frame, (width, height))
             filled += times
         frames.flags.writeable = False
-        facts = _facts(index, layout)
+        facts = facts_of(index, layout)
         return Clip(
             frames=frames,
             times_s=index.seconds(index.stamps[np.repeat(places, repeats)]),
@@ -154,12 +149,14 @@ def read_clip(
     return within(limits.max_wait_s, read)
 
 
-def _index(source: bytes | Path | str, limits: ClipLimits, deadline: Deadline) -> FrameIndex:
+def index_of(source: bytes | Path | str, limits: ClipLimits, deadline: Deadline) -> FrameIndex:
+    """Opens a clip only to index its frames."""
     with open_clip(source, limits, deadline) as clip:
         return index_frames(clip, limits)
 
 
-def _facts(index: FrameIndex, layout: Layout) -> ClipFacts:
+def facts_of(index: FrameIndex, layout: Layout) -> ClipFacts:
+    """What people want to know of a clip, from its index and the layout of its first frame."""
     return ClipFacts(
         duration_s=index.duration_s,
         fps=len(index.stamps) / index.duration_s,
@@ -172,9 +169,20 @@ def _facts(index: FrameIndex, layout: Layout) -> ClipFacts:
     )
 
 
-def _end_of_stretch(
+def end_of_stretch(
     duration_s: float, start_s: float, end_s: float | None
 ) -> tuple[float, tuple[str, ...]]:
+    """Where a stretch of a clip really ends, and a note if that is not where it should.
+
+    Raises:
+        MediaError: It begins after the clip.
+        ConfigError: It is empty or begins before the clip.
+    """
+    if start_s < 0 or (end_s is not None and end_s <= start_s):
+        raise ConfigError(
+            f"The stretch goes from {start_s:g} s to {end_s} s; wanted a start of at least 0 and "
+            "an end after it."
+        )
     if start_s >= duration_s:
         raise MediaError(
             f"The stretch begins at {start_s:g} s, but the clip lasts {duration_s:.2f} s. Begin "

@@ -1,0 +1,89 @@
+"""Clips for a page: what browsers play goes through unchanged, the rest is made so."""
+
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.media.clip_makers import make_clip, numbers_on
+from tokenlearner.errors import MediaError
+from tokenlearner.media import display_clip, probe, read_clip, read_stretch
+
+ONE = 1 << 16
+TURNED = (0, ONE, 0, -ONE, 0, 0, 0, 0, 1 << 30)
+WEBM: dict[str, Any] = {
+    "codec": "libvpx-vp9",
+    "container": "webm",
+    "deadline": "realtime",
+    "cpu-used": "8",
+}
+
+
+class TestDisplay:
+    def test_what_browsers_play_is_not_touched(self, tmp_path: Path) -> None:
+        for clip in (make_clip(5), make_clip(5, audio_s=0.5), make_clip(5, **WEBM)):
+            path = tmp_path / "clip"
+            path.write_bytes(clip)
+            assert display_clip(clip) == clip
+            assert display_clip(path, end_s=9.0) == clip
+
+    @pytest.mark.parametrize(
+        "options",
+        [
+            {"codec": "mpeg4", "container": "avi"},
+            {"container": "matroska"},
+            {"container": "mov"},
+            {"pixels": "yuv444p"},
+            {"matrix": TURNED},
+            {"pixel_aspect": Fraction(2, 1)},
+            {"size": (48, 1200)},
+        ],
+        ids=str,
+    )
+    def test_anything_else_becomes_h264(self, options: dict) -> None:
+        clip = make_clip(8, **options)
+        shown = display_clip(clip)
+        assert shown != clip
+        facts, original = probe(shown), probe(clip)
+        assert (facts.codec, facts.container, facts.num_frames) == ("h264", "MP4 video", 8)
+        scale = min(1.0, 960 / original.width_px)
+        assert facts.width_px == original.width_px * scale
+        assert facts.height_px == pytest.approx(original.height_px * scale, abs=1)
+        assert facts.fps == pytest.approx(original.fps, rel=0.01)
+
+    def test_a_stretch_keeps_its_times(self) -> None:
+        # The frames come at 0, 0.1, 0.4, 0.5, 0.9 and 1.0 s.
+        clip = make_clip(6, stamps_ms=[0, 100, 400, 500, 900, 1000])
+        display = display_clip(clip, start_s=0.3, end_s=0.95)
+        shown = read_clip(display, num_frames=13, end_s=0.65)
+        assert numbers_on(shown.frames) == [1, 1, *[2] * 2, *[3] * 8, 4]
+        np.testing.assert_allclose(sorted(set(shown.times_s)), [0.0, 0.1, 0.2, 0.6], atol=2e-3)
+
+    def test_sound_on_demand(self) -> None:
+        clip = make_clip(20, audio_s=2.0)
+        assert not probe(display_clip(clip, end_s=1.0)).has_audio
+        assert probe(display_clip(clip, end_s=1.0, with_sound=True)).has_audio
+        assert not probe(display_clip(make_clip(20), end_s=1.0, with_sound=True)).has_audio
+
+    def test_a_stretch_after_the_end(self) -> None:
+        with pytest.raises(MediaError, match="begins at 9 s, but the clip lasts"):
+            display_clip(make_clip(5), start_s=9.0)
+
+
+class TestStretch:
+    def test_every_frame_of_it(self) -> None:
+        stretch = read_stretch(make_clip(30), start_s=0.55, end_s=1.4)
+        assert numbers_on(stretch.frames()) == list(range(5, 14))
+        np.testing.assert_allclose(stretch.times_s, [0.55, *np.arange(6, 14) / 10], atol=1e-9)
+        assert numbers_on(stretch.frames()) == list(range(5, 14))  # as often as wanted
+
+    def test_the_whole_clip(self) -> None:
+        stretch = read_stretch(make_clip(10), max_side_px=48)
+        assert numbers_on(stretch.frames()) == list(range(10))
+        assert (stretch.width_px, stretch.height_px, stretch.end_s) == (48, 32, 1.0)
+
+    def test_less_than_a_frame(self) -> None:
+        stretch = read_stretch(make_clip(10), start_s=0.52, end_s=0.53)
+        assert numbers_on(stretch.frames()) == [5]

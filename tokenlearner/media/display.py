@@ -1,0 +1,72 @@
+"""A stretch of a clip as a page can play it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tokenlearner.media.deadline import Deadline, within
+from tokenlearner.media.limits import DEFAULT_CLIP_LIMITS, ClipLimits
+from tokenlearner.media.sound import read_sound
+from tokenlearner.media.stretches import read_stretch
+from tokenlearner.media.video_files import encode_video
+
+_MAX_BYTES = 16 * 2**20  # of a file that goes to the page as it is
+
+
+def display_clip(
+    source: bytes | Path | str,
+    *,
+    start_s: float = 0.0,
+    end_s: float | None = None,
+    max_side_px: int = 960,
+    with_sound: bool = False,
+    limits: ClipLimits = DEFAULT_CLIP_LIMITS,
+) -> bytes:
+    """Makes a clip that every browser plays, upright and small enough for a page.
+
+    Second t of it shows second `start_s` + t of the original, frame by frame. A file that does all
+    that already is returned unchanged, with the sound that it has.
+
+    Args:
+        source: The file's bytes, or its path.
+        start_s: Where the stretch begins, in seconds since the first frame.
+        end_s: Where it ends; None is the end of the clip.
+        max_side_px: Larger frames are reduced until neither side is above this.
+        with_sound: Whether a new file has the original's sound.
+        limits: What the clip may measure and what reading and writing it may cost.
+
+    Returns:
+        The content of an MP4 file with H.264; or of the original, which may be a WebM with VP9.
+
+    Raises:
+        MediaError: As `read_clip` does.
+        ConfigError: The stretch is impossible.
+    """
+
+    def make(deadline: Deadline) -> bytes:
+        stretch = read_stretch(
+            source, start_s=start_s, end_s=end_s, max_side_px=max_side_px, limits=limits
+        )
+        if stretch.is_playable:
+            data = source if isinstance(source, bytes) else Path(source).read_bytes()
+            if len(data) <= _MAX_BYTES:
+                return data
+        sound = None
+        if with_sound:
+            sound = read_sound(source, start_s=start_s, end_s=stretch.end_s, limits=limits)
+
+        def frames_in_time() -> Iterator[NDArray[np.uint8]]:
+            for frame in stretch.frames():
+                deadline.check()
+                yield frame
+
+        return encode_video(
+            frames_in_time(),
+            fps=stretch.facts.fps,
+            times_s=(stretch.times_s - start_s).tolist(),
+            sound=sound,
+        )
+
+    return within(limits.max_wait_s, make)

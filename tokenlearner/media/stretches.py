@@ -1,0 +1,114 @@
+"""A stretch of a clip, every frame of it, one at a time."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tokenlearner.media.deadline import Deadline, within
+from tokenlearner.media.frame_decoding import FrameDecoder
+from tokenlearner.media.frame_index import FrameIndex
+from tokenlearner.media.limits import DEFAULT_CLIP_LIMITS, ClipLimits
+from tokenlearner.media.video_frames import Layout
+from tokenlearner.media.videos import ClipFacts, end_of_stretch, facts_of, index_of
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Stretch:
+    """All frames of a part of a clip.
+
+    Attributes:
+        facts: What the whole clip is.
+        times_s: When each frame comes on the screen, in seconds since the first frame of the file;
+            the first of the stretch when the stretch begins.
+        end_s: Where it ends.
+        width_px: Of the frames as they will come.
+        height_px: Of the frames as they will come.
+    """
+
+    facts: ClipFacts
+    times_s: NDArray[np.float64] = field(repr=False)
+    end_s: float
+    width_px: int
+    height_px: int
+    _source: bytes | Path | str = field(repr=False)
+    _limits: ClipLimits = field(repr=False)
+    _index: FrameIndex = field(repr=False)
+    _layout: Layout = field(repr=False)
+    _places: range = field(repr=False)
+
+    @property
+    def is_playable(self) -> bool:
+        """Whether the file, as it is, plays in every browser as these frames would."""
+        index = self._index
+        is_common = (index.kind, index.codec) == ("MP4 video", "h264") or index.codec == "vp9"
+        return (
+            is_common
+            and index.kind in ("MP4 video", "Matroska or WebM video")
+            and index.pixel_format in ("yuv420p", "yuvj420p")
+            and not self._layout.notes
+            and not index.missing_s
+            and len(self._places) == len(index.stamps)
+            and (self.width_px, self.height_px) == (self.facts.width_px, self.facts.height_px)
+        )
+
+    def frames(self) -> Iterator[NDArray[np.uint8]]:
+        """Decodes the frames as they are asked for: uint8 RGB [height, width, 3], upright.
+
+        Raises:
+            MediaError: As `read_clip` does; the time limit is for each frame.
+        """
+        deadline = Deadline(self._limits.max_wait_s)
+        decoder = FrameDecoder(self._source, self._index, self._limits, deadline)
+        for frame in decoder.frames(self._places):
+            yield self._layout.show(frame, (self.width_px, self.height_px))
+            deadline.renew()  # what is done with a frame takes its own time
+
+
+def read_stretch(
+    source: bytes | Path | str,
+    *,
+    start_s: float = 0.0,
+    end_s: float | None = None,
+    max_side_px: int | None = None,
+    limits: ClipLimits = DEFAULT_CLIP_LIMITS,
+) -> Stretch:
+    """Looks a stretch of a clip up, so that its frames can be read one after the other.
+
+    Args:
+        source: The file's bytes, or its path.
+        start_s: Where the stretch begins, in seconds since the first frame.
+        end_s: Where it ends; None is the end of the clip.
+        max_side_px: Larger frames are reduced until neither side is above this.
+        limits: What the clip may measure and what reading it may cost.
+
+    Raises:
+        MediaError: As `read_clip` does.
+        ConfigError: The stretch is impossible.
+    """
+
+    def look(deadline: Deadline) -> Stretch:
+        index = index_of(source, limits, deadline)
+        end, _ = end_of_stretch(index.duration_s, start_s, end_s)
+        first = next(FrameDecoder(source, index, limits, deadline).frames([0]))
+        layout = Layout.of(first, index.pixel_aspect)
+        width, height = layout.fit(max_side_px)
+        stamps_s = index.seconds(index.stamps)
+        (begin,) = index.places_at(np.array([start_s])).tolist()
+        places = range(begin, max(begin + 1, int(np.searchsorted(stamps_s, end - 1e-9))))
+        return Stretch(
+            facts=facts_of(index, layout),
+            times_s=np.maximum(stamps_s[places.start : places.stop], start_s),
+            end_s=end,
+            width_px=width,
+            height_px=height,
+            _source=source,
+            _limits=limits,
+            _index=index,
+            _layout=layout,
+            _places=places,
+        )
+
+    return within(limits.max_wait_s, look)
