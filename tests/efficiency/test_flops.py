@@ -6,9 +6,11 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from tokenlearner.efficiency import count_macs
+from tokenlearner.efficiency import count_macs, count_model
 from tokenlearner.models import TokenLearnerConfig, VisionTransformer, VisionTransformerConfig
 from tokenlearner.models.presets import conv_vit, mini_vit
+from tokenlearner.models.video_config import VideoVisionTransformerConfig
+from tokenlearner.models.vivit import VideoVisionTransformer
 
 VIT_B16 = VisionTransformerConfig(
     image_size=(224, 224), num_classes=1000, dim=768, depth=12, num_heads=12, mlp_dim=3072
@@ -46,6 +48,68 @@ CASES = {
         SMALL, token_learner=TokenLearnerConfig(num_tokens=3, at=1, version="1.0", fuser=True)
     ),
 }
+
+
+SMALL_CLIPS = VideoVisionTransformerConfig(
+    image_size=(32, 48),
+    num_classes=7,
+    dim=24,
+    depth=4,
+    num_heads=2,
+    mlp_dim=40,
+    patch_size=(8, 6),
+    num_frames=7,
+)
+
+CLIP_CASES = {
+    "joint attention": SMALL_CLIPS,
+    "class token": replace(SMALL_CLIPS, class_token=True),
+    "learner, class token": replace(
+        SMALL_CLIPS, class_token=True, token_learner=TokenLearnerConfig(num_tokens=3, at=2)
+    ),
+    "fuser": replace(
+        SMALL_CLIPS, token_learner=TokenLearnerConfig(num_tokens=3, at=1, version="1.0", fuser=True)
+    ),
+    "sampled frames": replace(SMALL_CLIPS, sampled_frames=4),
+    "stacked frames": replace(
+        SMALL_CLIPS,
+        num_frames=4,
+        tubelet_frames=1,
+        stack_frames=True,
+        image_size=(28, 48),
+        token_learner=TokenLearnerConfig(num_tokens=2, at=2, version="1.0"),
+    ),
+    "stem": replace(SMALL_CLIPS, patch_size=(8, 8), stem_widths=(6, 10), tubelet_frames=3),
+}
+
+
+@pytest.mark.parametrize("name", CLIP_CASES)
+def test_clips_agree_with_pytorch(name: str) -> None:
+    config = CLIP_CASES[name]
+    with torch.device("meta"):
+        model = VideoVisionTransformer(config).eval()
+        clips = torch.empty(1, 3, config.num_frames, *config.image_size)
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        model(clips)
+    assert 2 * count_model(model).macs == counter.get_total_flops()
+
+
+def test_longer_clips_agree_with_pytorch() -> None:
+    config = CLIP_CASES["learner, class token"]
+    with torch.device("meta"):
+        model = VideoVisionTransformer(config).eval()
+        clips = torch.empty(1, 3, 11, 40, 48)
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        model(clips)
+    found = count_macs(config, image_size=(40, 48), num_frames=11).macs
+    assert 2 * found == counter.get_total_flops()
+
+
+def test_tokens_of_a_clip_agree_with_the_configuration() -> None:
+    for config in CLIP_CASES.values():
+        blocks = [stage.tokens for stage in count_macs(config).stages if stage.kind == "block"]
+        if not (config.token_learner and config.token_learner.fuser):
+            assert tuple(blocks) == config.tokens_per_block
 
 
 @pytest.mark.parametrize("name", CASES)

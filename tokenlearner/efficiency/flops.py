@@ -1,18 +1,18 @@
 """Exact counts of what a model computes, from its configuration alone.
 
-A stage lists its operations; what they are worth is a matter of convention. Without one named,
+A stage lists its operations; what they are worth is a matter of convention. Where none is named,
 counts are multiply-accumulates: 1 for each product of a contraction.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tokenlearner.efficiency import layers
 from tokenlearner.efficiency.conventions import MACS, Convention
 from tokenlearner.efficiency.operations import Operation, Operations, repeat
 from tokenlearner.models.config import VisionTransformerConfig
-from tokenlearner.modules.grids import Grid
+from tokenlearner.models.video_config import VideoVisionTransformerConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class Stage:
         name: `embedding`, `block 0`, `learner 6`, `fuser 6`, `head`, ...
         kind: `embedding`, `block`, `learner`, `fuser`, `pool` or `head`.
         tokens: Tokens that come out.
-        operations: What it computes for one image.
+        operations: What it computes for one image or clip.
     """
 
     name: str
@@ -33,7 +33,7 @@ class Stage:
 
     @property
     def macs(self) -> int:
-        """Multiply-accumulates for one image."""
+        """Multiply-accumulates for one image or clip."""
         return sum(operation.macs for operation in self.operations)
 
     @classmethod
@@ -43,13 +43,13 @@ class Stage:
         return cls(data["name"], data["kind"], data["tokens"], operations)
 
     def count(self, convention: Convention) -> float:
-        """Returns what it computes for one image by a convention."""
+        """Returns what it computes for one image or clip by a convention."""
         return sum(convention.count(operation) for operation in self.operations)
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What one image costs.
+    """What one image or clip costs.
 
     Attributes:
         stages: In order of computation.
@@ -59,7 +59,7 @@ class Cost:
 
     @property
     def macs(self) -> int:
-        """Multiply-accumulates for one image."""
+        """Multiply-accumulates for one image or clip."""
         return sum(stage.macs for stage in self.stages)
 
     @property
@@ -76,126 +76,110 @@ def count_macs(
     config: VisionTransformerConfig,
     *,
     image_size: tuple[int, int] | None = None,
+    num_frames: int | None = None,
     linear_fuser_maps: bool = False,
 ) -> Cost:
-    """Counts a vision transformer.
+    """Counts a vision transformer for images or for clips.
 
     Args:
         config: The model.
         image_size: Height and width in pixels; the model's own unless given.
+        num_frames: Of a clip; the model's own unless given.
         linear_fuser_maps: Count fusers as the paper describes them; see `layers.fuser`.
+
+    Raises:
+        ConfigError: If no patch fits into the image, or no tubelet into the clip.
     """
-    height, width = image_size or config.image_size
-    grid = (height // config.patch_size[0], width // config.patch_size[1])
-    positions = grid[0] * grid[1]
-    stages = (
-        Stage("embedding", "embedding", positions, _embedding(config, (height, width))),
-        *_encoder(config, grid, linear_fuser_maps=linear_fuser_maps),
-    )
-    return Cost((*stages, _head(config, stages[-1].tokens)))
+    if image_size is not None:
+        config = replace(config, image_size=image_size)
+    steps, apart, pools = 1, 0, True
+    if isinstance(config, VideoVisionTransformerConfig):
+        if num_frames is not None:
+            config = replace(config, num_frames=num_frames)
+        steps, apart, pools = config.steps, int(config.class_token), not config.class_token
+    length = apart + steps * config.grid[0] * config.grid[1]
+    work = (*_patches(config), Operation("add", length, config.dim))
+    embedding = Stage("embedding", "embedding", length, work)
+    blocks = tuple(_encoder(config, steps, apart, linear_fuser_maps=linear_fuser_maps))
+    return Cost((embedding, *blocks, _head(config, blocks[-1].tokens, pools=pools)))
 
 
-def count_clip(
-    config: VisionTransformerConfig,
-    *,
-    num_frames: int,
-    tubelet_frames: int,
-    class_token: bool,
-    linear_fuser_maps: bool = False,
-) -> Cost:
-    """Counts a vision transformer whose patches are tubelets and whose attention spans the clip.
-
-    Args:
-        config: The model without its time axis; its learner works on each time index by itself.
-        num_frames: Of the clip.
-        tubelet_frames: Of a tubelet.
-        class_token: Whether a class token takes part and is what the head reads.
-        linear_fuser_maps: Count fusers as the paper describes them; see `layers.fuser`.
-    """
-    grid, steps, prefix = config.grid, num_frames // tubelet_frames, int(class_token)
-    tokens = prefix + steps * grid[0] * grid[1]
-    tubelets = layers.convolution(
-        (num_frames, *config.image_size),
-        3,
-        config.dim,
-        kernel=(tubelet_frames, *config.patch_size),
-        stride=(tubelet_frames, *config.patch_size),
-        bias=True,
-    )
-    stages = (
-        Stage("embedding", "embedding", tokens, (*tubelets, Operation("add", tokens, config.dim))),
-        *_encoder(config, grid, steps=steps, prefix=prefix, linear_fuser_maps=linear_fuser_maps),
-    )
-    return Cost((*stages, _head(config, stages[-1].tokens, pools=not class_token)))
-
-
-def _embedding(config: VisionTransformerConfig, image_size: tuple[int, int]) -> Operations:
-    patches: list[Operation] = []
-    channels, size, dim = 3, image_size, config.dim
-    for stage_width in config.stem_widths:
-        patches += layers.convolution(
-            size, channels, stage_width, kernel=(4, 4), stride=(2, 2), padding=(1, 1)
+def _patches(config: VisionTransformerConfig) -> Operations:
+    """The patch embedding, or the stem: its first stages see single frames."""
+    frames, tubelet, (height, width) = 1, 1, config.image_size
+    if isinstance(config, VideoVisionTransformerConfig):
+        frames, tubelet = config.used_frames, config.tubelet_frames
+        if config.stack_frames:
+            frames, height = 1, frames * height
+    work, channels = [], 3
+    for stem_width in config.stem_widths:
+        work += layers.convolution(
+            (frames, height, width),
+            channels,
+            stem_width,
+            kernel=(1, 4, 4),
+            stride=(1, 2, 2),
+            padding=(0, 1, 1),
         )
-        size, channels = (size[0] // 2, size[1] // 2), stage_width
-        patches += [
-            Operation("batch_norm", stage_width, size[0] * size[1]),
-            Operation("gelu_tanh", size[0] * size[1], stage_width),
-        ]
+        height, width, channels = height // 2, width // 2, stem_width
+        positions = frames * height * width
+        work.append(Operation("batch_norm", channels, positions))
+        work.append(Operation("gelu_tanh", positions, channels))
     if config.stem_widths:
         kernel, stride, padding = (4, 4), (2, 2), (1, 1)
     else:
         kernel, stride, padding = config.patch_size, config.patch_size, (0, 0)
-    patches += layers.convolution(
-        size, channels, dim, kernel=kernel, stride=stride, padding=padding, bias=True
+    work += layers.convolution(
+        (frames, height, width),
+        channels,
+        config.dim,
+        kernel=(tubelet, *kernel),
+        stride=(tubelet, *stride),
+        padding=(0, *padding),
+        bias=True,
     )
-    return (*patches, Operation("add", patches[-1].rows, dim))
+    return tuple(work)
 
 
 def _encoder(
-    config: VisionTransformerConfig,
-    grid: Grid,
-    *,
-    steps: int = 1,
-    prefix: int = 0,
-    linear_fuser_maps: bool,
+    config: VisionTransformerConfig, steps: int, apart: int, *, linear_fuser_maps: bool
 ) -> Iterator[Stage]:
-    learner, positions = config.token_learner, grid[0] * grid[1]
-    tokens = prefix + steps * positions
+    """The blocks, on the tokens of all steps and those apart; learners and fusers step by step."""
+    learner, dim, positions = config.token_learner, config.dim, config.grid[0] * config.grid[1]
+    tokens = apart + steps * positions
     for index in range(config.depth):
-        learns = learner is not None and index in config.learner_blocks
-        if learner is not None and learns:
-            tokens = prefix + steps * learner.num_tokens
-            work = layers.learner(learner, config.dim, grid, config.activation)
+        here = learner if index in config.learner_blocks else None
+        if here is not None:
+            tokens = apart + steps * here.num_tokens
+            work = layers.learner(here, dim, config.grid, config.activation)
             yield Stage(f"learner {index}", "learner", tokens, repeat(work, steps))
         work = layers.block(
             tokens,
-            config.dim,
+            dim,
             num_heads=config.num_heads,
-            inner_dim=config.num_heads * (config.head_dim or config.dim // config.num_heads),
+            inner_dim=config.num_heads * (config.head_dim or dim // config.num_heads),
             mlp_dim=config.mlp_dim,
             activation=config.activation,
             mlp_activates_output=config.mlp_activates_output,
         )
         yield Stage(f"block {index}", "block", tokens, work)
-        if learner is not None and learns and learner.fuser:
-            tokens = prefix + steps * positions
+        if here is not None and here.fuser:
+            tokens = apart + steps * positions
             work = layers.fuser(
-                learner, config.dim, positions, config.activation, linear_maps=linear_fuser_maps
+                here, dim, positions, config.activation, linear_maps=linear_fuser_maps
             )
             yield Stage(f"fuser {index}", "fuser", tokens, repeat(work, steps))
 
 
-def _head(config: VisionTransformerConfig, tokens: int, *, pools: bool = True) -> Stage:
-    norm = Operation("layer_norm", tokens, config.dim)
+def _head(config: VisionTransformerConfig, tokens: int, *, pools: bool) -> Stage:
+    work, features = [Operation("layer_norm", tokens, config.dim)], config.dim
     if not config.num_classes:
-        return Stage("norm", "head", tokens, (norm,))
-    operations = [norm]
+        return Stage("norm", "head", tokens, tuple(work))
     if pools:
-        operations.append(Operation("pool", tokens, config.dim))
-    features = config.dim
+        work.append(Operation("pool", tokens, config.dim))
     if config.representation_size is not None:
-        operations += layers.linear(1, features, config.representation_size)
+        work += layers.linear(1, features, config.representation_size)
         features = config.representation_size
-        operations.append(Operation("tanh", 1, features))
-    operations += layers.linear(1, features, config.num_classes)
-    return Stage("head", "head", 1, tuple(operations))
+        work.append(Operation("tanh", 1, features))
+    work += layers.linear(1, features, config.num_classes)
+    return Stage("head", "head", 1, tuple(work))

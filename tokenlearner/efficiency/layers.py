@@ -1,6 +1,7 @@
 """The operations of each kind of layer, from its sizes alone."""
 
 from functools import lru_cache
+from math import isqrt
 
 from tokenlearner.efficiency.operations import Operation, OperationKind, Operations
 from tokenlearner.models.config import TokenLearnerConfig
@@ -95,6 +96,8 @@ def learner(config: TokenLearnerConfig, dim: int, grid: Grid, activation: Activa
     pooling = Operation("weighted_sum", tokens, dim, positions)
     softmax = Operation("softmax", tokens, positions)
     if config.version == "1.0":
+        if config.fold_to_square:
+            grid = (isqrt(positions), isqrt(positions))
         first = convolution(grid, dim, tokens, kernel=(3, 3), padding=(1, 1))
         later = convolution(grid, tokens, tokens, kernel=(3, 3), padding=(1, 1))
         active = Operation(activation, positions, tokens)

@@ -79,7 +79,7 @@ class Count:
 
     @property
     def config(self) -> VisionTransformerConfig | None:
-        """The model, where it is one of ours; of a clip model, what it does with one time index."""
+        """The model, where it is one of ours."""
         return published_config(self.name)
 
     @property

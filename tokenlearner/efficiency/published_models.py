@@ -1,18 +1,28 @@
 """The models behind published GFLOPs, as far as they can be told from the figures."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import cache, partial
+from typing import Any
 
 from tokenlearner.efficiency import layers
-from tokenlearner.efficiency.flops import Cost, Stage, count_clip, count_macs
+from tokenlearner.efficiency.flops import Cost, Stage, count_macs
 from tokenlearner.efficiency.operations import Operation, repeat
 from tokenlearner.models.config import VisionTransformerConfig
 from tokenlearner.models.presets import PUBLISHED, mini_vit, vit
+from tokenlearner.models.video_config import VideoVisionTransformerConfig
 
 _at_224 = partial(vit, image_size=224, version="1.0")
-_kinetics = partial(vit, image_size=224, version="1.0", num_classes=400)
 _L16 = PUBLISHED["L/16"]
+
+
+def _vivit(
+    variant: str, *, class_token: bool = False, **changes: Any
+) -> VideoVisionTransformerConfig:
+    config = vit(variant, **({"num_classes": 400, "version": "1.0"} | changes))
+    shared = {field.name: getattr(config, field.name) for field in fields(config)}
+    return VideoVisionTransformerConfig(**shared, num_frames=32, class_token=class_token)
+
 
 IMAGE_MODELS: dict[str, VisionTransformerConfig] = {
     "im_t1_vit_s32": PUBLISHED["S/32"],
@@ -75,21 +85,20 @@ MINI_MODELS: dict[str, VisionTransformerConfig] = {
 }
 """The Keras example's models. `_alt` has the 4 tokens its figures were counted with."""
 
-CLIP_MODELS: dict[str, tuple[VisionTransformerConfig, bool]] = {
-    "k_vivit_l16": (_kinetics("L/16"), True),
-    "k_vivit_l16_320": (_kinetics("L/16", image_size=320), False),
-    "k_vivit_h14": (_kinetics("H/14"), True),
-    "k_vivit_h16_v2": (_kinetics("H/16", image_size=320), True),
-    "k_tl_16at12_l16": (_kinetics("L/16", num_tokens=16), False),
-    "k_tl_8at18_l16": (_kinetics("L/16", num_tokens=8, at=18, extra_layers=6), False),
-    "k_tl_16at18_l14": (_kinetics("L/14", num_tokens=16, at=18, extra_layers=11), False),
-    "k_tl_16at18_l10": (_kinetics("L/10", num_tokens=16, at=18, extra_layers=11), False),
-    "k_tl_16at18_l10_fuser": (
-        _kinetics("L/10", num_classes=600, num_tokens=16, at=18, extra_layers=11, fuser=True),
-        False,
+CLIP_MODELS: dict[str, VideoVisionTransformerConfig] = {
+    "k_vivit_l16": _vivit("L/16", class_token=True),
+    "k_vivit_l16_320": _vivit("L/16", image_size=320),
+    "k_vivit_h14": _vivit("H/14", class_token=True),
+    "k_vivit_h16_v2": _vivit("H/16", image_size=320, class_token=True),
+    "k_tl_16at12_l16": _vivit("L/16", num_tokens=16),
+    "k_tl_8at18_l16": _vivit("L/16", num_tokens=8, at=18, extra_layers=6),
+    "k_tl_16at18_l14": _vivit("L/14", num_tokens=16, at=18, extra_layers=11),
+    "k_tl_16at18_l10": _vivit("L/10", num_tokens=16, at=18, extra_layers=11),
+    "k_tl_16at18_l10_fuser": _vivit(
+        "L/10", num_classes=600, num_tokens=16, at=18, extra_layers=11, fuser=True
     ),
 }
-"""ViViT on 32 frames with tubelets of 2, and whether it has a class token."""
+"""ViViT with joint attention over 32 frames in tubelets of 2."""
 
 
 def published_config(name: str) -> VisionTransformerConfig | None:
@@ -98,8 +107,7 @@ def published_config(name: str) -> VisionTransformerConfig | None:
     Args:
         name: Of a `published.Count`.
     """
-    clip_model, _ = CLIP_MODELS.get(name, (None, False))
-    return IMAGE_MODELS.get(name) or MINI_MODELS.get(name) or clip_model
+    return (IMAGE_MODELS | CLIP_MODELS | MINI_MODELS).get(name)
 
 
 @cache
@@ -109,20 +117,11 @@ def published_cost(name: str) -> Cost:
     Args:
         name: Of a `published.Count`.
     """
-    if name in IMAGE_MODELS:
-        return count_macs(IMAGE_MODELS[name], linear_fuser_maps=True)
-    if name in MINI_MODELS:
-        return _as_the_notebook(count_macs(MINI_MODELS[name]))
-    if name in CLIP_MODELS:
-        config, class_token = CLIP_MODELS[name]
-        return count_clip(
-            config,
-            num_frames=32,
-            tubelet_frames=2,
-            class_token=class_token,
-            linear_fuser_maps=True,
-        )
-    return _OTHERS[name]()
+    config = published_config(name)
+    if config is None:
+        return _OTHERS[name]()
+    cost = count_macs(config, linear_fuser_maps=True)
+    return _as_the_notebook(cost) if name in MINI_MODELS else cost
 
 
 def _as_the_notebook(cost: Cost) -> Cost:

@@ -15,16 +15,18 @@ from tokenlearner.efficiency import layers
 from tokenlearner.efficiency.flops import Cost, Stage, count_macs
 from tokenlearner.efficiency.operations import Operation, Operations
 from tokenlearner.efficiency.recorder import record
+from tokenlearner.models.classifier import TransformerClassifier
 from tokenlearner.models.timm_vit import TimmVisionTransformer
-from tokenlearner.models.vit import VisionTransformer
 
 _Module = TypeVar("_Module", bound=nn.Module)
 
 
 def count_model(
-    model: VisionTransformer | TimmVisionTransformer, *, image_size: tuple[int, int] | None = None
+    model: TransformerClassifier | TimmVisionTransformer,
+    *,
+    image_size: tuple[int, int] | None = None,
 ) -> Cost:
-    """Counts a model of any kind.
+    """Counts a model of any kind, for an image or a clip.
 
     Args:
         model: Is left as it is.
