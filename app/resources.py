@@ -19,7 +19,7 @@ from PIL import Image as PillowImage
 
 from app import catalogue
 from app.catalogue import Offer
-from app.components.attention_viewer import encode_display_photo
+from app.components.drawing import encode_display_photo
 from app.gallery import Sample, load_samples
 from app.options import Options, read_options
 from tokenlearner import zoo

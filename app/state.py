@@ -11,7 +11,7 @@ from typing import Any
 
 import streamlit as st
 
-from app.components.attention_viewer import settings_from_query
+from app.components.drawing import settings_from_query
 from tokenlearner.media import Image
 from tokenlearner.rendering import ViewSettings
 

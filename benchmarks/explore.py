@@ -15,7 +15,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from app.components.attention_viewer.payload import encode_display_photo, pack_payload
+from app.components.attention_viewer import pack_payload
+from app.components.drawing import encode_display_photo
 from app.gallery import load_samples
 from benchmarks.recording import Result, summary
 from tokenlearner import explain, read_image, zoo

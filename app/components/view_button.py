@@ -7,7 +7,7 @@ from typing import Literal
 import streamlit as st
 from streamlit.components.v2 import component
 
-from app.components.attention_viewer import settings_from_query
+from app.components.drawing import settings_from_query
 from tokenlearner.rendering import ViewSettings
 
 # The viewer keeps its settings in the address, in the browser. Streamlit reports the address as it

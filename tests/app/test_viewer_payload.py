@@ -10,13 +10,13 @@ import cv2
 import numpy as np
 import pytest
 
-from app.components.attention_viewer import (
+from app.components.attention_viewer import FOLDER, MODULES, pack_payload
+from app.components.drawing import (
     bundle_modules,
     encode_display_photo,
-    pack_payload,
     settings_from_query,
+    settings_from_values,
 )
-from app.components.attention_viewer.payload import settings_from_values
 from tests import by_hand
 from tokenlearner.inference import Explanation
 from tokenlearner.rendering import COLORMAPS, TOKEN_COLORS, ViewSettings
@@ -174,7 +174,7 @@ def test_settings_come_back_from_the_browser_as_they_went() -> None:
 
 
 def test_bundle_is_one_module_without_imports() -> None:
-    code = bundle_modules()
+    code = bundle_modules(FOLDER, MODULES)
     assert not re.search(r"^import\b", code, flags=re.MULTILINE)
     assert re.findall(r"^export.*$", code, flags=re.MULTILINE) == [
         "export default function mount(component) {"
@@ -182,5 +182,6 @@ def test_bundle_is_one_module_without_imports() -> None:
 
 
 def test_bundle_defines_every_top_level_name_once() -> None:
-    names = re.findall(r"^(?:async )?(?:function|const|let) (\w+)", bundle_modules(), re.MULTILINE)
+    code = bundle_modules(FOLDER, MODULES)
+    names = re.findall(r"^(?:async )?(?:function|const|let) (\w+)", code, re.MULTILINE)
     assert len(names) == len(set(names))

@@ -1,6 +1,6 @@
 """Attention maps painted over the photo they belong to.
 
-The browser's viewer (app/components/attention_viewer/field.js) paints by the same rules, so that a
+The browser's viewer (app/components/drawing/field.js) paints by the same rules, so that a
 saved picture shows what was on the screen: values are normalised on the grid, brought to pixels,
 clamped, and only then coloured.
 """

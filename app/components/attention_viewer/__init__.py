@@ -5,7 +5,6 @@ string, which `settings_from_query` reads. Python hears from the viewer only whe
 save a picture or to see another sample.
 """
 
-import re
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -13,39 +12,20 @@ from pathlib import Path
 import streamlit as st
 from streamlit.components.v2 import component
 
-from app.components.attention_viewer.payload import (
-    encode_display_photo,
-    pack_payload,
-    settings_from_query,
+from app.components.attention_viewer.payload import pack_payload
+from app.components.drawing import (
+    bundle_modules,
+    bundle_styles,
+    read_markup,
     settings_from_values,
 )
 from tokenlearner.inference import Explanation
 from tokenlearner.rendering.overlay import ViewSettings
 
-__all__ = [
-    "ViewerEvent",
-    "attention_viewer",
-    "bundle_modules",
-    "encode_display_photo",
-    "pack_payload",
-    "settings_from_query",
-]
+__all__ = ["ViewerEvent", "attention_viewer", "pack_payload"]
 
-_FOLDER = Path(__file__).parent
-_MODULES = (
-    "payload",
-    "settings",
-    "field",
-    "scene",
-    "paint",
-    "words",
-    "strip",
-    "picture",
-    "controls",
-    "keyboard",
-    "viewer",
-)
-_STYLES = ("viewer", "controls", "stage")
+FOLDER = Path(__file__).parent
+MODULES = ("viewer",)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,24 +41,13 @@ class ViewerEvent:
     step: int = 0
 
 
-def bundle_modules() -> str:
-    """The viewer's ES modules as one: Streamlit takes inline JavaScript as a single module."""
-    sources = "\n".join(_read(f"{name}.js") for name in _MODULES)
-    code = re.sub(r"^import\b[^;]*;\n", "", sources, flags=re.MULTILINE)
-    return re.sub(r"^export (?!default)", "", code, flags=re.MULTILINE)
-
-
-def _read(name: str) -> str:
-    return (_FOLDER / name).read_text(encoding="utf-8")
-
-
 @cache
 def _component():
     return component(
         "attention_viewer",
-        html=_read("viewer.html"),
-        css="\n".join(_read(f"{name}.css") for name in _STYLES),
-        js=bundle_modules(),
+        html=read_markup(FOLDER / "viewer.html"),
+        css=bundle_styles(FOLDER),
+        js=bundle_modules(FOLDER, MODULES),
     )
 
 

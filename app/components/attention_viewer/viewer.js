@@ -3,14 +3,14 @@
 // Streamlit calls the default export again whenever the page runs; the viewer stays, and only new
 // data is taken over. Drawing happens at most once per animation frame.
 
-import { copyText, createControls } from "./controls.js";
-import { listenToKeys } from "./keyboard.js";
-import { hexToRgb, pieOf } from "./paint.js";
-import { readColormaps, readMaps, readPhoto, saveDownload, unpackPayload } from "./payload.js";
-import { createPicture } from "./picture.js";
-import { createScene } from "./scene.js";
-import { createAddressBar, soloToken, toggleToken, withKnownTokens } from "./settings.js";
-import { ALL, createStrip } from "./strip.js";
+import { copyText, createControls } from "../drawing/controls.js";
+import { listenToKeys } from "../drawing/keyboard.js";
+import { hexToRgb, pieOf } from "../drawing/paint.js";
+import { readColormaps, readMaps, readPhoto, saveDownload, unpackPayload } from "../drawing/payload.js";
+import { createPicture } from "../drawing/picture.js";
+import { createReel } from "../drawing/scene.js";
+import { createAddressBar, soloToken, toggleToken, withKnownTokens } from "../drawing/settings.js";
+import { ALL, createStrip } from "../drawing/strip.js";
 import {
   describeCell,
   describePicture,
@@ -18,7 +18,7 @@ import {
   formatValue,
   nameOf,
   summarise,
-} from "./words.js";
+} from "../drawing/words.js";
 
 const EXPORT_PATIENCE_MS = 20_000;
 
@@ -190,7 +190,7 @@ function createViewer(root) {
     photo?.close();
     photo = decoded;
     header = payload.header;
-    scene = createScene(readMaps(payload));
+    scene = createReel(readMaps(payload)).at(0);
     colormaps = readColormaps(header);
     palette = Uint8Array.from(scene.peaks.flatMap((_, token) => hexToRgb(colourOf(token))));
     settings = withKnownTokens(settings ?? header.settings, scene.count);

@@ -1,5 +1,5 @@
 // One buffer in: u32 header length, JSON header, then the blocks that the header points to.
-// `pack_payload` in payload.py writes it.
+// `pack_buffer` in buffer.py writes it.
 
 export function unpackPayload(bytes) {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -11,14 +11,18 @@ export function unpackPayload(bytes) {
   return { header, block };
 }
 
+// The maps of every token, step by step. A photo has one step, and its shape does not say so.
 export function readMaps({ header, block }) {
-  const [tokens, height, width] = header.shape;
+  const [tokens, height, width] = header.shape.slice(-3);
   const values = new Float32Array(block(header.maps).buffer);
-  const cells = height * width;
-  const maps = Array.from({ length: tokens }, (_, k) =>
-    values.subarray(k * cells, (k + 1) * cells),
+  const steps = split(split(values, height * width), tokens);
+  return { steps, height, width };
+}
+
+function split(list, size) {
+  return Array.from({ length: list.length / size }, (_, k) =>
+    (list.subarray ?? list.slice).call(list, k * size, (k + 1) * size),
   );
-  return { maps, height, width };
 }
 
 export function readColormaps(header) {

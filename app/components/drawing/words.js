@@ -37,12 +37,12 @@ export function summarise(settings, scene) {
   return `${nameOf(settings)} ${verb} most ${placeOf(peak, scene)} (${spot})`;
 }
 
-export function describePicture(settings, scene) {
+export function describePicture(settings, scene, what = "photo") {
   const size = `on a grid of ${scene.height} by ${scene.width} patches`;
   if (settings.mode === "composite") {
-    return `The photo, with every patch in the colour of the token that is strongest there, ${size}.`;
+    return `The ${what}, with every patch in the colour of the token that is strongest there, ${size}.`;
   }
-  return `The photo, with what the model attends to drawn over it, ${size}. ${summarise(settings, scene)}.`;
+  return `The ${what}, with what the model attends to drawn over it, ${size}. ${summarise(settings, scene)}.`;
 }
 
 export function describeCell(cell, settings, scene) {

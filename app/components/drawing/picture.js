@@ -16,15 +16,18 @@ export function createPicture(root, { point }) {
   let grid = null;
   let ratio = 1;
 
-  function prepare(photo, header, showBox) {
+  function prepare(photo, header, showBox, moment) {
     ratio = window.devicePixelRatio || 1;
     const width = Math.round(frameElement.clientWidth * ratio);
     const height = Math.round(frameElement.clientHeight * ratio);
     if (!width || !height) return false;
-    const wanted = `${header.id} ${width} ${height} ${showBox}`;
+    const wanted = `${header.id} ${moment} ${width} ${height} ${showBox}`;
     if (wanted === basedOn) return true;
     basedOn = wanted;
-    for (const target of [canvas, base]) Object.assign(target, { width, height });
+    for (const target of [canvas, base]) {
+      // Giving a canvas its size again empties it and takes time.
+      if (target.width !== width || target.height !== height) Object.assign(target, { width, height });
+    }
     frame = fit(photo, width, height);
     box = boxOn(frame, header.box, header.source);
     drawBase(base, photo, frame, box, showBox);
@@ -52,9 +55,10 @@ export function createPicture(root, { point }) {
   canvas.addEventListener("pointerleave", onLeave);
 
   return {
-    // False while there is no room to draw in, as in a hidden tab.
-    draw({ scene, photo, header, settings, colours, showBox }) {
-      if (!prepare(photo, header, showBox)) return false;
+    // False while there is no room to draw in, as in a hidden tab. `moment` tells one frame of a clip
+    // from the next.
+    draw({ scene, photo, header, settings, colours, showBox, moment = 0 }) {
+      if (!prepare(photo, header, showBox, moment)) return false;
       grid = scene;
       const context = canvas.getContext("2d");
       context.clearRect(0, 0, canvas.width, canvas.height);

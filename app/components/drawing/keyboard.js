@@ -34,8 +34,9 @@ function intentOf(event, stage) {
 }
 
 // Listens on the whole page, so that keys work before anything was clicked, but gives way to
-// whatever else has the focus. `act(intent)` is called for what remains.
-export function listenToKeys(root, { isStage, act }) {
+// whatever else has the focus. `act(intent)` is called for what remains; `ownIntentOf(event)` comes
+// before the keys of this file.
+export function listenToKeys(root, { isStage, act, ownIntentOf = () => null }) {
   const onKey = (event) => {
     if (event.altKey || event.metaKey || event.ctrlKey || event.defaultPrevented) return;
     const target = event.composedPath()[0];
@@ -43,7 +44,7 @@ export function listenToKeys(root, { isStage, act }) {
     const inside = root.contains(target);
     const free = target === document.body || target === document.documentElement;
     if (!inside && !free && !isStage()) return;
-    const intent = intentOf(event, isStage());
+    const intent = ownIntentOf(event) ?? intentOf(event, isStage());
     if (!intent || (intent.onlyInside && !target.closest?.(".strip"))) return;
     if (!inside && !isShown(root)) return;
     event.preventDefault();

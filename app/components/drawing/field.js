@@ -24,12 +24,6 @@ export function extent(values) {
   return { low, high, peak };
 }
 
-export function valueRange(maps, shown, scale) {
-  const own = extent(shown);
-  if (scale === "token") return { low: own.low, high: own.high };
-  return { low: 0, high: Math.max(own.high, ...maps.map((map) => extent(map).high)) };
-}
-
 export function normalise(values, { low, high }) {
   const span = high - low || 1;
   return Float32Array.from(values, (value) => Math.min(1, Math.max(0, (value - low) / span)));
