@@ -50,6 +50,17 @@ def test_opacity_blends_color_and_photo() -> None:
     assert tuple(picture[5, 5]) == (10, 20, 30)
 
 
+def test_the_steps_of_a_clip_share_one_scale() -> None:
+    steps = np.stack([one_hot(0, 0), one_hot(0, 1) / 2])
+    first, second = (paint(PHOTO, BOX, maps, GRAY, steps=steps) for maps in steps)
+    assert first[5, 25].tolist() == [255, 255, 255]
+    assert second[5, 45].tolist() == [128, 128, 128]  # on a scale of its own it would be white
+    assert second[5, 25].tolist() == [0, 0, 0]
+    composite = replace(GRAY, mode="composite")
+    faint = paint(PHOTO, BOX, steps[1], composite, steps=steps)[5, 45]
+    np.testing.assert_allclose(faint, (PHOTO[5, 45] + np.array(token_rgb(0))) / 2, atol=1)
+
+
 def test_photo_stays_as_it_was() -> None:
     photo = PHOTO.copy()
     photo.setflags(write=False)

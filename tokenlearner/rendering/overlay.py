@@ -90,26 +90,29 @@ def maps_of(explanation: Explanation, learner: int) -> Float[np.ndarray, "token 
 
 
 def combine_tokens(
-    maps: Float[np.ndarray, "token height width"], tokens: tuple[int, ...]
-) -> Float[np.ndarray, "height width"]:
+    maps: Float[np.ndarray, "*step token height width"], tokens: tuple[int, ...]
+) -> Float[np.ndarray, "*step height width"]:
     """The maps of `tokens`, added up cell by cell; of the first token if there are none.
 
     Raises:
         ConfigError: If there is no such token.
     """
-    beyond = [token for token in tokens if token >= len(maps)]
+    count = maps.shape[-3]
+    beyond = [token for token in tokens if token >= count]
     if beyond:
         raise ConfigError(
-            f"token {beyond[0]} was asked for, but there are {len(maps)}; "
-            f"choose from 0 to {len(maps) - 1}"
+            f"token {beyond[0]} was asked for, but there are {count}; choose from 0 to {count - 1}"
         )
-    return maps[list(dict.fromkeys(tokens or (0,)))].sum(axis=0)
+    return maps[..., list(dict.fromkeys(tokens or (0,))), :, :].sum(axis=-3)
 
 
 def value_range(
-    maps: Float[np.ndarray, "token height width"], settings: ViewSettings
+    maps: Float[np.ndarray, "*step token height width"], settings: ViewSettings
 ) -> tuple[float, float]:
-    """The values at the two ends of the colour scale when `settings` are applied to `maps`."""
+    """The values at the two ends of the colour scale when `settings` are applied to `maps`.
+
+    The steps of a clip share one scale, so that brightness means the same in all of them.
+    """
     shown = combine_tokens(maps, settings.tokens)
     if settings.scale == "token":
         return float(shown.min()), float(shown.max())
@@ -144,19 +147,28 @@ def paint(
     box: Box,
     maps: Float[np.ndarray, "token height width"],
     settings: ViewSettings,
+    *,
+    steps: Float[np.ndarray, "step token height width"] | None = None,
 ) -> UInt8[np.ndarray, "rows columns 3"]:
     """Paint maps over the part of a photo that lies in `box` (x0, y0, x1, y1 in its pixels).
+
+    Args:
+        photo: The picture, or one frame of a clip.
+        box: The part of it that the model saw.
+        maps: What to paint.
+        settings: How.
+        steps: Of a clip, the maps of all its steps, which share one scale; `maps` is one of them.
 
     Returns:
         A new picture of the photo's size; outside of the box it equals the photo.
     """
     if settings.mode == "composite":
-        levels = _own_scale(maps)
+        levels = _own_scale(maps, maps[None] if steps is None else steps)
         area = smallest_area(levels.max(axis=0), settings.mass)
         palette = np.array([token_rgb(k) for k in range(len(maps))], dtype=np.float32)
     else:
         shown = combine_tokens(maps, settings.tokens)
-        low, high = value_range(maps, settings)
+        low, high = value_range(maps if steps is None else steps, settings)
         levels = ((shown - low) / ((high - low) or 1.0)).clip(0, 1)[None]
         area = smallest_area(shown, settings.mass)
         palette = COLORMAPS[settings.colormap].astype(np.float32)
@@ -183,8 +195,8 @@ def paint(
     return picture
 
 
-def _own_scale(maps: np.ndarray) -> np.ndarray:
-    peaks = maps.max(axis=(1, 2), keepdims=True)
+def _own_scale(maps: np.ndarray, steps: np.ndarray) -> np.ndarray:
+    peaks = steps.max(axis=(0, 2, 3))[:, None, None]
     return (maps / np.where(peaks > 0, peaks, 1)).clip(0, 1)
 
 
