@@ -1,0 +1,175 @@
+"""The fast copy gives the model's answers and maps, and is nothing else."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from tests.efficiency.test_packed_linear import needs_onednn, relative_error
+from tests.models.test_vit import LEARNERS, every_learner
+from tests.models.timm_models import KINDS, images, with_learner
+from tokenlearner.efficiency import OptimisedModel, optimise
+from tokenlearner.efficiency.packed_linear import PackedLinear
+from tokenlearner.errors import CheckpointError, ConfigError, ShapeError
+from tokenlearner.models import TokenLearnerConfig, VisionTransformer, VisionTransformerConfig
+
+# Wide enough that oneDNN computes the layers, on a grid of 4x6.
+CONFIG = VisionTransformerConfig(
+    image_size=(32, 48), patch_size=(8, 8), num_classes=5, dim=64, depth=3, num_heads=4, mlp_dim=128
+)
+TOLERANCES = {torch.float32: 1e-5, torch.bfloat16: 1e-2}
+every_dtype = pytest.mark.parametrize("dtype", TOLERANCES, ids=str)
+
+
+def started_model(**changes: Any) -> VisionTransformer:
+    """A model as it is when training starts, but for what starts at zero."""
+    model = VisionTransformer(replace(CONFIG, **changes)).eval()
+    for fuser in model.encoder.fusers.values():
+        nn.init.eye_(fuser.get_parameter("mix.weight"))
+    if model.head is not None:
+        nn.init.normal_(model.head.weight)
+    return model
+
+
+@torch.no_grad()
+def check(fast: OptimisedModel, model: nn.Module, x: torch.Tensor, tolerance: float) -> None:
+    wanted = model(x)
+    found = fast(x)
+    assert found.dtype == torch.float32
+    assert found.shape == wanted.shape
+    assert relative_error(found, wanted) < tolerance
+
+
+@every_dtype
+@every_learner
+def test_answers_are_the_models(learner: TokenLearnerConfig | None, dtype: torch.dtype) -> None:
+    model = started_model(token_learner=learner)
+    fast = optimise(model, dtype=dtype)
+    check(fast, model, torch.randn(8, 3, 32, 48), TOLERANCES[dtype])
+    check(fast, model, torch.randn(8, 3, 45, 26), TOLERANCES[dtype])  # on a grid of 5x3
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+@every_learner
+def test_batches_of_any_size(learner: TokenLearnerConfig | None, batch: int) -> None:
+    model = started_model(token_learner=learner)
+    check(optimise(model), model, torch.randn(batch, 3, 32, 48), 1e-5)
+
+
+@every_dtype
+@every_learner
+def test_trace_is_the_models(learner: TokenLearnerConfig | None, dtype: torch.dtype) -> None:
+    model = started_model(token_learner=learner)
+    fast = optimise(model, dtype=dtype)
+    x = torch.randn(8, 3, 32, 48)
+    with torch.no_grad():
+        wanted = model.trace(x)
+    found = fast.trace(x)
+    assert torch.equal(found.logits, fast(x))
+    assert found.grid == wanted.grid
+    for mine, theirs in zip(
+        found.learners + found.fusers, wanted.learners + wanted.fusers, strict=True
+    ):
+        assert mine.block == theirs.block
+        assert relative_error(mine.maps, theirs.maps) < TOLERANCES[dtype]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"stem_widths": (12, 16)},
+        {"num_classes": 0},
+        {"representation_size": 24, "classifier": "gmp"},
+        {"activation": "gelu", "mlp_activates_output": True},
+        {"position_embedding": "frozen", "head_dim": 24},
+    ],
+    ids=str,
+)
+def test_every_variant_of_our_model(changes: dict[str, Any]) -> None:
+    model = started_model(token_learner=LEARNERS["1.1"], **changes)
+    for module in model.modules():  # statistics that a fold has to take into account
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.normal_(module.get_buffer("running_mean"))
+            nn.init.uniform_(module.get_buffer("running_var"), 0.5, 2.0)
+    check(optimise(model), model, torch.randn(2, 3, 32, 48), 1e-5)
+
+
+@pytest.mark.parametrize("fuser", [False, True], ids=["", "fuser"])
+@pytest.mark.parametrize("version", ["1.0", "1.1", "grouped"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_timms(kind: str, version: str, fuser: bool) -> None:
+    model = with_learner(kind, version=version, fuser=fuser)
+    check(optimise(model), model, images(), 1e-5)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_timms_in_bfloat16(kind: str) -> None:
+    model = with_learner(kind)
+    check(optimise(model, dtype=torch.bfloat16), model, images(), 2e-2)  # their weights are wild
+
+
+def test_timms_trace() -> None:
+    model = with_learner()
+    x = images()
+    with torch.no_grad():
+        wanted = model.trace(x)
+    found = optimise(model).trace(x)
+    assert relative_error(found.learners[0].maps, wanted.learners[0].maps) < 1e-5
+
+
+@needs_onednn
+def test_all_large_layers_are_packed() -> None:
+    fast = optimise(started_model(token_learner=LEARNERS["1.1 and fuser"], representation_size=24))
+    left = {name for name, module in fast.named_modules() if type(module) is nn.Linear}
+    assert left == set()
+    packed = [module.packed for module in fast.modules() if isinstance(module, PackedLinear)]
+    # Patches; 4 in each of 3 blocks; 2 mask networks of learners and 2 of fusers; representation.
+    assert sum(packed) == 1 + 12 + 4 + 1
+
+
+def test_model_is_left_as_it_is_and_shares_nothing() -> None:
+    model = started_model(token_learner=LEARNERS["1.0 and fuser"]).train()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    fast = optimise(model)
+    assert model.training
+    assert all(parameter.requires_grad for parameter in model.parameters())
+    after = model.state_dict()
+    assert list(after) == list(before)
+    assert all(torch.equal(after[name], value) for name, value in before.items())
+    x = torch.randn(2, 3, 32, 48)
+    answers = fast(x)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.zero_()
+    assert torch.equal(fast(x), answers)
+    assert not answers.requires_grad
+
+
+def test_model_in_bfloat16_can_be_made_fast() -> None:
+    model = started_model(token_learner=LEARNERS["1.1"])
+    fast = optimise(model.bfloat16())
+    check(fast, model.float(), torch.randn(2, 3, 32, 48), 1e-5)
+
+
+def test_what_it_is_not_for_is_said() -> None:
+    model = started_model()
+    fast = optimise(model)
+    with pytest.raises(CheckpointError, match=r"optimised model cannot be saved.*save the model"):
+        fast.state_dict()
+    with pytest.raises(ConfigError, match="cannot be trained; train the model it was made from"):
+        fast.train()
+    assert fast.eval() is fast
+    with pytest.raises(ShapeError, match="images of 32x7 px; a patch is 8x8 px"):
+        fast(torch.randn(1, 3, 32, 7))
+    with pytest.raises(ConfigError, match=r"dtype is torch.float16; on cpu it must be one of"):
+        optimise(model, dtype=torch.float16)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("dtype", [*TOLERANCES, torch.float16], ids=str)
+def test_gpu_compiles_the_same_answers(dtype: torch.dtype) -> None:
+    model = started_model(token_learner=LEARNERS["1.1 and fuser"]).cuda()
+    x = torch.randn(2, 3, 32, 48, device="cuda")
+    check(optimise(model, dtype=dtype), model, x, TOLERANCES.get(dtype, 1e-2))

@@ -1,0 +1,94 @@
+"""Which parts of a model have faster equals, and what they are."""
+
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.utils import fuse_conv_bn_eval
+
+from tokenlearner.efficiency.folded_norm import NormedConvolution, NormedLinear
+from tokenlearner.efficiency.packed_linear import PackedLinear, PackedPatches
+from tokenlearner.modules import ConvStem, Mlp, TokenFuser, TokenLearner, TokenLearnerV11
+
+
+def replace_parts(
+    module: nn.Module, *, dtype: torch.dtype = torch.float32, in_block: bool = False
+) -> None:
+    """Replaces parts of a module in eval mode and float32, all the way down, by faster equals.
+
+    The linear layers and the attention of transformer blocks are computed in `dtype`. Everything
+    else stays in float32: embedding, norms, residuals, head, and the learners, which draw the maps.
+
+    Args:
+        module: Changed in place.
+        dtype: Of what blocks multiply.
+        in_block: Whether the module belongs to a transformer block.
+    """
+    product_dtype = dtype if in_block else torch.float32
+    if isinstance(module, TokenLearnerV11 | TokenFuser):
+        _fold_norm_into_mlp(module)
+    elif isinstance(module, TokenLearner):
+        _fold_norm_into_convolution(module)
+    elif isinstance(module, ConvStem):
+        _fold_batch_norms(module)
+    elif isinstance(module, Mlp):
+        _fuse_activation(module, "fc1", "activation", product_dtype)
+        _fuse_activation(module, "fc2", "output_activation", product_dtype)
+    elif _is_timms(module, "Mlp"):
+        _fuse_activation(module, "fc1", "act", product_dtype)
+    elif _is_timms(module, "EvaAttention"):
+        _join_biases(module)
+    if getattr(module, "fused_attn", False):
+        _choose_attention(module, product_dtype)
+    for name, child in module.named_children():
+        if type(child) is nn.Linear:  # a subclass may be more than that
+            fast = PackedLinear(child.weight, child.bias, dtype=product_dtype)
+            setattr(module, name, fast)
+        elif PackedPatches.can_replace(child):
+            setattr(module, name, PackedPatches(child))
+        else:
+            replace_parts(child, dtype=dtype, in_block=in_block or name == "blocks")
+
+
+def _fold_norm_into_mlp(module: Any) -> None:
+    mlp = module.masking
+    mlp.fc1 = NormedLinear(module.norm, mlp.fc1.weight, mlp.fc1.bias, mlp.activation)
+    mlp.activation = module.norm = nn.Identity()
+
+
+def _fold_norm_into_convolution(module: Any) -> None:
+    module.convs[0] = NormedConvolution(module.norm, module.convs[0])
+    module.norm = nn.Identity()
+
+
+def _fold_batch_norms(stem: Any) -> None:
+    for index, norm in enumerate(stem):
+        if isinstance(norm, nn.BatchNorm2d):
+            stem[index - 1] = fuse_conv_bn_eval(stem[index - 1], norm)
+            stem[index] = nn.Identity()
+
+
+def _fuse_activation(mlp: nn.Module, layer: str, activation: str, dtype: torch.dtype) -> None:
+    linear, gelu = getattr(mlp, layer), getattr(mlp, activation)
+    if type(linear) is nn.Linear and type(gelu) is nn.GELU:
+        setattr(mlp, layer, PackedLinear(linear.weight, linear.bias, gelu, dtype=dtype))
+        setattr(mlp, activation, nn.Identity())
+
+
+def _join_biases(attention: Any) -> None:
+    """Gives timm's Eva, which keeps the biases apart and adds them itself, a usual layer."""
+    if attention.q_bias is not None:
+        biases = (attention.q_bias, attention.k_bias, attention.v_bias)
+        attention.qkv.bias = nn.Parameter(torch.cat(biases), requires_grad=False)
+        attention.q_bias = None
+
+
+def _choose_attention(attention: Any, dtype: torch.dtype) -> None:
+    """Makes timm's choice that of `modules.attention.attend`."""
+    on_cpu = next(attention.parameters()).device.type == "cpu"
+    attention.fused_attn = not (on_cpu and dtype == torch.bfloat16)
+
+
+def _is_timms(module: nn.Module, name: str) -> bool:
+    kind = type(module)
+    return kind.__name__ == name and kind.__module__.startswith("timm.")

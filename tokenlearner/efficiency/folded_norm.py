@@ -1,0 +1,79 @@
+"""LayerNorm folded into the linear map behind it, where that map is small.
+
+With weight W, bias b, and a norm of scale g and shift s,
+
+    W (g (x - mean) / std + s) + b  =  (V x) / std + (W s + b),    V = W g with centred rows,
+
+because centred rows do not see the mean. So the norm costs a pass that reads the tokens for their
+spread, and none that writes them.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from tokenlearner.efficiency.packed_linear import PackedLinear
+from tokenlearner.modules.grids import Grid
+from tokenlearner.modules.shapes import Float, Tensor
+
+
+class NormedLinear(nn.Module):
+    """A LayerNorm, a linear map and the GELU after it, for inference in float32.
+
+    Args:
+        norm: Is left as it is, as `weight` and `bias` are.
+        weight: `[out, in]`.
+        bias: `[out]`.
+        activation: Applied to the result.
+    """
+
+    def __init__(
+        self,
+        norm: nn.LayerNorm,
+        weight: Float[Tensor, "out in"],
+        bias: Float[Tensor, " out"] | None = None,
+        activation: nn.GELU | None = None,
+    ) -> None:
+        super().__init__()
+        with torch.no_grad():
+            exact = weight.double()
+            scaled = exact * norm.weight.double()
+            centred = scaled - scaled.mean(dim=1, keepdim=True)
+            shift = exact @ norm.bias.double()
+        self.linear = PackedLinear(centred, None, dtype=torch.float32)
+        self.shift = (shift if bias is None else shift + bias.detach()).float()
+        self.eps = norm.eps
+        self.activation = activation or nn.Identity()
+
+    def forward(self, x: Float[Tensor, "*any in"]) -> Float[Tensor, "*any out"]:
+        mean = x.mean(dim=-1, keepdim=True)
+        norm = torch.linalg.vector_norm(x, dim=-1, keepdim=True)  # torch.var takes three times that
+        variance = (norm.square() / x.shape[-1] - mean.square()).clamp(min=0)
+        scale = (variance + self.eps).rsqrt()
+        return self.activation(torch.addcmul(self.shift, self.linear(x), scale))
+
+
+class NormedConvolution(nn.Module):
+    """A LayerNorm over channels and a 3x3 convolution to few channels, without bias.
+
+    One product makes of each cell what it adds to its nine neighbours; folding adds that up. A
+    convolution would read every cell nine times.
+
+    Args:
+        norm: Is left as it is, as `conv` is.
+        conv: 3x3, padding 1.
+    """
+
+    def __init__(self, norm: nn.LayerNorm, conv: nn.Conv2d) -> None:
+        super().__init__()
+        # The cell above a place adds to it by what the kernel's first row holds, so the row that
+        # is first for the receiver is last for the giver.
+        weight = conv.weight.flip(2, 3).permute(0, 2, 3, 1).flatten(0, 2)
+        self.linear = NormedLinear(norm, weight)
+
+    def forward(
+        self, x: Float[Tensor, "batch dim height width"]
+    ) -> Float[Tensor, "batch token height width"]:
+        grid: Grid = (x.shape[2], x.shape[3])
+        given = self.linear(x.flatten(2).transpose(1, 2)).transpose(1, 2)
+        return F.fold(given, grid, kernel_size=3, padding=1)
