@@ -1,27 +1,26 @@
-"""The photos that come with the app, each with what it shows and whose it is."""
+"""The photos and clips that come with the app, each with what it shows and whose it is."""
 
 import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from tokenlearner.errors import ConfigError
 
 SAMPLES_FOLDER = Path(__file__).parent / "samples"
+CLIPS_FOLDER = SAMPLES_FOLDER / "clips"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Sample:
-    """One photo of the gallery.
+class CreditedFile:
+    """A photo or clip, and whose it is.
 
     Attributes:
         id: Names it in links: lower-case letters, digits and hyphens.
         title: What it shows, in plain words; serves as its alternative text.
-        file: Name of the file in the samples folder.
-        subjects: The class it shows, per data set (`{"imagenette": "parachute", "cifar10": None}`);
-            None where it shows none of that data set's classes.
+        file: Name of the file in `folder`.
         licence: As stated by its source.
         author: As stated by its source.
         source: Where the file was taken from.
@@ -32,59 +31,89 @@ class Sample:
     id: str
     title: str
     file: str
-    subjects: Mapping[str, str | None] = field(hash=False)
     licence: str
     author: str
     source: str
     changes: str
-    folder: Path = SAMPLES_FOLDER
+    folder: Path
 
     @property
     def path(self) -> Path:
-        """The photo's file."""
+        """Where the file is."""
         return self.folder / self.file
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sample(CreditedFile):
+    """One photo of the gallery.
+
+    Attributes:
+        subjects: The class it shows, per data set (`{"imagenette": "parachute", "cifar10": None}`);
+            None where it shows none of that data set's classes.
+    """
+
+    subjects: Mapping[str, str | None] = field(hash=False)
 
     def subject(self, dataset: str) -> str | None:
         """The class of this data set that the photo shows, or None."""
         return self.subjects.get(dataset)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ClipSample(CreditedFile):
+    """One clip of the gallery."""
+
+
+_Kind = TypeVar("_Kind", Sample, ClipSample)
+
+
 def load_samples(folder: Path = SAMPLES_FOLDER) -> tuple[Sample, ...]:
-    """Reads the manifest, `samples.json`; the first sample is the one to open with.
+    """Reads the photos' manifest, `samples.json`; the first sample is the one to open with.
 
     Raises:
         ConfigError: The manifest is broken, an entry is incomplete, an id appears twice, or a file
             is missing.
     """
-    manifest = folder / "samples.json"
+    return _load(folder / "samples.json", "samples", Sample)
+
+
+def load_clips(folder: Path = CLIPS_FOLDER) -> tuple[ClipSample, ...]:
+    """Reads the clips' manifest, `clips.json`; the first clip is the one to open with.
+
+    Raises:
+        ConfigError: As `load_samples` does.
+    """
+    return _load(folder / "clips.json", "clips", ClipSample)
+
+
+def _load(manifest: Path, key: str, kind: type[_Kind]) -> tuple[_Kind, ...]:
     try:
-        entries = json.loads(manifest.read_text(encoding="utf-8"))["samples"]
+        entries = json.loads(manifest.read_text(encoding="utf-8"))[key]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ConfigError(
-            f"{manifest} cannot be read ({error}); wanted a JSON object with a list 'samples'."
+            f"{manifest} cannot be read ({error}); wanted a JSON object with a list {key!r}."
         ) from error
     if not isinstance(entries, list) or not entries:
-        raise ConfigError(f"{manifest} lists no samples; wanted at least one.")
-    samples = tuple(_sample(entry, folder) for entry in entries)
-    ids = [sample.id for sample in samples]
+        raise ConfigError(f"{manifest} lists no {key}; wanted at least one.")
+    wanted = {field.name for field in fields(kind)} - {"folder"}
+    for entry in entries:
+        _check(entry, wanted, manifest.parent)
+    ids = [entry["id"] for entry in entries]
     if repeated := sorted({id_ for id_ in ids if ids.count(id_) > 1}):
         raise ConfigError(f"The sample ids {', '.join(repeated)} appear twice in {manifest}.")
-    return samples
+    return tuple(kind(**entry, folder=manifest.parent) for entry in entries)
 
 
-def _sample(entry: Any, folder: Path) -> Sample:
-    texts = {field.name for field in fields(Sample)} - {"subjects", "folder"}
-    if not isinstance(entry, dict) or set(entry) != texts | {"subjects"}:
+def _check(entry: Any, wanted: set[str], folder: Path) -> None:
+    if not isinstance(entry, dict) or set(entry) != wanted:
         found = ", ".join(sorted(entry)) if isinstance(entry, dict) else repr(entry)
-        raise ConfigError(
-            f"A sample has {found}; wanted exactly {', '.join(sorted(texts))} and subjects."
-        )
-    for name in sorted(texts):
+        raise ConfigError(f"A sample has {found}; wanted exactly {', '.join(sorted(wanted))}.")
+    for name in sorted(wanted - {"subjects"}):
         if not isinstance(entry[name], str) or not entry[name]:
             raise ConfigError(
                 f"The {name} of sample {entry['id']!r} is {entry[name]!r}; wanted a text."
             )
-    subjects = entry["subjects"]
+    subjects = entry.get("subjects", {})
     if not isinstance(subjects, dict) or not all(
         subject is None or (isinstance(subject, str) and subject) for subject in subjects.values()
     ):
@@ -103,4 +132,3 @@ def _sample(entry: Any, folder: Path) -> Sample:
             f"The file {entry['file']!r} of sample {entry['id']!r} is not in {folder}; add it or "
             "take the entry out."
         )
-    return Sample(**entry, folder=folder)

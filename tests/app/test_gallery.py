@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from app.gallery import SAMPLES_FOLDER, Sample, load_samples
+from app.gallery import CLIPS_FOLDER, SAMPLES_FOLDER, ClipSample, Sample, load_clips, load_samples
 from tokenlearner.errors import ConfigError
-from tokenlearner.media import read_image
+from tokenlearner.media import probe, read_clip, read_image
 
 CLASSES = {
     "imagenette": [
@@ -22,6 +22,7 @@ CLASSES = {
     ],
 }
 SAMPLES = load_samples()
+CLIPS = load_clips()
 
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.id)
@@ -50,13 +51,29 @@ def test_samples_exercise_the_reader() -> None:
     assert images["leopard"].width_px > 2.9 * images["leopard"].height_px
 
 
-def test_the_credits_name_every_photo_and_nothing_else_is_shipped() -> None:
+@pytest.mark.parametrize("clip", CLIPS, ids=lambda clip: clip.id)
+def test_a_clip_is_short_small_and_plays_in_browsers(clip: ClipSample) -> None:
+    facts = probe(clip.path)
+    assert (facts.codec, facts.container) == ("h264", "MP4 video")
+    assert max(facts.width_px, facts.height_px) <= 640
+    assert 2.9 <= facts.duration_s <= 6
+
+
+def test_clips_exercise_the_reader() -> None:
+    clips = {clip.id: read_clip(clip.path, num_frames=1) for clip in CLIPS}
+    assert clips["flower"].facts.has_audio
+    assert clips["flower-upright"].notes == ("turned upright by its rotation tag",)
+    assert clips["flower-upright"].facts.height_px == 540
+    assert clips["stream"].facts.fps < 20  # where frames are left out; 30 elsewhere
+
+
+def test_the_credits_name_every_photo_and_clip_and_nothing_else_is_shipped() -> None:
     rows = {
         cells[1]: cells
         for line in (SAMPLES_FOLDER / "README.md").read_text(encoding="utf-8").splitlines()
         if len(cells := [cell.strip() for cell in line.split("|")]) == 8
     }
-    for sample in SAMPLES:
+    for sample in (*SAMPLES, *CLIPS):
         _, _, title, author, licence, source, changes, _ = rows[sample.file]
         assert (title, author, source, changes) == (
             sample.title,
@@ -65,9 +82,12 @@ def test_the_credits_name_every_photo_and_nothing_else_is_shipped() -> None:
             sample.changes,
         )
         assert licence.startswith(sample.licence)
-    shipped = {path.name for path in SAMPLES_FOLDER.iterdir()}
-    assert shipped == {sample.file for sample in SAMPLES} | {"README.md", "samples.json"}
-    assert sum(path.stat().st_size for path in SAMPLES_FOLDER.iterdir()) <= 3.5e6
+    photos = {path.name: path for path in SAMPLES_FOLDER.iterdir() if path != CLIPS_FOLDER}
+    assert set(photos) == {sample.file for sample in SAMPLES} | {"README.md", "samples.json"}
+    assert sum(path.stat().st_size for path in photos.values()) <= 3.5e6
+    clips = {path.name: path for path in CLIPS_FOLDER.iterdir()}
+    assert set(clips) == {clip.file for clip in CLIPS} | {"clips.json"}
+    assert sum(path.stat().st_size for path in clips.values()) <= 2.5e6
 
 
 def _entry(**changes: Any) -> dict[str, Any]:
@@ -131,3 +151,16 @@ def test_a_missing_manifest_says_so(tmp_path: Path) -> None:
 def test_a_manifest_that_is_a_list_says_so(write: Callable[[Any], Path]) -> None:
     with pytest.raises(ConfigError, match="wanted a JSON object with a list 'samples'"):
         load_samples(write([_entry()]))
+
+
+def test_a_clip_s_manifest_has_no_subjects(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(b"")
+    entry = _entry()
+    (tmp_path / "clips.json").write_text(json.dumps({"clips": [entry]}))
+    with pytest.raises(
+        ConfigError, match=r"A sample has author, .* wanted exactly author, changes"
+    ):
+        load_clips(tmp_path)
+    del entry["subjects"]
+    (tmp_path / "clips.json").write_text(json.dumps({"clips": [entry]}))
+    assert [clip.path for clip in load_clips(tmp_path)] == [tmp_path / "a.jpg"]
