@@ -23,7 +23,7 @@ from app.components.drawing import encode_display_photo
 from app.gallery import Sample, load_samples
 from app.options import Options, read_options
 from tokenlearner import zoo
-from tokenlearner.checkpoints import ImageModel
+from tokenlearner.checkpoints import AnyModel
 from tokenlearner.efficiency import Cost, count_model
 from tokenlearner.efficiency.machine import available_devices
 from tokenlearner.errors import CheckpointError
@@ -103,7 +103,7 @@ def samples() -> dict[str, Sample]:
     return {sample.id: sample for sample in load_samples()}
 
 
-def load_model(name: str, device: str) -> ImageModel:
+def load_model(name: str, device: str) -> AnyModel:
     """A model on a device. Sessions share it: it is never moved or changed.
 
     Raises:
@@ -114,7 +114,7 @@ def load_model(name: str, device: str) -> ImageModel:
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
-def _load_model(place: str, state: str, device: str) -> ImageModel:
+def _load_model(place: str, state: str, device: str) -> AnyModel:
     # The state is part of the cache's key: files that were replaced are read again.
     return zoo.load(place).to(device)
 

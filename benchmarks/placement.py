@@ -17,7 +17,7 @@ import torch
 from benchmarks.recording import FOLDER
 from benchmarks.slices import Slice, make_parser, read_split
 from tokenlearner.attention.statistics import overlap
-from tokenlearner.checkpoints import ImageModel, load_model, write_whole
+from tokenlearner.checkpoints import ImageModel, for_images, load_model, write_whole
 from tokenlearner.efficiency.machine import choose_device
 from tokenlearner.models import TokenLearnerConfig
 from tokenlearner.models.presets import fine_vit
@@ -100,7 +100,9 @@ def fill(slice_: Slice, seeds: list[int], *, data: Path, out: Path) -> list[str]
             return [point.name for point in missing[index:]]
         shared = None
         if point.at is not None:
-            shared = round(mean_overlap(load_model(folder), read_split(data, "test")), 4)
+            shared = round(
+                mean_overlap(for_images(load_model(folder)), read_split(data, "test")), 4
+            )
         record(asdict(point) | slice_.test(folder, data) | {"overlap": shared})
     return []
 

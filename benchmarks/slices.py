@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from tokenlearner.checkpoints import CONFIG_FILE, load_model
+from tokenlearner.checkpoints import CONFIG_FILE, for_images, load_model
 from tokenlearner.efficiency.machine import has_bfloat16
 from tokenlearner.efficiency.timm_flops import count_model
 from tokenlearner.training.data import LabelledImages, read_images
@@ -101,7 +101,7 @@ class Slice:
             folder: The model's.
             data: Folder of the data set.
         """
-        model = load_model(folder)
+        model = for_images(load_model(folder))
         assert model.info is not None
         assert model.info.provenance is not None
         made = model.info.provenance

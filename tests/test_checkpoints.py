@@ -13,8 +13,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from tests import tiny
-from tokenlearner.checkpoints import load_model, save_model, write_whole
-from tokenlearner.errors import CheckpointError
+from tokenlearner.checkpoints import for_images, load_model, save_model, write_whole
+from tokenlearner.errors import CheckpointError, ConfigError
+from tokenlearner.models import VideoVisionTransformer, VisionTransformer
 
 WEIGHTS = "model.safetensors"
 Weights = dict[str, torch.Tensor]
@@ -85,6 +86,44 @@ class TestRoundTrip:
         with pytest.raises(CheckpointError, match=r"has no info .* set model\.info"):
             save_model(tmp_path / "x", model)
         assert not (tmp_path / "x").exists()
+
+
+class TestKinds:
+    def test_a_model_for_clips_comes_back_as_one(self, tmp_path: Path) -> None:
+        model = tiny.clip_model()
+        save_model(tmp_path, model)
+        assert json.loads((tmp_path / "config.json").read_text())["kind"] == type(model).__name__
+        for loaded in (load_model(tmp_path), VideoVisionTransformer.from_pretrained(tmp_path)):
+            assert isinstance(loaded, VideoVisionTransformer)
+            assert loaded.config == model.config
+            clips = torch.randn(2, 3, 4, 16, 16)
+            assert torch.equal(loaded(clips), model(clips))
+        message = (
+            "holds a VideoVisionTransformer, no VisionTransformer; tokenlearner.load opens any"
+        )
+        with pytest.raises(CheckpointError, match=message):
+            VisionTransformer.from_pretrained(tmp_path)
+
+    def test_a_folder_from_before_there_were_kinds(self, folder: Path) -> None:
+        change_config(folder, lambda config: config.pop("kind"))
+        assert isinstance(load_model(folder), VisionTransformer)
+
+    def test_an_unknown_kind(self, folder: Path) -> None:
+        change_config(folder, lambda config: config.update(kind="SoundTransformer"))
+        with pytest.raises(CheckpointError, match="of the kind 'SoundTransformer'; it must be one"):
+            load_model(folder)
+
+    def test_photos_need_a_model_for_images(self) -> None:
+        assert isinstance(for_images(tiny.model()), VisionTransformer)
+        with pytest.raises(ConfigError, match="tiny-clips takes clips, not photos; choose a model"):
+            for_images(tiny.clip_model())
+
+    def test_endless_clips(self, tmp_path: Path) -> None:
+        save_model(tmp_path, tiny.clip_model())
+        change_config(tmp_path, lambda config: config["architecture"].update(num_frames=10**9))
+        message = "asks for 1,000,000,000 frames, over the limit of 100,000"
+        with pytest.raises(CheckpointError, match=message):
+            load_model(tmp_path)
 
 
 class TestWrongWeights:

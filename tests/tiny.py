@@ -16,6 +16,8 @@ from tokenlearner.media.videos import Clip, ClipFacts
 from tokenlearner.models import (
     ModelInfo,
     TokenLearnerConfig,
+    VideoVisionTransformer,
+    VideoVisionTransformerConfig,
     VisionTransformer,
     VisionTransformerConfig,
 )
@@ -170,4 +172,20 @@ def model(*, learner: bool = True, trained: bool = True, name: str = "tiny") -> 
         preprocessing=preprocessing(),
         provenance=provenance if trained else None,
     )
+    return network.eval()
+
+
+def clip_config(*, learner: bool = True) -> VideoVisionTransformerConfig:
+    """Two time steps of two frames."""
+    image = config(learner=learner)
+    fields = {name: getattr(image, name) for name in image.to_dict()}
+    return VideoVisionTransformerConfig(**fields, num_frames=4)
+
+
+def clip_model(*, learner: bool = True, name: str = "tiny-clips") -> VideoVisionTransformer:
+    """A model for clips with random weights, also in its head."""
+    network = VideoVisionTransformer(clip_config(learner=learner))
+    assert network.head is not None
+    torch.nn.init.normal_(network.head.weight)
+    network.info = ModelInfo(name=name, class_names=CLASSES, preprocessing=preprocessing())
     return network.eval()

@@ -4,8 +4,10 @@ from pathlib import Path
 
 import torch
 
+from tokenlearner.errors import CheckpointError, ConfigError
 from tokenlearner.models.timm_vit import TimmVisionTransformer
 from tokenlearner.models.vit import VisionTransformer
+from tokenlearner.models.vivit import VideoVisionTransformer
 from tokenlearner.storage import (
     CARD_FILE,
     CONFIG_FILE,
@@ -23,20 +25,31 @@ __all__ = [
     "FORMAT",
     "METRICS_FILE",
     "WEIGHTS_FILE",
+    "AnyModel",
+    "ClipModel",
     "ImageModel",
     "check_weights",
+    "for_images",
     "load_model",
     "save_model",
     "write_whole",
 ]
 
 ImageModel = VisionTransformer | TimmVisionTransformer
-"""Every kind of model that a folder can hold."""
+"""Every kind of model for images that a folder can hold."""
+
+ClipModel = VideoVisionTransformer
+"""Every kind of model for clips that a folder can hold."""
+
+AnyModel = ImageModel | ClipModel
+
+_KINDS = {
+    kind.__name__: kind
+    for kind in (VisionTransformer, TimmVisionTransformer, VideoVisionTransformer)
+}
 
 
-def save_model(
-    folder: str | Path, model: ImageModel, *, dtype: torch.dtype = torch.float32
-) -> None:
+def save_model(folder: str | Path, model: AnyModel, *, dtype: torch.dtype = torch.float32) -> None:
     """Writes a model folder; each file appears whole or not at all.
 
     Args:
@@ -50,7 +63,7 @@ def save_model(
     model.write(folder, dtype=dtype)
 
 
-def load_model(folder: str | Path, *, sha256: str | None = None) -> ImageModel:
+def load_model(folder: str | Path, *, sha256: str | None = None) -> AnyModel:
     """Reads a model folder.
 
     Args:
@@ -65,5 +78,22 @@ def load_model(folder: str | Path, *, sha256: str | None = None) -> ImageModel:
             not fit the configuration to the last key.
     """
     files = read_folder(folder, sha256=sha256)
-    kinds = {kind.__name__: kind for kind in (VisionTransformer, TimmVisionTransformer)}
-    return kinds[VisionTransformer.kind_of(files)].from_files(files)
+    kind = VisionTransformer.kind_of(files)
+    if kind not in _KINDS:
+        raise CheckpointError(
+            f"{files.path / CONFIG_FILE} is of the kind {kind!r}; it must be one of "
+            f"{', '.join(_KINDS)}. A newer version of this library may know it"
+        )
+    return _KINDS[kind].from_files(files)
+
+
+def for_images(model: AnyModel) -> ImageModel:
+    """Returns `model` if it takes images.
+
+    Raises:
+        ConfigError: If it takes clips.
+    """
+    if isinstance(model, VideoVisionTransformer):
+        name = model.info.name if model.info else type(model).__name__
+        raise ConfigError(f"{name} takes clips, not photos; choose a model for images")
+    return model

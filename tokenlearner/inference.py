@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from tokenlearner.answers import Answer, facts_of, info_of
-from tokenlearner.checkpoints import ImageModel
+from tokenlearner.checkpoints import AnyModel, ImageModel, for_images
 from tokenlearner.efficiency.timm_flops import count_model
 from tokenlearner.media.images import Image, read_image
 from tokenlearner.preprocess import Geometry, prepare
@@ -48,7 +48,7 @@ class Explanation(Answer[LearnerMaps]):
     image: NDArray[np.uint8]
 
 
-def explain(model: ImageModel, image: Image | NDArray[np.uint8] | str | Path) -> Explanation:
+def explain(model: AnyModel, image: Image | NDArray[np.uint8] | str | Path) -> Explanation:
     """Runs a photo through a model, where the model is, and keeps what the model looked at.
 
     Args:
@@ -56,9 +56,11 @@ def explain(model: ImageModel, image: Image | NDArray[np.uint8] | str | Path) ->
         image: A photo: from `read_image`, as RGB uint8 `[height, width, 3]`, or a file's path.
 
     Raises:
-        ConfigError: If the model does not know its preprocessing and classes, or is training.
+        ConfigError: If the model takes clips, does not know its preprocessing and classes, or is
+            training.
         MediaError: If a file cannot be used.
     """
+    model = for_images(model)
     info = info_of(model)
     if isinstance(image, str | Path):
         image = read_image(image)

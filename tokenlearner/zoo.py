@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tokenlearner.checkpoints import CARD_FILE, METRICS_FILE, ImageModel, load_model
+from tokenlearner.checkpoints import CARD_FILE, METRICS_FILE, AnyModel, load_model
 from tokenlearner.errors import CheckpointError
 from tokenlearner.storage import HUB_PREFIX, fetch, split_repository
 
@@ -127,7 +127,7 @@ def _read(path: Path) -> str:
         raise CheckpointError(f"cannot read {path}: {error.strerror}") from error
 
 
-def load(name: str | Path) -> ImageModel:
+def load(name: str | Path) -> AnyModel:
     """Loads a model with its weights.
 
     Args:

@@ -11,7 +11,7 @@ import torch
 from typer.testing import CliRunner
 
 from tests import tiny
-from tokenlearner.checkpoints import load_model, save_model
+from tokenlearner.checkpoints import for_images, load_model, save_model
 from tokenlearner.cli.main import app
 from tokenlearner.models.timm_vit import insert_token_learner
 from tokenlearner.training.data import read_images
@@ -147,7 +147,7 @@ class TestSeveralLabels:
         result = call(model, "--data", data, "--json", tmp_path / "m.json")
         assert result.exit_code == 0, result.output
         photos = read_images(data, "test")
-        wanted = evaluate(load_model(model), photos, device=torch.device("cpu"))
+        wanted = evaluate(for_images(load_model(model)), photos, device=torch.device("cpu"))
         assert wanted.average_precision_percent is not None
         assert f"mAP    {wanted.map_percent:6.2f} % over 2 classes" in result.stdout
         assert "classes without photos: blue" in result.stdout

@@ -9,7 +9,7 @@ import torch
 from typer.testing import CliRunner
 
 from tests import tiny
-from tokenlearner.checkpoints import load_model, save_model
+from tokenlearner.checkpoints import for_images, load_model, save_model
 from tokenlearner.cli.main import app
 from tokenlearner.training.data import read_images
 from tokenlearner.training.few_shot import few_shot
@@ -37,7 +37,12 @@ def test_prints_what_the_library_measures(model: Path, data: Path, tmp_path: Pat
     assert result.exit_code == 0, result.output
     train, test = (read_images(data, split) for split in ("train", "test"))
     wanted = few_shot(
-        load_model(model), train, test, shots=4, seeds=range(3), device=torch.device("cpu")
+        for_images(load_model(model)),
+        train,
+        test,
+        shots=4,
+        seeds=range(3),
+        device=torch.device("cpu"),
     )
     lines = result.stdout.splitlines()
     assert lines[0] == ("tiny on colours: 4 photos of each of 3 classes, 3 draws, 9 test photos")

@@ -14,7 +14,7 @@ import torch
 from typer.testing import CliRunner
 
 from tests import tiny
-from tokenlearner.checkpoints import load_model, save_model
+from tokenlearner.checkpoints import for_images, load_model, save_model
 from tokenlearner.cli.main import app
 from tokenlearner.training.data import read_parquet
 from tokenlearner.training.loop import CHECKPOINT, Trainer
@@ -180,7 +180,9 @@ class TestEvaluate:
     def test_prints_metrics_of_the_weights_in_the_file(self, model: Path, data: Path) -> None:
         result = call("evaluate", model, "--data", data, "--device", "cpu")
         assert result.exit_code == 0, result.output
-        wanted = evaluate(load_model(model), read_parquet(data, "test"), device=torch.device("cpu"))
+        wanted = evaluate(
+            for_images(load_model(model)), read_parquet(data, "test"), device=torch.device("cpu")
+        )
         assert "tiny on the test split of colours, 6 photos" in result.stdout
         assert f"{wanted.top1_percent:6.2f} %" in result.stdout
         assert f"{wanted.loss:7.3f} nats" in result.stdout

@@ -68,6 +68,13 @@ class TestSavePretrained:
         tiny.model(trained=False).save_pretrained(tmp_path)
         assert "**Its weights are random: " in (tmp_path / "README.md").read_text()
 
+    def test_a_short_card_of_a_model_for_clips(self, tmp_path: Path) -> None:
+        tiny.clip_model().save_pretrained(tmp_path)
+        card = (tmp_path / "README.md").read_text()
+        assert 'pipeline_tag: "video-classification"' in card
+        assert "A video classifier with 3 classes." in card
+        assert 'tokenlearner.explain_clip(model, "clip.mp4")' in card
+
     def test_card_and_metrics_of_the_folder_it_came_from(self, tmp_path: Path) -> None:
         save_model(tmp_path / "a", tiny.model())
         (tmp_path / "a/README.md").write_text("# a card")

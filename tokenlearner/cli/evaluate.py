@@ -9,7 +9,7 @@ import torch
 import typer
 
 from tokenlearner import zoo
-from tokenlearner.checkpoints import CARD_FILE, METRICS_FILE, ImageModel, write_whole
+from tokenlearner.checkpoints import CARD_FILE, METRICS_FILE, ImageModel, for_images, write_whole
 from tokenlearner.cli.photos import read_checked, watch
 from tokenlearner.efficiency.machine import choose_device
 from tokenlearner.errors import ConfigError
@@ -52,7 +52,7 @@ def evaluate(
     left out, up to one in a hundred.
     """
     computer = choose_device(device)
-    network = zoo.load(model)
+    network = for_images(zoo.load(model))
     assert network.info is not None
     name, folder = network.info.name, Path(network.info.source)
     if save and not folder.is_dir():

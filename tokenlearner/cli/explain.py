@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from tokenlearner import zoo
-from tokenlearner.checkpoints import ImageModel, write_whole
+from tokenlearner.checkpoints import ImageModel, for_images, write_whole
 from tokenlearner.efficiency.machine import choose_device
 from tokenlearner.errors import ConfigError, MediaError
 from tokenlearner.inference import Explanation
@@ -59,7 +59,7 @@ def explain(
         scale=scale,  # pyright: ignore[reportArgumentType]
         mass=mass,
     )
-    network = zoo.load(model).to(choose_device(device))
+    network = for_images(zoo.load(model)).to(choose_device(device))
     assert network.info is not None, "models from files have it"
     _check_tokens(settings, network)
     out.mkdir(parents=True, exist_ok=True)

@@ -9,6 +9,7 @@ import torch
 import typer
 
 from tokenlearner import zoo
+from tokenlearner.checkpoints import for_images
 from tokenlearner.cli.evaluate import write_json
 from tokenlearner.cli.photos import read_checked, say_unusable, watch
 from tokenlearner.efficiency.machine import choose_device
@@ -44,7 +45,7 @@ def few_shot(
     strength 2^10, as in big_vision; the accuracy with other strengths is shown beside it.
     """
     computer = choose_device(device)
-    network = zoo.load(model)
+    network = for_images(zoo.load(model))
     assert network.info is not None
     test = read_checked(
         data,

@@ -10,7 +10,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from tokenlearner import zoo
-from tokenlearner.checkpoints import ImageModel
+from tokenlearner.checkpoints import ImageModel, for_images
 from tokenlearner.cli.photos import say_unusable
 from tokenlearner.efficiency.machine import choose_device, describe_hardware, has_bfloat16
 from tokenlearner.errors import ConfigError
@@ -165,8 +165,8 @@ class _Job:
 def _prepare(
     name: str, photos: LabelledImages, *, init: str | None, teacher: str | None, seed: int | None
 ) -> _Job:
-    source = None if init is None else zoo.load(init)
-    master = None if teacher in (None, "none") else zoo.load(teacher)
+    source = None if init is None else for_images(zoo.load(init))
+    master = None if teacher in (None, "none") else for_images(zoo.load(teacher))
     taught_by = "" if master is None else _name(master)
     options = ()
     if source is not None:

@@ -41,9 +41,11 @@ class PretrainedModel(nn.Module, ABC):
     keeps another `config.json`, and huggingface_hub is not needed to import this library.
 
     Attributes:
+        takes: `image` or `video`.
         info: Name, answers, preprocessing and origin; None for a model made by hand.
     """
 
+    takes: str = "image"
     info: ModelInfo | None = None
     config: Any  # every class has its own
 
@@ -189,7 +191,7 @@ class PretrainedModel(nn.Module, ABC):
                 if (origin / name).is_file():
                     write_whole(folder / name, (origin / name).read_bytes())
         else:
-            write_whole(folder / CARD_FILE, short_card(self.info, place).encode())
+            write_whole(folder / CARD_FILE, short_card(self.info, place, takes=self.takes).encode())
 
     def push_to_hub(
         self,
@@ -239,20 +241,22 @@ class PretrainedModel(nn.Module, ABC):
         return commit.commit_url
 
 
-def short_card(info: ModelInfo, place: str) -> str:
+def short_card(info: ModelInfo, place: str, *, takes: str = "image") -> str:
     """Returns the card of a model that nobody has measured: Markdown with the Hub's front matter.
 
     Args:
         info: What is known about the model.
         place: What `tokenlearner.load` finds it by.
+        takes: `image` or `video`.
     """
     entries: dict[str, Any] = {
         "library_name": "tokenlearner",
-        "pipeline_tag": "image-classification",
+        "pipeline_tag": f"{takes}-classification",
         "tags": ["tokenlearner", "vision-transformer", "attention-maps"],
     }
     lines = [f"{key}: {json.dumps(value)}" for key, value in entries.items()]
-    about = [f"An image classifier with {len(info.class_names):,} classes."]
+    article = "An" if takes == "image" else "A"
+    about = [f"{article} {takes} classifier with {len(info.class_names):,} classes."]
     if info.provenance is not None:
         licence = info.provenance.weights_licence or "not stated"
         about.append(
@@ -260,10 +264,11 @@ def short_card(info: ModelInfo, place: str) -> str:
         )
     if info.warning:
         about.append(f"**{info.warning}**")
+    call = 'explain(model, "photo.jpg")' if takes == "image" else 'explain_clip(model, "clip.mp4")'
     use = (
         "```python\nimport tokenlearner\n\n"
         f'model = tokenlearner.load("{place}")\n'
-        'explanation = tokenlearner.explain(model, "photo.jpg")\n```'
+        f"explanation = tokenlearner.{call}\n```"
     )
     front = "\n".join(["---", *lines, "---"])
     return "\n\n".join([front, f"# {info.name}", *about, use]) + "\n"

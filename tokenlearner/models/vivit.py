@@ -36,6 +36,7 @@ class VideoVisionTransformer(TransformerClassifier):
     `num_classes=0`, `TokenLearnerViTRepresentation` on clips; ViViT's model 1 without learner.
     """
 
+    takes = "video"
     config: VideoVisionTransformerConfig  # pyright: ignore[reportIncompatibleVariableOverride]
 
     def __init__(self, config: VideoVisionTransformerConfig) -> None:
