@@ -12,11 +12,16 @@ import torch
 from typer.testing import CliRunner
 
 from tests import tiny
+from tests.golden.cases import FOLDER, load_case
 from tokenlearner.checkpoints import load_model, save_model
 from tokenlearner.cli.main import app
-from tokenlearner.conversion.flax_files import read_checkpoint
+from tokenlearner.conversion.flax_files import read_checkpoint, write_checkpoint
 from tokenlearner.conversion.torch_ports import load_learner
-from tokenlearner.models import VisionTransformer, VisionTransformerConfig
+from tokenlearner.models import (
+    VideoVisionTransformer,
+    VisionTransformer,
+    VisionTransformerConfig,
+)
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 NEW = GOLDEN / "scenic_checkpoint_new"
@@ -94,13 +99,36 @@ class TestScenic:
         result = self.convert(tmp_path / "out", "--preprocessing", tmp_path / "p.json")
         refused(result, "got image_size (16, 16), expected")
 
-    def test_clips_are_refused(self, tmp_path: Path) -> None:
-        config = json.loads((NEW / "config.json").read_text())
-        config["model"]["tokenizer"]["type"] = "video"
-        (tmp_path / "c.json").write_text(json.dumps(config))
-        arguments = ("convert", "scenic", NEW, "--config", tmp_path / "c.json")
-        result = call(*arguments, "--out", tmp_path / "out")
-        refused(result, "tokenizer.type is 'video'; models for clips are not supported yet")
+    def test_clips_there_and_back(self, tmp_path: Path) -> None:
+        case = load_case("video_3dconv_v11_fuse")
+        write_checkpoint(tmp_path / "checkpoint_3", case.params)
+        data = {"num_frames": 8, "crop_size": 32}
+        run = {"model": case.config["args"], "dataset_configs": data}
+        (tmp_path / "c.json").write_text(json.dumps(run))
+        arguments = ("convert", "scenic", tmp_path, "--config", tmp_path / "c.json")
+        golden = FOLDER / "video_3dconv_v11_fuse.npz"
+        result = call(*arguments, "--out", tmp_path / "m", "--reference", golden)
+        assert result.exit_code == 0, result.output
+        assert "preprocessing of Scenic's clips" in result.stdout
+        assert "maps/1: relative error" in result.stdout
+        model = load_model(tmp_path / "m")
+        assert isinstance(model, VideoVisionTransformer)
+        assert model.info is not None
+        assert model.info.preprocessing.mean == (0.5, 0.5, 0.5)
+        result = call("export", "scenic", tmp_path / "m", "--out", tmp_path / "checkpoint_0")
+        assert result.exit_code == 0, result.output
+        found = read_checkpoint(tmp_path / "checkpoint_0").params
+        assert found.keys() == case.params.keys()
+        assert all(np.array_equal(found[name], array) for name, array in case.params.items())
+
+    def test_clips_of_unknown_length(self, tmp_path: Path) -> None:
+        case = load_case("video_3dconv_v11_fuse")
+        write_checkpoint(tmp_path / "checkpoint_3", case.params)
+        (tmp_path / "c.json").write_text(json.dumps({"model": case.config["args"]}))
+        arguments = ("convert", "scenic", tmp_path, "--config", tmp_path / "c.json")
+        refused(call(*arguments, "--out", tmp_path / "m"), "frames a clip has; pass num_frames")
+        result = call(*arguments, "--out", tmp_path / "m", "--num-frames", 8)
+        assert result.exit_code == 0, result.output
 
 
 class TestExport:

@@ -201,8 +201,11 @@ def test_version_1_0_folds_in_networks_only() -> None:
     [
         ({"kind": "Resnet", "args": {}}, "kind is 'Resnet'; it must be one of TokenLearnerModule"),
         ({"kind": "TokenFuser"}, "the configuration has no 'args', the arguments of TokenFuser"),
-        (config_of(type="video"), "tokenizer.type is 'video'; models for clips are not supported"),
-        (config_of(shape=(2, 4, 32, 16, 3)), r"clips of shape \(2, 4, 32, 16, 3\)"),
+        (config_of(type="video"), "tokenizer.type is 'video', and the configuration does not"),
+        (
+            config_of(shape=(2, 4, 32, 16, 3)),
+            "the inputs are clips of 4 frames, but tokenizer.type",
+        ),
         (config_of(type="square"), "the tokenizer is 'square'; it must be 'patch', 'dynamic' or"),
         (config_of(patches={"size": [8, 4, 2]}), r"patches.size is \(8, 4, 2\); it must be"),
         (config_of(num_group=2), "TokenLearnerViT has the unknown argument 'num_group'; remove"),
@@ -239,15 +242,6 @@ def test_missing_array_that_would_tell_a_size_is_named() -> None:
     message = r"array 'LayerNorm_0/scale': got shape \(1, 8\), expected 1 axes"
     with pytest.raises(ConversionError, match=message):
         build(config, params)
-
-
-def test_clips_are_refused_where_a_learner_needs_time() -> None:
-    case = load_case("encoder_mod_patch_t2")
-    args = case.config["args"]
-    build(case.config, case.params)  # type 'patch' ignores time
-    config = case.config | {"args": args | {"tokenizer_type": "dynamic"}}
-    with pytest.raises(ConversionError, match="temporal_dimensions is 2; models for clips"):
-        build(config, case.params)
 
 
 def test_building_draws_no_random_numbers() -> None:

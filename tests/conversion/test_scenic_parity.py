@@ -9,8 +9,12 @@ from torch import Tensor, nn
 
 from tests.golden.cases import Case, list_cases, load_case
 from tokenlearner.conversion.scenic import build
-from tokenlearner.errors import ConversionError
-from tokenlearner.models import Encoder, EncoderTrace, VisionTransformer
+from tokenlearner.models import (
+    Encoder,
+    EncoderTrace,
+    VideoVisionTransformer,
+    VisionTransformer,
+)
 from tokenlearner.modules import Block, TokenFuser, TokenLearner, TokenLearnerV11
 
 TOLERANCE = 1e-5  # of the norm; float32 rounding leaves about 1e-6
@@ -23,7 +27,7 @@ def relative_error(actual: Tensor, reference: Tensor) -> float:
 
 
 def channels_first(x: Tensor) -> Tensor:
-    return rearrange(x, "b h w c -> b c h w") if x.ndim == 4 else x
+    return x if x.ndim == 3 else rearrange(x, "b ... c -> b c ...")
 
 
 def flat(x: Tensor) -> Tensor:
@@ -54,11 +58,19 @@ def compute(module: nn.Module, case: Case) -> dict[str, Tensor]:
                 "acts/embedding": embedded.unflatten(1, grid),
                 **dict(name_encoder(module.encoder.trace(embedded, grid=grid), "Transformer/")),
             }
-        case VisionTransformer():
+        case VideoVisionTransformer(head=None):
+            embedded, grid, steps = module.embed(x)
+            traced = module.encoder.trace(embedded, grid=grid, steps=steps)
+            return {
+                "outputs": module(x),
+                "acts/embedding": embedded.unflatten(1, (steps, *grid)).flatten(0, 1),
+                **dict(name_encoder(traced, "Transformer/")),
+            }
+        case VisionTransformer() | VideoVisionTransformer():
             trace = module.trace(x)
             return {
                 "outputs": module(x),
-                "acts/embedding": trace.embedded.unflatten(1, trace.grid),
+                "acts/embedding": trace.embedded.view(case.recorded["acts/embedding"].shape),
                 "acts/pre_logits": trace.representation,
                 **dict(name_encoder(trace.encoder, "Transformer/")),
             }
@@ -71,12 +83,12 @@ def name_encoder(trace: EncoderTrace, prefix: str) -> Iterator[tuple[str, Tensor
     for index, block in enumerate(trace.blocks):
         yield f"acts/{prefix}encoderblock_{index}", block
     for order, learner in enumerate(trace.learners):
-        yield f"maps/{order}", learner.maps.flatten(2)
+        yield f"maps/{order}", learner.maps.flatten(0, -4).flatten(2)
         # The name tells the version; a trace does not, so both names are offered.
-        yield f"acts/{prefix}TokenLearnerModule_{order}", learner.tokens_after
-        yield f"acts/{prefix}TokenLearnerModuleV11_{order}", learner.tokens_after
+        yield f"acts/{prefix}TokenLearnerModule_{order}", learner.tokens_after.flatten(0, -3)
+        yield f"acts/{prefix}TokenLearnerModuleV11_{order}", learner.tokens_after.flatten(0, -3)
     for order, fuser in enumerate(trace.fusers):
-        yield f"acts/{prefix}TokenFuser_{order}", fuser.update
+        yield f"acts/{prefix}TokenFuser_{order}", fuser.update.flatten(0, -3)
 
 
 @pytest.mark.parametrize("name", list_cases())
@@ -117,7 +129,7 @@ def list_inert_biases(module: nn.Module, prefix: str = "") -> Iterator[tuple[str
                 yield from list_inert_biases(learner, f"{prefix}TokenLearnerModuleV11_{order}/")
             for order, fuser in enumerate(module.fusers.values()):
                 yield from list_inert_biases(fuser, f"{prefix}TokenFuser_{order}/")
-        case VisionTransformer():
+        case VisionTransformer() | VideoVisionTransformer():
             yield from list_inert_biases(module.encoder, f"{prefix}Transformer/")
 
 
@@ -129,11 +141,15 @@ def test_every_layer_norm_has_the_official_epsilon(name: str) -> None:
     assert {part.eps for part in parts if isinstance(part, nn.LayerNorm)} <= {1e-6}
 
 
-def test_clips_are_refused() -> None:
-    for name in list_cases(clips=True):  # none in the folder here; see its README
-        case = load_case(name)
-        with pytest.raises(ConversionError, match="models for clips are not supported yet"):
-            build(case.config, case.params)
+def test_folder_holds_every_kind_of_clips() -> None:
+    cases = [load_case(name) for name in list_cases()]
+    clips = [case for case in cases if case.inputs.ndim == 5]
+    methods = [
+        (case.config["args"]["tokenizer"].get("temporal_encoding_config") or {}).get("method")
+        for case in clips
+    ]
+    assert set(methods) == {"3d_conv", "temporal_sampling", None}
+    assert any(case.config["args"].get("temporal_dimensions", 1) > 1 for case in cases)
 
 
 def test_folder_holds_every_kind() -> None:

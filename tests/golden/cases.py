@@ -42,7 +42,6 @@ def load_case(name: str) -> Case:
         )
 
 
-def list_cases(*, clips: bool = False) -> list[str]:
-    """Names of the cases for images, or of those for clips."""
-    names = sorted(path.stem for path in FOLDER.glob("*.npz") if "extras" not in path.stem)
-    return [name for name in names if ("video" in name or "_5d" in name) == clips]
+def list_cases() -> list[str]:
+    """Names of the cases, without those of what happens before a model is there."""
+    return sorted(path.stem for path in FOLDER.glob("*.npz") if "extras" not in path.stem)

@@ -9,6 +9,7 @@ import typer
 from tokenlearner.conversion.folder import (
     name_classes,
     read_preprocessing,
+    scenic_clip_preprocessing,
     scenic_preprocessing,
     write_folder,
 )
@@ -19,6 +20,7 @@ from tokenlearner.conversion.verify import TOLERANCE, Report, compare
 from tokenlearner.errors import ConversionError
 from tokenlearner.models.info import ModelInfo, Provenance
 from tokenlearner.models.vit import VisionTransformer
+from tokenlearner.models.vivit import VideoVisionTransformer
 from tokenlearner.preprocess import Preprocessing
 
 convert = typer.Typer(
@@ -55,6 +57,9 @@ def scenic(
     image_size: Annotated[
         str | None, typer.Option(help="Pixels, as 224 or 224x320; by default the grid's square.")
     ] = None,
+    num_frames: Annotated[
+        int | None, typer.Option(min=1, help="Of a clip; by default the configuration tells.")
+    ] = None,
     name: Name = None,
     class_names: ClassNames = None,
     preprocessing: PreprocessingFile = None,
@@ -64,7 +69,12 @@ def scenic(
     tolerance: Tolerance = TOLERANCE,
 ) -> None:
     """Convert a checkpoint of the official JAX code (google-research/scenic)."""
-    model, found = open_scenic(checkpoint, config, step=step, image_size=_size(image_size))
+    model, found = open_scenic(
+        checkpoint, config, step=step, image_size=_size(image_size), num_frames=num_frames
+    )
+    clips = isinstance(model, VideoVisionTransformer)
+    usual = scenic_clip_preprocessing if clips else scenic_preprocessing
+    usual_data = "clips" if clips else "ImageNet"
     origin = f"{found.file.resolve().parent.name}/{found.file.name}"
     if found.step is not None:
         origin += f", step {found.step:,}"
@@ -74,13 +84,12 @@ def scenic(
         unused=found.left_out,
         notes=()
         if preprocessing
-        else ("preprocessing of Scenic's ImageNet; --preprocessing says otherwise",),
+        else (f"preprocessing of Scenic's {usual_data}; --preprocessing says otherwise",),
     )
     model.info = ModelInfo(
         name=name or out.name,
         class_names=name_classes(model.config.num_classes, class_names),
-        preprocessing=_preprocessing(preprocessing, model)
-        or scenic_preprocessing(model.config.image_size),
+        preprocessing=_preprocessing(preprocessing, model) or usual(model.config.image_size),
         provenance=_provenance(f"Scenic, {origin}", trained_on, licence),
     )
     _finish(model, report, out, reference, tolerance)
@@ -150,7 +159,11 @@ def torch_port(
 
 
 def _finish(
-    model: VisionTransformer, report: Report, out: Path, reference: Path | None, tolerance: float
+    model: VisionTransformer | VideoVisionTransformer,
+    report: Report,
+    out: Path,
+    reference: Path | None,
+    tolerance: float,
 ) -> None:
     agreements = compare(model, reference, tolerance=tolerance) if reference else ()
     sha256 = write_folder(out, model)
@@ -163,7 +176,9 @@ def _print(report: Report, out: Path) -> None:
     typer.echo(f"wrote     {out}")
 
 
-def _preprocessing(file: Path | None, model: VisionTransformer) -> Preprocessing | None:
+def _preprocessing(
+    file: Path | None, model: VisionTransformer | VideoVisionTransformer
+) -> Preprocessing | None:
     if file is None:
         return None
     found = read_preprocessing(file)

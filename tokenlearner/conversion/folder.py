@@ -8,13 +8,13 @@ from pathlib import Path
 
 from tokenlearner.checkpoints import load_model, save_model
 from tokenlearner.errors import ConfigError, ConversionError
-from tokenlearner.models import VisionTransformer
+from tokenlearner.models import VideoVisionTransformer, VisionTransformer
 from tokenlearner.preprocess import Preprocessing
 
 _IMAGENET_CLASSES = 1000
 
 
-def write_folder(out: Path, model: VisionTransformer) -> str:
+def write_folder(out: Path, model: VisionTransformer | VideoVisionTransformer) -> str:
     """Writes a model folder, whole or not at all, opens it again and returns its weights' sha256.
 
     Raises:
@@ -82,6 +82,23 @@ def scenic_preprocessing(image_size: tuple[int, int]) -> Preprocessing:
         resize="crop",
         crop_ratio=side / (side + 32),
         interpolation="bicubic",
+    )
+
+
+def scenic_clip_preprocessing(image_size: tuple[int, int]) -> Preprocessing:
+    """Returns the preprocessing of every frame of Scenic's clips: the centre, scaled to -1..1.
+
+    At 224 px the shorter side is resized to 256 first.
+
+    Source: projects/vivit/data/video_tfrecord_dataset.py of google-research/scenic.
+    """
+    return Preprocessing(
+        image_size=image_size,
+        mean=(0.5, 0.5, 0.5),
+        std=(0.5, 0.5, 0.5),
+        resize="crop",
+        crop_ratio=224 / 256,
+        interpolation="bilinear",
     )
 
 

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from tokenlearner.errors import ConversionError
-from tokenlearner.models import Encoder, VisionTransformer
+from tokenlearner.models import Encoder, VideoVisionTransformer, VisionTransformer
 from tokenlearner.modules import (
     Attention,
     Block,
@@ -32,9 +32,10 @@ class Layout:
     """How an official array lies in a parameter of ours.
 
     Attributes:
-        official: Its axes, one letter each: `i`n, `o`ut, `y`, `x`, `h`eads, `d` width of a head,
-            `n` positions.
-        ours: The same letters in our order. Heads and their width are one axis of ours.
+        official: Its axes, one letter each: `i`n, `o`ut, `t`ime, `y`, `x`, `h`eads, `d` width of a
+            head, `n` positions.
+        ours: The same letters in our order. Heads and their width are one axis of ours; it may have
+            a `1` where the official array has no axis.
         part: Which third of our first axis it fills: 0 query, 1 key, 2 value; None fills all of it.
     """
 
@@ -45,7 +46,7 @@ class Layout:
     @property
     def order(self) -> Shape:
         """The official axes in our order."""
-        return tuple(self.official.index(axis) for axis in self.ours)
+        return tuple(self.official.index(axis) for axis in self.ours if axis in self.official)
 
 
 Table = Mapping[str, tuple[str, "Table | Layout"]]
@@ -56,6 +57,8 @@ NORM: Table = {"scale": ("weight", VECTOR), "bias": ("bias", VECTOR)}
 DENSE: Table = {"kernel": ("weight", Layout("io", "oi")), "bias": ("bias", VECTOR)}
 CONV: Table = {"kernel": ("weight", Layout("yxio", "oiyx"))}
 PATCHES: Table = {**CONV, "bias": ("bias", VECTOR)}
+FRAME_PATCHES: Table = {**PATCHES, "kernel": ("weight", Layout("yxio", "oi1yx"))}
+TUBELETS: Table = {**PATCHES, "kernel": ("weight", Layout("tyxio", "oityx"))}
 MLP: Table = {"Dense_0": ("fc1", DENSE), "Dense_1": ("fc2", DENSE)}
 
 ATTENTION: Table = {
@@ -138,9 +141,9 @@ def table_of(module: nn.Module) -> Table:
         ConversionError: If it has no official counterpart.
     """
     match module:
-        case VisionTransformer():
+        case VisionTransformer() | VideoVisionTransformer():
             return {
-                "embedding": ("embedding", PATCHES),
+                "embedding": ("embedding", _patches_table(module)),
                 "Transformer": ("encoder", encoder_table(module.encoder)),
                 "pre_logits": ("pre_logits", DENSE),
                 "output_projection": ("head", DENSE),
@@ -157,8 +160,17 @@ def table_of(module: nn.Module) -> Table:
             return FUSER
     raise ConversionError(
         f"the official code has no counterpart of {type(module).__name__}; convert a "
-        "VisionTransformer, Encoder, Block, TokenLearner, TokenLearnerV11 or TokenFuser"
+        "VisionTransformer, VideoVisionTransformer, Encoder, Block, TokenLearner, TokenLearnerV11 "
+        "or TokenFuser"
     )
+
+
+def _patches_table(model: VisionTransformer | VideoVisionTransformer) -> Table:
+    if isinstance(model, VisionTransformer):
+        return PATCHES
+    # The official code embeds single frames as images where it samples them or has no head.
+    config = model.config
+    return FRAME_PATCHES if config.stack_frames or config.num_classes == 0 else TUBELETS
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,9 +16,10 @@ import torch
 from torch import nn
 
 from tokenlearner.conversion.keys import list_keys
-from tokenlearner.conversion.scenic_config import Params, make_module
+from tokenlearner.conversion.scenic_arguments import Inputs, Params
+from tokenlearner.conversion.scenic_config import make_module
 from tokenlearner.errors import ConversionError
-from tokenlearner.models import Encoder
+from tokenlearner.models import Encoder, VideoVisionTransformer, VideoVisionTransformerConfig
 from tokenlearner.modules import (
     Attention,
     Mlp,
@@ -32,7 +33,11 @@ _MOST_PROBLEMS_TOLD = 8
 
 
 def build(
-    config: Mapping[str, Any], params: Params, *, image_size: tuple[int, int] | None = None
+    config: Mapping[str, Any],
+    params: Params,
+    *,
+    image_size: tuple[int, int] | None = None,
+    num_frames: int | None = None,
 ) -> nn.Module:
     """Builds a module of ours with official weights, in evaluation mode.
 
@@ -46,24 +51,29 @@ def build(
     | TokenLearnerViT               | VisionTransformer | `[B, 3, H, W]`, returns logits         |
     | TokenLearnerViTRepresentation | VisionTransformer | `[B, 3, H, W]`, returns encoded tokens |
 
+    The last two become a VideoVisionTransformer, which takes `[B, 3, T, H, W]`, where the tokenizer
+    is `video` or the inputs are known to be clips.
+
     Version 1.0 inside an encoder takes any grid for a square one, as the official code does
     (`fold_to_square`): weights trained that way need it. A bare encoder knows no image; its grid
-    is the square of its positions, or one row where there is none.
+    is the square of its positions in a time step, or one row where there is none.
 
     Args:
         config: `kind`, the official class; `args`, its constructor's arguments; optionally
-            `input_shapes`, whose `inputs` (channels last) tell the image size.
+            `input_shapes`, whose `inputs` (channels last) tell the image size and the number of
+            frames.
         params: The official float32 arrays, unchanged.
         image_size: Height and width in pixels that a vision transformer's weights are for. By
             default `input_shapes` tells; without either the patch grid must be a square.
+        num_frames: Frames of the clips that they are for, likewise; None for images.
 
     Raises:
         ConversionError: If an argument or array is unknown, missing or of the wrong shape or
-            type, or if the model is one for clips. The message names it.
+            type, or if nothing tells how many frames a clip has. The message names it.
         ConfigError: If the arguments describe no model at all.
     """
     with torch.device("meta"):  # no random numbers are drawn: every parameter is written below
-        module = make_module(config, params, image_size)
+        module = make_module(config, params, Inputs(image_size=image_size, num_frames=num_frames))
     module.to_empty(device="cpu")
     load(module, params)
     return module.eval()
@@ -132,6 +142,17 @@ def _differences(module: nn.Module) -> Iterator[str]:
                 yield "attention wider than its tokens (head_dim)"
             case Encoder():
                 yield from _encoder_differences(part)
+            case VideoVisionTransformer():
+                yield from _clip_differences(part.config)
+
+
+def _clip_differences(config: VideoVisionTransformerConfig) -> Iterator[str]:
+    if config.sampled_frames is not None and not config.stack_frames:
+        yield "sampling frames without stacking them (stack_frames=False)"
+    if config.stack_frames and config.num_classes == 0:
+        yield "stacking frames without a head"
+    if config.tubelet_frames > 1 and (config.num_classes == 0 or config.sampled_frames is not None):
+        yield "tubelets without a head or of sampled frames"
 
 
 def _encoder_differences(encoder: Encoder) -> Iterator[str]:

@@ -2,33 +2,28 @@
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
-import numpy as np
 from torch import nn
 
+from tokenlearner.conversion.scenic_arguments import Arguments, Inputs, Params, axis_of
 from tokenlearner.errors import ConversionError
 from tokenlearner.models import (
     Encoder,
     TokenLearnerConfig,
+    VideoVisionTransformer,
+    VideoVisionTransformerConfig,
     VisionTransformer,
     VisionTransformerConfig,
 )
 from tokenlearner.modules import Block, TokenFuser, TokenLearner, TokenLearnerV11
-from tokenlearner.modules.grids import Grid
 
-Params = Mapping[str, np.ndarray]
-
-NO_CLIPS = "models for clips are not supported yet, only those for images"
-
-_REQUIRED: Any = object()
 _MOST_BLOCKS = 1_000  # far more than any model has; building more would fill the memory
 _DROPOUT_RATE = 0.1  # the official default of both rates in blocks and encoders
 
 
-def make_module(
-    config: Mapping[str, Any], params: Params, image_size: tuple[int, int] | None
-) -> nn.Module:
+def make_module(config: Mapping[str, Any], params: Params, told: Inputs) -> nn.Module:
     """Returns the module, not yet with its weights; sizes no argument tells come from `params`.
 
     Raises:
@@ -39,48 +34,15 @@ def make_module(
         raise ConversionError(f"kind is {kind!r}; it must be one of {', '.join(_MAKERS)}")
     if "args" not in config:
         raise ConversionError(f"the configuration has no 'args', the arguments of {kind}")
-    inputs = tuple((config.get("input_shapes") or {}).get("inputs", ()))
-    if len(inputs) == 5:
-        raise ConversionError(f"the inputs are clips of shape {inputs}; {NO_CLIPS}")
-    if image_size is None and len(inputs) == 4:
-        image_size = inputs[1:3]
-    args = _Arguments(kind, config["args"])
-    module = _MAKERS[kind](args, params, image_size)
+    shape = tuple((config.get("input_shapes") or {}).get("inputs", ()))
+    inputs = Inputs(
+        image_size=told.image_size or (shape[-3:-1] if len(shape) in (4, 5) else None),
+        num_frames=told.num_frames or (shape[1] if len(shape) == 5 else None),
+    )
+    args = Arguments(kind, config["args"])
+    module = _MAKERS[kind](args, params, inputs)
     args.finish()
     return module
-
-
-class _Arguments:
-    """Official arguments by name; each must be taken, or ignored on purpose."""
-
-    def __init__(self, owner: str, values: Mapping[str, Any]) -> None:
-        self._owner = owner
-        self._left = dict(values)
-
-    def take(self, name: str, default: Any = _REQUIRED) -> Any:
-        if name not in self._left and default is _REQUIRED:
-            raise ConversionError(f"{self._owner} has no argument {name!r}; add it")
-        return self._left.pop(name, default)
-
-    def take_count(self, name: str, *, most: int | None = None) -> int:
-        value = self.take(name)
-        if type(value) is not int or value < 1 or (most is not None and value > most):
-            limits = "of at least 1" if most is None else f"from 1 to {most:,}"
-            raise ConversionError(
-                f"{self._owner}: {name} is {value!r}; it must be a whole number {limits}"
-            )
-        return value
-
-    def ignore(self, *names: str) -> None:
-        for name in names:
-            self._left.pop(name, None)
-
-    def finish(self) -> None:
-        if self._left:
-            raise ConversionError(
-                f"{self._owner} has the unknown argument {min(self._left)!r}; remove it if the "
-                "official model does not read it"
-            )
 
 
 def _token_learner(
@@ -91,7 +53,6 @@ def _token_learner(
     use_v11: bool,
     fuser: bool,
     depth: int,
-    temporal_dimensions: int = 1,
 ) -> TokenLearnerConfig | None:
     """Returns where the learners sit; None if there is none, which the official code never says."""
     if tokenizer not in ("patch", "dynamic", "video"):
@@ -101,8 +62,6 @@ def _token_learner(
     at = max(loc, 0) if fuser else loc  # a fuser wraps every block >= loc, no fuser only block loc
     if tokenizer == "patch" or at not in range(depth):
         return None
-    if temporal_dimensions != 1:
-        raise ConversionError(f"temporal_dimensions is {temporal_dimensions}; {NO_CLIPS}")
     return TokenLearnerConfig(
         num_tokens=num_tokens,
         at=at,
@@ -112,37 +71,37 @@ def _token_learner(
     )
 
 
-def _learner(args: _Arguments, params: Params, _: object) -> nn.Module:
+def _learner(args: Arguments, params: Params, _: object) -> nn.Module:
     return TokenLearner(
         args.take("num_tokens"),
-        _axis(params, "LayerNorm_0/scale", 0, ndim=1),
+        axis_of(params, "LayerNorm_0/scale", 0, ndim=1),
         pooling="sum" if args.take("use_sum_pooling", True) else "mean",
     )
 
 
-def _learner_v11(args: _Arguments, params: Params, _: object) -> nn.Module:
+def _learner_v11(args: Arguments, params: Params, _: object) -> nn.Module:
     return TokenLearnerV11(
         args.take("num_tokens"),
-        _axis(params, "LayerNorm_0/scale", 0, ndim=1),
+        axis_of(params, "LayerNorm_0/scale", 0, ndim=1),
         bottleneck_dim=args.take("bottleneck_dim", 64),
         dropout=args.take("dropout_rate", 0.0),
     )
 
 
-def _fuser(args: _Arguments, params: Params, _: object) -> nn.Module:
+def _fuser(args: Arguments, params: Params, _: object) -> nn.Module:
     return TokenFuser(
-        _axis(params, "Dense_0/kernel", 0, ndim=2),
-        _axis(params, "LayerNorm_0/scale", 0, ndim=1),
+        axis_of(params, "Dense_0/kernel", 0, ndim=2),
+        axis_of(params, "LayerNorm_0/scale", 0, ndim=1),
         bottleneck_dim=args.take("bottleneck_dim", 64),
         use_normalization=args.take("use_normalization", True),
         dropout=args.take("dropout_rate", 0.0),
     )
 
 
-def _block(args: _Arguments, params: Params, _: object) -> nn.Module:
+def _block(args: Arguments, params: Params, _: object) -> nn.Module:
     args.ignore("dtype")
     return Block(
-        _axis(params, "LayerNorm_0/scale", 0, ndim=1),
+        axis_of(params, "LayerNorm_0/scale", 0, ndim=1),
         args.take_count("num_heads"),
         args.take_count("mlp_dim"),
         dropout=args.take("dropout_rate", _DROPOUT_RATE),
@@ -151,17 +110,18 @@ def _block(args: _Arguments, params: Params, _: object) -> nn.Module:
     )
 
 
-def _encoder(args: _Arguments, params: Params, _: object, *, fuser: bool = False) -> nn.Module:
+def _encoder(args: Arguments, params: Params, _: object, *, fuser: bool = False) -> nn.Module:
     args.ignore("dtype")
     depth = args.take_count("num_layers", most=_MOST_BLOCKS)
-    positions = _axis(params, "posembed_input/pos_embedding", 1, ndim=3)
+    steps = args.take("temporal_dimensions", 1)
+    positions = _positions(params, "posembed_input/pos_embedding", steps)
     side = math.isqrt(positions)
     dropout_rate = args.take("dropout_rate", _DROPOUT_RATE)
     config = VisionTransformerConfig(
         image_size=(side, side) if side * side == positions else (1, positions),
         patch_size=(1, 1),
         num_classes=0,
-        dim=_axis(params, "posembed_input/pos_embedding", 2, ndim=3),
+        dim=axis_of(params, "posembed_input/pos_embedding", 2, ndim=3),
         depth=depth,
         num_heads=args.take_count("num_heads"),
         mlp_dim=args.take_count("mlp_dim"),
@@ -172,98 +132,147 @@ def _encoder(args: _Arguments, params: Params, _: object, *, fuser: bool = False
             use_v11=args.take("use_v11", True),
             fuser=fuser,
             depth=depth,
-            temporal_dimensions=args.take("temporal_dimensions", 1),
         ),
         embedding_dropout=dropout_rate,
         dropout=dropout_rate,
         attention_dropout=args.take("attention_dropout_rate", _DROPOUT_RATE),
     )
-    return Encoder(config, config.grid)
+    return Encoder(config, config.grid, steps=None if steps == 1 else steps)
 
 
-def _fuser_encoder(args: _Arguments, params: Params, _: object) -> nn.Module:
+def _fuser_encoder(args: Arguments, params: Params, _: object) -> nn.Module:
     return _encoder(args, params, _, fuser=True)
 
 
-def _representation(args: _Arguments, params: Params, image_size: Grid | None) -> nn.Module:
+def _positions(params: Params, name: str, steps: int) -> int:
+    """Returns how many positions each time step has."""
+    positions = axis_of(params, name, 1, ndim=3)
+    if type(steps) is not int or steps < 1 or positions % steps:
+        raise ConversionError(f"array {name!r}: {positions} positions cannot be {steps} time steps")
+    return positions // steps
+
+
+def _representation(args: Arguments, params: Params, inputs: Inputs) -> nn.Module:
+    """Images, or clips frame by frame, whatever the tokenizer's type."""
     args.ignore("target_channel_dim", "use_concat_final")  # the official class never reads them
-    return _transformer(args, params, image_size, num_classes=0)
+    tokenizer = Arguments("tokenizer", args.take("tokenizer"))
+    tokenizer.ignore("temporal_encoding_config")  # nor this
+    patch_size = _patch_size(tokenizer)
+    clips: dict[str, Any] = {}
+    if inputs.num_frames is not None:
+        clips = {"num_frames": inputs.num_frames, "tubelet_frames": 1}
+    return _transformer(args, tokenizer, params, inputs, patch_size, clips, num_classes=0)
 
 
-def _classifier(args: _Arguments, params: Params, image_size: Grid | None) -> nn.Module:
-    return _transformer(
-        args,
-        params,
-        image_size,
-        num_classes=args.take("num_classes"),
-        classifier=args.take("classifier", "gap"),
-        representation_size=args.take("representation_size", None),
-    )
+def _classifier(args: Arguments, params: Params, inputs: Inputs) -> nn.Module:
+    """Images, or clips if the tokenizer's type is `video`."""
+    head = {
+        "num_classes": args.take("num_classes"),
+        "classifier": args.take("classifier", "gap"),
+        "representation_size": args.take("representation_size", None),
+    }
+    tokenizer = Arguments("tokenizer", args.take("tokenizer"))
+    kind = tokenizer.peek("type")
+    if kind != "video":
+        if inputs.num_frames is not None:
+            raise ConversionError(
+                f"the inputs are clips of {inputs.num_frames} frames, but tokenizer.type is "
+                f"{kind!r}; only 'video' takes clips"
+            )
+        tokenizer.ignore("temporal_encoding_config")  # read for clips only
+        return _transformer(args, tokenizer, params, inputs, _patch_size(tokenizer), {}, **head)
+    if inputs.num_frames is None:
+        raise ConversionError(
+            "tokenizer.type is 'video', and the configuration does not tell how many frames a clip "
+            "has; pass num_frames"
+        )
+    encoding = Arguments("temporal_encoding_config", tokenizer.take("temporal_encoding_config"))
+    method = encoding.take("method")
+    clips: dict[str, Any] = {"num_frames": inputs.num_frames}
+    if method == "3d_conv":
+        encoding.ignore("kernel_init_method")
+        *patch_size, clips["tubelet_frames"] = _patch_size(tokenizer, "frames")
+    elif method == "temporal_sampling":
+        patch_size = _patch_size(tokenizer)
+        sampled = encoding.take_count("n_sampled_frames")
+        clips |= {"tubelet_frames": 1, "sampled_frames": sampled, "stack_frames": True}
+    else:
+        raise ConversionError(
+            f"temporal_encoding_config.method is {method!r}; it must be '3d_conv' or "
+            "'temporal_sampling'"
+        )
+    encoding.finish()
+    return _transformer(args, tokenizer, params, inputs, tuple(patch_size), clips, **head)
+
+
+def _patch_size(tokenizer: Arguments, *further: str) -> tuple[int, ...]:
+    patches = Arguments("tokenizer.patches", tokenizer.take("patches"))
+    size, axes = tuple(patches.take("size")), ("height", "width", *further)
+    if len(size) != len(axes):
+        raise ConversionError(f"tokenizer.patches.size is {size}; it must be ({', '.join(axes)})")
+    patches.finish()
+    return size
 
 
 def _transformer(
-    args: _Arguments, params: Params, image_size: Grid | None, **head: Any
-) -> VisionTransformer:
+    args: Arguments,
+    tokenizer: Arguments,
+    params: Params,
+    inputs: Inputs,
+    patch_size: tuple[int, ...],
+    clips: dict[str, Any],
+    **head: Any,
+) -> nn.Module:
     args.ignore("dtype", "stochastic_depth")  # the networks with TokenLearner drop no blocks
-    tokenizer = _Arguments("tokenizer", args.take("tokenizer"))
-    tokenizer_type = tokenizer.take("type")
-    if tokenizer_type == "video":
-        raise ConversionError(f"tokenizer.type is 'video'; {NO_CLIPS}")
-    tokenizer.ignore("temporal_encoding_config")  # read for clips only
-    patches = _Arguments("tokenizer.patches", tokenizer.take("patches"))
-    patch_size = tuple(patches.take("size"))
-    if len(patch_size) != 2:
-        raise ConversionError(f"tokenizer.patches.size is {patch_size}; it must be (height, width)")
     depth = args.take_count("num_layers", most=_MOST_BLOCKS)
     dropout_rate = args.take("dropout_rate", _DROPOUT_RATE)
-    config = VisionTransformerConfig(
-        image_size=image_size or _square_image(params, patch_size),
-        patch_size=patch_size,
-        dim=args.take_count("hidden_size"),
-        depth=depth,
-        num_heads=args.take_count("num_heads"),
-        mlp_dim=args.take_count("mlp_dim"),
-        token_learner=_token_learner(
-            tokenizer=tokenizer_type,
+    fields: dict[str, Any] = {
+        "image_size": inputs.image_size or patch_size,
+        "patch_size": patch_size,
+        "dim": args.take_count("hidden_size"),
+        "depth": depth,
+        "num_heads": args.take_count("num_heads"),
+        "mlp_dim": args.take_count("mlp_dim"),
+        "token_learner": _token_learner(
+            tokenizer=tokenizer.take("type"),
             num_tokens=tokenizer.take("num_tokens"),
             loc=tokenizer.take("tokenlearner_loc"),
             use_v11=tokenizer.take("use_v11", True),
             fuser=tokenizer.take("use_tokenfuse"),
             depth=depth,
         ),
-        embedding_dropout=dropout_rate,
-        dropout=dropout_rate,
-        attention_dropout=args.take("attention_dropout_rate", _DROPOUT_RATE),
+        "embedding_dropout": dropout_rate,
+        "dropout": dropout_rate,
+        "attention_dropout": args.take("attention_dropout_rate", _DROPOUT_RATE),
         **head,
-    )
+    }
     tokenizer.finish()
-    patches.finish()
+    if clips:
+        config = VideoVisionTransformerConfig(**fields, **clips)
+        if inputs.image_size is None:
+            config = replace(config, image_size=_square_image(params, patch_size, config.steps))
+        return VideoVisionTransformer(config)
+    config = VisionTransformerConfig(**fields)
+    if inputs.image_size is None:
+        config = replace(config, image_size=_square_image(params, patch_size, 1))
     return VisionTransformer(config)
 
 
-def _square_image(params: Params, patch_size: tuple[int, int]) -> tuple[int, int]:
+def _square_image(params: Params, patch_size: tuple[int, ...], steps: int) -> tuple[int, int]:
     name = "Transformer/posembed_input/pos_embedding"
-    positions = _axis(params, name, 1, ndim=3)
+    positions = _positions(params, name, steps)
     side = math.isqrt(positions)
     if side * side != positions:
+        each = " in each time step" if steps > 1 else ""
         raise ConversionError(
-            f"array {name!r}: got {positions} positions, expected a square number, because the "
-            "configuration does not tell the image size; pass image_size=(height, width) in pixels"
+            f"array {name!r}: got {positions} positions{each}, expected a square number, because "
+            "the configuration does not tell the image size; pass image_size=(height, width) in "
+            "pixels"
         )
     return side * patch_size[0], side * patch_size[1]
 
 
-def _axis(params: Params, name: str, axis: int, *, ndim: int) -> int:
-    """Returns a size that only an array tells."""
-    if name not in params:
-        raise ConversionError(f"missing array {name!r}: got none, expected one of {ndim} axes")
-    shape = np.shape(params[name])
-    if len(shape) != ndim:
-        raise ConversionError(f"array {name!r}: got shape {shape}, expected {ndim} axes")
-    return shape[axis]
-
-
-_Maker = Callable[[_Arguments, Params, Grid | None], nn.Module]
+_Maker = Callable[[Arguments, Params, Inputs], nn.Module]
 _MAKERS: dict[str, _Maker] = {
     "TokenLearnerModule": _learner,
     "TokenLearnerModuleV11": _learner_v11,

@@ -13,7 +13,7 @@ from tokenlearner.conversion.flax_files import FlaxCheckpoint, read_checkpoint
 from tokenlearner.conversion.flax_folders import find_checkpoint
 from tokenlearner.conversion.verify import check_finite
 from tokenlearner.errors import ConfigError, ConversionError, ShapeError
-from tokenlearner.models import VisionTransformer
+from tokenlearner.models import VideoVisionTransformer, VisionTransformer
 
 _MOST_BYTES = 2**20
 
@@ -35,7 +35,8 @@ def open_scenic(
     *,
     step: int | None = None,
     image_size: tuple[int, int] | None = None,
-) -> tuple[VisionTransformer, FlaxCheckpoint]:
+    num_frames: int | None = None,
+) -> tuple[VisionTransformer | VideoVisionTransformer, FlaxCheckpoint]:
     """Builds the model of a Scenic run, in evaluation mode and without its `info`.
 
     Args:
@@ -43,6 +44,8 @@ def open_scenic(
         config: The run's configuration, see `read_config`.
         step: Which checkpoint of a folder; the newest by default.
         image_size: Height and width in pixels that the model is made for; a square by default.
+        num_frames: Frames of the clips that it is made for; told by the configuration's
+            `dataset_configs` by default.
 
     Raises:
         ConversionError: If a file is broken or the weights do not fit the configuration. The
@@ -53,13 +56,13 @@ def open_scenic(
     check_finite(checkpoint.params, checkpoint.file)
     try:
         args = describe(description, checkpoint.params)
-        model = scenic.build(args, checkpoint.params, image_size=image_size)
+        model = scenic.build(args, checkpoint.params, image_size=image_size, num_frames=num_frames)
     except (ConversionError, ConfigError, ShapeError) as error:
         hint = f" ({_BEFORE_2022})" if _is_old(checkpoint.params) else ""
         raise ConversionError(f"{checkpoint.file} with {config}: {error}{hint}") from error
     except (TypeError, ValueError, AttributeError, ArithmeticError, RuntimeError) as error:
         raise ConversionError(f"{config} does not describe a model: {error}") from error
-    assert isinstance(model, VisionTransformer)
+    assert isinstance(model, VisionTransformer | VideoVisionTransformer)
     return model, checkpoint
 
 
@@ -103,6 +106,7 @@ def describe(config: Mapping[str, Any], params: Mapping[str, np.ndarray]) -> dic
     """
     if "kind" in config:
         return dict(config)
+    shapes = _input_shapes(config.get("dataset_configs") or {})
     name = config.get("model_name", next(iter(KINDS)))
     if name not in KINDS:
         raise ConversionError(f"model_name is {name!r}; it must be one of {', '.join(KINDS)}")
@@ -113,13 +117,21 @@ def describe(config: Mapping[str, Any], params: Mapping[str, np.ndarray]) -> dic
     if not any(array.startswith("output_projection/") for array in params):
         for unread in ("classifier", "representation_size", "num_classes"):
             args.pop(unread, None)
-        return {"kind": "TokenLearnerViTRepresentation", "args": args}
+        return {"kind": "TokenLearnerViTRepresentation", "args": args, **shapes}
     told = (config.get("dataset_meta_data") or {}).get("num_classes", config.get("num_classes"))
     bias = params.get("output_projection/bias")
     if told is None and bias is not None:
         told = bias.size
     args.setdefault("num_classes", told)
-    return {"kind": KINDS[name], "args": args}
+    return {"kind": KINDS[name], "args": args, **shapes}
+
+
+def _input_shapes(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns what the official data sets of clips tell about their shape; empty for photos."""
+    if "num_frames" not in data or "crop_size" not in data:
+        return {}
+    side = data["crop_size"]
+    return {"input_shapes": {"inputs": (1, data["num_frames"], side, side, 3)}}
 
 
 def _is_old(params: Mapping[str, np.ndarray]) -> bool:

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from tokenlearner.errors import ConversionError, ShapeError
-from tokenlearner.models import VisionTransformer
+from tokenlearner.models import VideoVisionTransformer, VisionTransformer
 
 TOLERANCE = 1e-5
 """Largest relative error of a conversion; float32 rounding leaves about 1e-6."""
@@ -91,7 +91,7 @@ def compare(
         module: A vision transformer, or a learner.
         reference: An `.npz` file with `inputs`, normalised and channels last or first; `outputs`
             (or `logits`, `tokens`); and, where wanted, `maps/0`, `maps/1`, ... (or `maps`) of
-            shape `[batch, token, position]`.
+            shape `[batch, token, position]`, where every time step of a clip counts as an example.
         tolerance: Largest relative error that is accepted.
 
     Raises:
@@ -152,16 +152,17 @@ def _read(reference: Path) -> dict[str, np.ndarray]:
 
 
 def _compute(module: nn.Module, inputs: torch.Tensor) -> dict[str, torch.Tensor]:
-    if isinstance(module, VisionTransformer):
-        images = inputs.permute(0, 3, 1, 2) if inputs.shape[-1] == 3 else inputs
+    if isinstance(module, VisionTransformer | VideoVisionTransformer):
+        media = inputs.movedim(-1, 1) if inputs.shape[-1] == 3 else inputs
         if module.head is None:
-            tokens, grid = module.embed(images)
-            trace = module.encoder.trace(tokens, grid=grid)
+            tokens, grid, *steps = module.embed(media)
+            trace = module.encoder.trace(tokens, grid=grid, steps=steps[0] if steps else None)
             outputs, learners = trace.encoded, trace.learners
         else:
-            full = module.trace(images)
+            full = module.trace(media)
             outputs, learners = full.logits, full.learners
-        maps = {f"maps/{order}": learner.maps for order, learner in enumerate(learners)}
+        every_step = (learner.maps.flatten(0, -4) for learner in learners)
+        maps = {f"maps/{order}": step_maps for order, step_maps in enumerate(every_step)}
         return {_OUTPUTS: outputs, **maps}
     tokens, maps = module(inputs, return_maps=True)
     return {_OUTPUTS: tokens, "maps/0": maps}
