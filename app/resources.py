@@ -23,7 +23,7 @@ from app.components.drawing import encode_display_photo
 from app.gallery import Sample, load_samples
 from app.options import Options, read_options
 from tokenlearner import zoo
-from tokenlearner.checkpoints import AnyModel
+from tokenlearner.checkpoints import AnyModel, for_images
 from tokenlearner.efficiency import Cost, count_model
 from tokenlearner.efficiency.machine import available_devices
 from tokenlearner.errors import CheckpointError
@@ -133,8 +133,8 @@ def model_cost(name: str, device: str) -> Cost:
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)
-def _model_cost(place: str, state: str, device: str, _model: ImageModel) -> Cost:
-    return count_model(_model)
+def _model_cost(place: str, state: str, device: str, _model: AnyModel) -> Cost:
+    return count_model(for_images(_model))
 
 
 def model_card(name: str) -> str | None:

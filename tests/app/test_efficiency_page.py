@@ -7,6 +7,7 @@ from streamlit.testing.v1 import AppTest
 
 from app.components.numbers import format_gflops
 from tokenlearner import zoo
+from tokenlearner.checkpoints import for_images
 from tokenlearner.efficiency import count_macs, count_model
 from tokenlearner.models.presets import vit
 
@@ -34,7 +35,9 @@ def texts(page: AppTest) -> str:
 
 def test_opens_with_what_the_pair_costs() -> None:
     said = texts(open_page())
-    pair = [zoo.load(name) for name in ("imagenette-conv-vit", "imagenette-conv-vit-tl8")]
+    pair = [
+        for_images(zoo.load(name)) for name in ("imagenette-conv-vit", "imagenette-conv-vit-tl8")
+    ]
     for model in pair:
         assert f"<td>{format_gflops(count_model(model).macs)}</td>" in said
     assert "32 % less compute" in said
