@@ -10,6 +10,7 @@ from tokenlearner.cli.evaluate import evaluate
 from tokenlearner.cli.explain import explain
 from tokenlearner.cli.export import export
 from tokenlearner.cli.few_shot import few_shot
+from tokenlearner.cli.flops import flops
 from tokenlearner.cli.insert import insert
 from tokenlearner.cli.train import train
 from tokenlearner.errors import TokenLearnerError
@@ -44,5 +45,6 @@ app.command()(train)
 app.command()(evaluate)
 app.command()(few_shot)
 app.command()(insert)
+app.command()(flops)
 app.add_typer(convert, name="convert")
 app.add_typer(export, name="export")

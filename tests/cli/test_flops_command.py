@@ -1,0 +1,59 @@
+"""`tokenlearner flops`: the counter's numbers, as a table and as JSON."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from tests import tiny
+from tokenlearner.cli.main import app
+from tokenlearner.efficiency import CONVENTIONS, count_model
+
+
+def call(*arguments: object) -> Any:
+    return CliRunner().invoke(app, ["flops", *map(str, arguments)])
+
+
+def test_the_table_of_a_model_of_the_paper() -> None:
+    result = call("L/16, 16 tokens at 12", "--convention", "hlo_half")
+    assert result.exit_code == 0, result.output
+    lines = [line.split() for line in result.output.splitlines()]
+    assert ["stage", "tokens", "GFLOPs", "share"] in lines
+    assert ["learner", "12", "16", "0.1722", "0.1", "%"] in lines
+    assert ["all", "184.6"] in lines
+    assert "operations / 2" in result.output
+    assert "305.33 million parameters: 1.2 GB in float32; activations take up to" in result.output
+
+
+@pytest.mark.parametrize("convention", CONVENTIONS)
+def test_json_of_a_folder(convention: str, tmp_path: Path) -> None:
+    model = tiny.model()
+    model.save_pretrained(tmp_path / "tiny")
+    result = call(tmp_path / "tiny", "--image-size", "16x24", "--convention", convention, "--json")
+    assert result.exit_code == 0, result.output
+    data = json.loads(result.output)
+    cost = count_model(model, image_size=(16, 24))
+    assert data["count"] == pytest.approx(1e9 * cost.giga(CONVENTIONS[convention]))
+    assert [stage["name"] for stage in data["stages"]] == [stage.name for stage in cost.stages]
+    assert data["image_size"] == [16, 24]
+    assert data["parameters"] == sum(parameter.numel() for parameter in model.parameters())
+    assert data["weight_bytes"] > 4 * data["parameters"] - 1
+    assert data["activation_bytes"] > 4 * 3 * 16 * 24
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("B/16", "--convention", "flops"), "convention is 'flops'; it must be one of macs, "),
+        (("B/16", "--image-size", "0"), "image size '0' is no size; give pixels, as 384"),
+        (("B/16", "--image-size", "8x"), "image size '8x' is no size"),
+        (("B/16", "--image-size", "8"), "holds no patch of (16, 16)"),
+        (("B/17",), "B/17"),
+    ],
+)
+def test_what_cannot_be_counted_is_said(arguments: tuple[str, ...], message: str) -> None:
+    result = call(*arguments)
+    assert result.exit_code == 1
+    assert message in result.output

@@ -1,0 +1,132 @@
+"""`tokenlearner flops`: what a model computes, part by part, by any convention."""
+
+import json
+from typing import Annotated, Any
+
+import torch
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from tokenlearner import zoo
+from tokenlearner.efficiency.conventions import CONVENTIONS, Convention
+from tokenlearner.efficiency.flops import Cost
+from tokenlearner.efficiency.memory import activation_bytes, in_words, weight_bytes
+from tokenlearner.efficiency.timm_flops import count_model
+from tokenlearner.errors import ConfigError
+from tokenlearner.models.presets import PUBLISHED
+from tokenlearner.models.video_config import VideoVisionTransformerConfig
+from tokenlearner.models.vit import VisionTransformer
+
+_LEAST = 0.0001  # billions; what is less is written as that
+
+
+def flops(
+    model: Annotated[
+        str,
+        typer.Argument(
+            help="Shipped model, model folder, hf-hub:owner/name@revision, or a model of the "
+            "paper: 'L/16', 'L/16, 16 tokens at 12', 'B/16, 8 tokens at 6, fuser', ..."
+        ),
+    ],
+    image_size: Annotated[
+        str | None,
+        typer.Option(
+            help="In pixels, as 384 or 256x320 (height first); the model's own size else."
+        ),
+    ] = None,
+    convention: Annotated[
+        str, typer.Option(help=f"{', '.join(CONVENTIONS)}; docs/efficiency.md explains them.")
+    ] = "macs",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, in single units.")] = False,
+) -> None:
+    """Count what a model computes for one image or clip, and what memory it takes.
+
+    Activations are those of a batch of one in float32, at their peak, by a pass without numbers.
+    """
+    if convention not in CONVENTIONS:
+        raise ConfigError(
+            f"convention is {convention!r}; it must be one of {', '.join(CONVENTIONS)}"
+        )
+    size = None if image_size is None else _parse_size(image_size)
+    network = _find(model)
+    height, width = size or network.config.image_size
+    cost = count_model(network, image_size=size)
+    by = CONVENTIONS[convention]
+    memory = {
+        "parameters": sum(parameter.numel() for parameter in network.parameters()),
+        "weight_bytes": weight_bytes(network, torch.float32),
+        "activation_bytes": activation_bytes(
+            network, _input_shape(network, height, width), torch.float32
+        ),
+    }
+    if as_json:
+        typer.echo(json.dumps(_as_data(model, (height, width), cost, by) | memory, indent=2))
+        return
+    typer.echo(f"{model}, {height}x{width} px: {by.title}")
+    Console().print(_as_table(cost, by))
+    typer.echo(
+        f"{memory['parameters'] / 1e6:.2f} million parameters: "
+        f"{in_words(memory['weight_bytes'])} in float32; activations take up to "
+        f"{in_words(memory['activation_bytes'])}"
+    )
+
+
+def _find(name: str) -> Any:
+    if name in PUBLISHED:
+        return VisionTransformer.build(PUBLISHED[name].to_dict())
+    return zoo.load(name)
+
+
+def _parse_size(text: str) -> tuple[int, int]:
+    height, times, width = text.partition("x")
+    width = width if times else height
+    if not (height.isdecimal() and width.isdecimal() and int(height) and int(width)):
+        raise ConfigError(f"image size {text!r} is no size; give pixels, as 384 or 256x320")
+    return int(height), int(width)
+
+
+def _input_shape(network: Any, height: int, width: int) -> tuple[int, ...]:
+    config = network.config
+    if isinstance(config, VideoVisionTransformerConfig):
+        return (1, 3, config.num_frames, height, width)
+    return (1, 3, height, width)
+
+
+def _as_data(
+    name: str, size: tuple[int, int], cost: Cost, convention: Convention
+) -> dict[str, object]:
+    stages = [
+        {
+            "name": stage.name,
+            "kind": stage.kind,
+            "tokens": stage.tokens,
+            "count": stage.count(convention),
+        }
+        for stage in cost.stages
+    ]
+    return {
+        "model": name,
+        "image_size": size,
+        "convention": convention.name,
+        "count": sum(stage.count(convention) for stage in cost.stages),
+        "stages": stages,
+    }
+
+
+def _as_table(cost: Cost, convention: Convention) -> Table:
+    total = cost.giga(convention)
+    table = Table(box=None, pad_edge=False)
+    table.add_column("stage")
+    for title in ("tokens", convention.unit, "share"):
+        table.add_column(title, justify="right")
+    for stage in cost.stages:
+        giga = stage.count(convention) / 1e9
+        share = f"{100 * giga / total:.1f} %" if total else ""
+        table.add_row(stage.name, str(stage.tokens), _four(giga), share)
+    table.add_row("all", "", _four(total), "")
+    return table
+
+
+def _four(giga: float) -> str:
+    return f"{giga:#.4g}" if giga >= _LEAST else f"< {_LEAST}"
