@@ -48,6 +48,7 @@ class Count:
 
     Attributes:
         name: Unique name.
+        model: What is counted, for people: `L/16, 512 px, 16 tokens at 12`.
         convention: How the source counts.
         printed: The value as the source prints it.
         approximate: Whether it was read off a plot.
@@ -56,6 +57,7 @@ class Count:
     """
 
     name: str
+    model: str
     convention: Convention
     printed: str
     approximate: bool
@@ -208,6 +210,7 @@ def counts() -> tuple[Count, ...]:
     return tuple(
         Count(
             name=count["id"],
+            model=count["model"],
             convention=CONVENTIONS[count["convention"]],
             printed=count["printed"],
             approximate=count.get("approximate", False),

@@ -1,0 +1,53 @@
+"""Writes our counts beside the published GFLOPs, into efficiency.md: `python -m docs.make_counts`.
+
+In the root of the project. Nothing is measured; the counts come from the models' shapes.
+"""
+
+from pathlib import Path
+
+from tokenlearner.efficiency.conventions import CONVENTIONS
+from tokenlearner.efficiency.published import Count, counts
+
+PAGE = Path(__file__).with_name("efficiency.md")
+BEGIN, END = "<!-- begin: python -m docs.make_counts -->", "<!-- end -->"
+
+_HEADER = "| model | published | ours | error | multiply-accumulates | |"
+
+
+def main() -> None:
+    """Rewrites what is between the marks."""
+    PAGE.write_text(put_counts(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+def put_counts(page: str) -> str:
+    """Returns a page with fresh tables between its marks."""
+    before, _, rest = page.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return "\n".join((f"{before}{BEGIN}\n", *_tables(), f"{END}{after}"))
+
+
+def _tables() -> list[str]:
+    known = counts()
+    lines = [
+        f"{sum(count.reproduces for count in known)} of {len(known)} values reproduce to the "
+        "printed digit. Values marked ≈ were read off a plot.",
+    ]
+    for convention in CONVENTIONS.values():
+        chosen = [count for count in known if count.convention is convention]
+        if chosen:
+            lines += ["", f"### {convention.title.capitalize()} (`{convention.name}`)", ""]
+            lines += [_HEADER, "| --- | ---: | ---: | ---: | ---: | --- |"]
+            lines += [_line(count) for count in chosen]
+    return [*lines, ""]
+
+
+def _line(count: Count) -> str:
+    published = f"≈ {count.printed}" if count.approximate else count.printed
+    error = f"{round(count.error_percent, 2) + 0.0:+.2f} %"  # never -0.00
+    remark = count.note if count.reproduces else f"**differs.** {count.note}"
+    ours = f"{count.computed_gflops:.6g} | {error} | {count.cost.gmacs:.6g}"
+    return f"| {count.model} | {published} | {ours} | {remark} |"
+
+
+if __name__ == "__main__":
+    main()
