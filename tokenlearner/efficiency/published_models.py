@@ -1,9 +1,8 @@
 """The models behind published GFLOPs, as far as they can be told from the figures."""
 
 from collections.abc import Callable
-from dataclasses import fields, replace
+from dataclasses import replace
 from functools import cache, partial
-from typing import Any
 
 from tokenlearner.efficiency import layers
 from tokenlearner.efficiency.flops import Cost, Stage, count_macs
@@ -11,18 +10,11 @@ from tokenlearner.efficiency.operations import Operation, repeat
 from tokenlearner.models.config import VisionTransformerConfig
 from tokenlearner.models.presets import PUBLISHED, mini_vit, vit
 from tokenlearner.models.video_config import VideoVisionTransformerConfig
+from tokenlearner.models.video_presets import PUBLISHED as KINETICS
+from tokenlearner.models.video_presets import vivit
 
 _at_224 = partial(vit, image_size=224, version="1.0")
 _L16 = PUBLISHED["L/16"]
-
-
-def _vivit(
-    variant: str, *, class_token: bool = False, **changes: Any
-) -> VideoVisionTransformerConfig:
-    config = vit(variant, **({"num_classes": 400, "version": "1.0"} | changes))
-    shared = {field.name: getattr(config, field.name) for field in fields(config)}
-    return VideoVisionTransformerConfig(**shared, num_frames=32, class_token=class_token)
-
 
 IMAGE_MODELS: dict[str, VisionTransformerConfig] = {
     "im_t1_vit_s32": PUBLISHED["S/32"],
@@ -86,17 +78,15 @@ MINI_MODELS: dict[str, VisionTransformerConfig] = {
 """The Keras example's models. `_alt` has the 4 tokens its figures were counted with."""
 
 CLIP_MODELS: dict[str, VideoVisionTransformerConfig] = {
-    "k_vivit_l16": _vivit("L/16", class_token=True),
-    "k_vivit_l16_320": _vivit("L/16", image_size=320),
-    "k_vivit_h14": _vivit("H/14", class_token=True),
-    "k_vivit_h16_v2": _vivit("H/16", image_size=320, class_token=True),
-    "k_tl_16at12_l16": _vivit("L/16", num_tokens=16),
-    "k_tl_8at18_l16": _vivit("L/16", num_tokens=8, at=18, extra_layers=6),
-    "k_tl_16at18_l14": _vivit("L/14", num_tokens=16, at=18, extra_layers=11),
-    "k_tl_16at18_l10": _vivit("L/10", num_tokens=16, at=18, extra_layers=11),
-    "k_tl_16at18_l10_fuser": _vivit(
-        "L/10", num_classes=600, num_tokens=16, at=18, extra_layers=11, fuser=True
-    ),
+    "k_vivit_l16": KINETICS["L/16x2"],
+    "k_vivit_l16_320": KINETICS["L/16x2, 320 px"],
+    "k_vivit_h14": KINETICS["H/14x2"],
+    "k_vivit_h16_v2": vivit("H/16", image_size=320, class_token=True),
+    "k_tl_16at12_l16": KINETICS["L/16x2, 16 tokens at 12"],
+    "k_tl_8at18_l16": KINETICS["L/16x2 (24+6), 8 tokens at 18"],
+    "k_tl_16at18_l14": KINETICS["L/14x2 (24+11), 16 tokens at 18"],
+    "k_tl_16at18_l10": KINETICS["L/10x2 (24+11), 16 tokens at 18"],
+    "k_tl_16at18_l10_fuser": KINETICS["L/10x2 (24+11), 16 tokens at 18, fuser"],
 }
 """ViViT with joint attention over 32 frames in tubelets of 2."""
 
