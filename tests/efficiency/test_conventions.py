@@ -6,13 +6,15 @@ from collections.abc import Iterable
 import pytest
 import torch
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
-from tokenlearner.efficiency import CONVENTIONS, Convention, layers
+from tokenlearner.efficiency import CONVENTIONS, Convention, count_macs, layers
 from tokenlearner.efficiency.conventions import HLO_HALF, MACS, TF1_PROFILER_HALF
 from tokenlearner.efficiency.operations import Operation, Operations, repeat
 from tokenlearner.efficiency.recorder import record
-from tokenlearner.models import TokenLearnerConfig
+from tokenlearner.models import TokenLearnerConfig, VisionTransformer
 from tokenlearner.models.encoder import make_fuser, make_learner
+from tokenlearner.models.presets import conv_vit
 from tokenlearner.modules.blocks import Block
 
 
@@ -134,6 +136,44 @@ def test_a_fuser_holds_what_pytorch_computes() -> None:
     *ours, residual = layers.fuser(config, 24, 16, "gelu_tanh", linear_maps=False)
     assert residual == Operation("add", 16, 24)  # the encoder's, outside the module
     assert summary(found) == summary(ours)
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        nn.Conv1d(6, 9, 3, padding=1, groups=3),
+        nn.Conv2d(6, 8, 4, stride=2, padding=1, bias=False),
+        nn.Conv2d(6, 6, (3, 1), stride=(2, 1), padding=(1, 0), groups=6),
+        nn.Conv3d(6, 4, (3, 2, 2), stride=(1, 2, 2), padding=(1, 0, 0)),
+    ],
+    ids=lambda layer: type(layer).__name__,
+)
+def test_convolutions_hold_what_pytorch_computes(layer: nn.Module) -> None:
+    x = torch.empty(2, 6, *(7, 8, 10)[: len(layer.kernel_size)], device="meta")  # pyright: ignore[reportArgumentType]
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        on_meta(layer)(x)
+    found = record(on_meta(layer), x)
+    assert 2 * sum(work.macs for work in found) == counter.get_total_flops()
+
+
+def test_padded_products_are_told_apart() -> None:
+    """A convolution of ones by ones sums up how many taps of each position lie inside."""
+    layer = nn.Conv2d(3, 2, (4, 3), stride=(2, 1), padding=(1, 2), bias=False)
+    (work,) = record(on_meta(layer), torch.empty(1, 3, 7, 5, device="meta"))
+    ones = nn.functional.conv2d(
+        torch.ones(1, 3, 7, 5), torch.ones(2, 3, 4, 3), stride=(2, 1), padding=(1, 2)
+    )
+    assert work.macs - work.padded == ones.sum()
+
+
+def test_a_stem_holds_what_pytorch_computes() -> None:
+    config = conv_vit(image_size=64)
+    module = on_meta(VisionTransformer(config).embedding)
+    found = record(module, torch.empty(1, 3, 64, 64, device="meta"))
+    *ours, position = count_macs(config).stages[0].operations
+    assert position.kind == "add"
+    for convention in CONVENTIONS.values():
+        assert worth(found, convention) == worth(tuple(ours), convention)
 
 
 @pytest.mark.parametrize("fused", [False, True])

@@ -4,7 +4,8 @@ import pytest
 
 from tokenlearner.efficiency import published
 from tokenlearner.efficiency.published_models import IMAGE_MODELS
-from tokenlearner.models.presets import PUBLISHED
+from tokenlearner.models import VisionTransformer
+from tokenlearner.models.presets import PUBLISHED, vit
 
 # What each value's model counts in its convention, to six digits, found before there was a counter.
 COMPUTED = {
@@ -199,3 +200,32 @@ def test_rows_are_chosen_by_data_set_and_base() -> None:
     assert len(table.select(base="L/16")) == 4
     assert table.select(dataset="AViD") == ()
     assert table.select() == table.rows
+
+
+@pytest.mark.parametrize(
+    ("name", "variant", "image_size", "num_classes", "millions"),
+    [
+        ("im_t3_h14", "H/14", 224, 18291, 654.2),
+        ("im_t3_l10", "L/10", 224, 18291, 460.6),
+        ("im_t3_l10", "L/10", 512, 1000, 445.0),
+        ("im_t3_l8", "L/8", 224, 18291, 460.8),
+    ],
+)
+def test_published_parameters_include_the_jft_head(
+    name: str, variant: str, image_size: int, num_classes: int, millions: float
+) -> None:
+    row = {row.name: row for table in published.tables() for row in table.rows}[name]
+    learner = {} if row.num_tokens is None else {"num_tokens": row.num_tokens, "at": row.at}
+    config = vit(
+        variant,
+        image_size=image_size,
+        num_classes=num_classes,
+        version="1.0",
+        extra_layers=11 if learner else 0,
+        **learner,
+    )
+    model = VisionTransformer.build(config.to_dict())
+    found = sum(parameter.numel() for parameter in model.parameters()) / 1e6
+    assert round(found, 1) == millions
+    if num_classes > 1000:
+        assert row.parameters_millions == pytest.approx(found, rel=2e-3)

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from tokenlearner.efficiency.operations import Operation, OperationKind, Operations
+from tokenlearner.efficiency import layers
+from tokenlearner.efficiency.operations import Operation, OperationKind, Operations, repeat
 
 _ELEMENTWISE: dict[str, tuple[OperationKind, ...]] = {
     "add": ("add",),
@@ -71,6 +72,9 @@ class _Recorder(TorchDispatchMode):
             self._add("layer_norm", value, width=args[1][-1])
         elif name in ("softmax", "safe_softmax"):
             self._add("softmax", value)
+        elif "batch_norm" in name:
+            channels = value.shape[1]
+            self.operations.append(Operation("batch_norm", channels, value.numel() // channels))
         elif name == "gelu":
             self._add("gelu" if kwargs.get("approximate", "none") == "none" else "gelu_tanh", value)
         elif name in _REDUCTIONS:
@@ -82,14 +86,10 @@ class _Recorder(TorchDispatchMode):
 
     def _contraction(self, name: str, args: tuple[Any, ...], value: Tensor, flops: int) -> None:
         linear: OperationKind = "projection" if self.in_attention else "dense"
-        macs, remainder = divmod(flops, 2)
-        terms, left_over = divmod(macs, value.numel())
-        assert remainder == left_over == 0, f"{name} is no sum of products"
+        terms, remainder = divmod(flops, 2 * value.numel())
+        assert remainder == 0, f"{name} is no sum of products"
         if name == "convolution":
-            channels = value.shape[1]
-            self._add("convolution", value, terms, width=channels)
-            if args[2] is not None:
-                self._add("bias", value, width=channels)
+            self.operations += _convolution(*args)
         elif name in ("mm", "addmm"):
             self._add(linear, value, terms)
             if name == "addmm":
@@ -107,3 +107,30 @@ class _Recorder(TorchDispatchMode):
     ) -> None:
         width = width or value.shape[-1]
         self.operations.append(Operation(kind, value.numel() // width, width, terms))
+
+
+def _convolution(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    stride: list[int],
+    padding: list[int],
+    dilation: list[int],
+    transposed: bool,
+    output_padding: list[int],
+    groups: int,
+) -> Operations:
+    """Takes what `aten.convolution` takes; knows neither dilated nor transposed ones."""
+    assert not transposed
+    assert set(dilation) == {1}
+    one = layers.convolution(
+        tuple(x.shape[2:]),
+        x.shape[1],
+        weight.shape[0],
+        kernel=tuple(weight.shape[2:]),
+        stride=tuple(stride),
+        padding=tuple(padding),
+        groups=groups,
+        bias=bias is not None,
+    )
+    return repeat(one, x.shape[0])
