@@ -2,7 +2,9 @@
 
 import numpy as np
 
+from tokenlearner.clips import ClipExplanation, ClipLearnerMaps
 from tokenlearner.inference import Explanation, LearnerMaps
+from tokenlearner.media import ClipFacts
 from tokenlearner.preprocess import Geometry
 
 
@@ -19,6 +21,46 @@ def explanation(
         class_names=("yes", "no"),
         probabilities=np.array([0.75, 0.25], dtype=np.float32),
         learners=(learner,),
+        stages=(),
+        num_parameters=0,
+        trained=True,
+    )
+
+
+def clip_explanation(
+    maps: np.ndarray,
+    frames: np.ndarray,
+    times_s: np.ndarray,
+    step_frames: tuple[tuple[int, int], ...],
+) -> ClipExplanation:
+    """What a model with these maps `[step, token, rows, columns]` saw in the whole of a clip."""
+    _, height, width, _ = frames.shape
+    return ClipExplanation(
+        model_name="by hand",
+        weights_sha256="",
+        frames=frames,
+        times_s=times_s,
+        facts=ClipFacts(
+            duration_s=1.0,
+            fps=10.0,
+            width_px=width,
+            height_px=height,
+            codec="h264",
+            container="MP4 video",
+            has_audio=False,
+            num_frames=10,
+        ),
+        geometry=Geometry(
+            source_size=(height, width), model_size=(48, 64), box=(0.0, 0.0, width, height)
+        ),
+        class_names=("yes", "no"),
+        probabilities=np.array([0.75, 0.25], dtype=np.float32),
+        learners=(
+            ClipLearnerMaps(
+                block=2, version="1.1", maps=maps, tokens=np.zeros((*maps.shape[:2], 4), "f4")
+            ),
+        ),
+        step_frames=step_frames,
         stages=(),
         num_parameters=0,
         trained=True,

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tokenlearner.clips import ClipExplanation
 from tokenlearner.errors import ConfigError
 from tokenlearner.inference import Explanation
 from tokenlearner.modules.shapes import Float, UInt8
@@ -74,8 +75,10 @@ def _require(field: str, value: str, allowed: tuple[str, ...]) -> None:
         raise ConfigError(f"{field} is {value!r}; choose one of {', '.join(allowed)}")
 
 
-def maps_of(explanation: Explanation, learner: int) -> Float[np.ndarray, "token height width"]:
-    """The maps of one learner of an explanation.
+def maps_of(
+    explanation: Explanation | ClipExplanation, learner: int
+) -> Float[np.ndarray, "*step token height width"]:
+    """The maps of one learner of an explanation; those of a clip step by step.
 
     Raises:
         ConfigError: If the model has no such learner.

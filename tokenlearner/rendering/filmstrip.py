@@ -1,0 +1,134 @@
+"""What tokens look at from step to step, on one page: a filmstrip, and the tube of all tokens."""
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image as PILImage
+from PIL import ImageDraw, ImageFont
+
+from tokenlearner.clips import ClipExplanation
+from tokenlearner.modules.shapes import UInt8
+from tokenlearner.rendering.colormap import ink_on, token_rgb
+from tokenlearner.rendering.overlay import Box, ViewSettings, maps_of, paint
+
+_STRIP_PX, _TUBE_PX = 200, 112  # long side of a tile
+_MOST_PX = 6000  # width of all tiles of a row together
+_LEAST_TILE_PX = 24
+_MARGIN_PX, _GAP_PX, _HEADER_PX, _TIMES_PX, _CHIP_PX = 24, 4, 56, 24, 24
+_PAPER, _INK, _SMALL_PRINT, _WARNING = (255, 255, 255), (23, 23, 28), (92, 94, 104), (185, 28, 28)
+
+
+def render_filmstrip(
+    explanation: ClipExplanation, settings: ViewSettings, *, learner: int = 0
+) -> UInt8[np.ndarray, "rows columns 3"]:
+    """Draws one view, a token or the composite, at every step, side by side.
+
+    Args:
+        explanation: Frames, geometry and maps.
+        settings: What to show and how; all steps share one scale.
+        learner: Which of the model's TokenLearners, counted from 0.
+
+    Returns:
+        uint8 RGB on white.
+
+    Raises:
+        ConfigError: If there is no such learner or token.
+    """
+    return _draw(explanation, [settings], learner, _STRIP_PX)
+
+
+def render_token_tube(
+    explanation: ClipExplanation, settings: ViewSettings, *, learner: int = 0
+) -> UInt8[np.ndarray, "rows columns 3"]:
+    """Draws all tokens, one row each, at every step, and the composite in a last row.
+
+    Args:
+        explanation: Frames, geometry and maps.
+        settings: How to show them; which tokens are chosen and the mode do not matter here.
+        learner: Which of the model's TokenLearners, counted from 0.
+
+    Returns:
+        uint8 RGB on white.
+
+    Raises:
+        ConfigError: If there is no such learner.
+    """
+    count = maps_of(explanation, learner).shape[1]
+    rows = [replace(settings, mode="token", tokens=(token,)) for token in range(count)]
+    rows.append(replace(settings, mode="composite", tokens=()))
+    return _draw(explanation, rows, learner, _TUBE_PX)
+
+
+def _draw(
+    explanation: ClipExplanation, rows: list[ViewSettings], learner: int, tile_px: int
+) -> NDArray[np.uint8]:
+    steps = maps_of(explanation, learner)
+    tile_px = max(_LEAST_TILE_PX, min(tile_px, _MOST_PX // len(steps)))
+    frames, box = _shrink(explanation, tile_px)
+    height, width = frames[0].shape[:2]
+    left, top = _MARGIN_PX + _CHIP_PX + 12, _HEADER_PX + _TIMES_PX
+    page = PILImage.new(
+        "RGB",
+        (
+            max(left + len(steps) * (width + _GAP_PX) + _MARGIN_PX, 480),
+            top + len(rows) * (height + _GAP_PX) + _MARGIN_PX,
+        ),
+        _PAPER,
+    )
+    draw = ImageDraw.Draw(page)
+    draw.text((_MARGIN_PX, 20), explanation.model_name, _INK, ImageFont.load_default(22))
+    if not explanation.trained:
+        x = _MARGIN_PX + draw.textlength(explanation.model_name, ImageFont.load_default(22)) + 16
+        draw.text((x, 20), "random weights", _WARNING, ImageFont.load_default(22))
+    _write_times(draw, explanation.step_times_s, left, width)
+    for row, settings in enumerate(rows):
+        y = top + row * (height + _GAP_PX)
+        _write_chip(draw, settings, (_MARGIN_PX, y + (height - _CHIP_PX) // 2))
+        for step, frame in enumerate(frames):
+            tile = paint(frame, box, steps[step], settings, steps=steps)
+            page.paste(PILImage.fromarray(tile), (left + step * (width + _GAP_PX), y))
+    return np.asarray(page)
+
+
+def _shrink(explanation: ClipExplanation, tile_px: int) -> tuple[list[NDArray[np.uint8]], Box]:
+    """The frame in the middle of each step, and the box, at the size of a tile."""
+    rows, columns = explanation.frames.shape[1:3]
+    factor = tile_px / max(rows, columns)
+    width, height = max(1, round(columns * factor)), max(1, round(rows * factor))
+    interpolation = cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC
+    frames = [
+        cv2.resize(
+            explanation.frames[(start + stop - 1) // 2],
+            (width, height),
+            interpolation=interpolation,
+        )
+        for start, stop in explanation.step_frames
+    ]
+    across, down = width / columns, height / rows
+    left, top, right, bottom = explanation.geometry.box
+    return frames, (left * across, top * down, right * across, bottom * down)
+
+
+def _write_times(
+    draw: ImageDraw.ImageDraw, times_s: NDArray[np.float64], left: int, width: int
+) -> None:
+    # Over every tile, or as many as leave room for the words.
+    every = -(-52 // (width + _GAP_PX))
+    for step in range(0, len(times_s), every):
+        place = (left + step * (width + _GAP_PX), _HEADER_PX + _TIMES_PX - 6)
+        words = f"{times_s[step]:.2f} s"
+        draw.text(place, words, _SMALL_PRINT, ImageFont.load_default(13), anchor="ls")
+
+
+def _write_chip(draw: ImageDraw.ImageDraw, settings: ViewSettings, corner: tuple[int, int]) -> None:
+    """The number of the token that a row shows; nothing for several tokens or the composite."""
+    if settings.mode == "composite" or len(settings.tokens) > 1:
+        return
+    token = settings.tokens[0] if settings.tokens else 0
+    x, y = corner
+    colour = token_rgb(token)
+    draw.ellipse((x, y, x + _CHIP_PX, y + _CHIP_PX), fill=colour)
+    middle = (x + _CHIP_PX / 2, y + _CHIP_PX / 2)
+    draw.text(middle, str(token + 1), ink_on(colour), ImageFont.load_default(14), anchor="mm")
