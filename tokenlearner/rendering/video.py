@@ -63,15 +63,11 @@ def render_overlay_video(
         MediaError: If the clip cannot be read.
     """
     steps = maps_of(explanation, learner)
-    columns, rows = (
-        _tiling(steps.shape[1] + 1, explanation.geometry.source_size) if mosaic else (1, 1)
-    )
-    stretch = read_stretch(
-        source,
-        start_s=start_s,
-        end_s=end_s,
-        max_side_px=min(max_side_px, _MOSAIC_PX // max(columns, rows)) if mosaic else max_side_px,
-    )
+    tiling = None
+    if mosaic:
+        tiling = _tiling(steps.shape[1] + 1, explanation.geometry.source_size)
+        max_side_px = min(max_side_px, _MOSAIC_PX // max(tiling))
+    stretch = read_stretch(source, start_s=start_s, end_s=end_s, max_side_px=max_side_px)
     sound = None
     if with_sound:
         sound = read_sound(source, start_s=start_s, end_s=stretch.end_s)
