@@ -3,23 +3,35 @@
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from tests import tiny
 from tests.test_overlay_geometry import brightness_model
 from tokenlearner.answers import Answer
 from tokenlearner.clips import ClipExplanation, explain_clip
+from tokenlearner.efficiency import count_macs
 from tokenlearner.errors import ConfigError, MediaError, ShapeError, TokenLearnerError
 from tokenlearner.inference import Explanation, explain
 from tokenlearner.media.videos import Clip
+from tokenlearner.models import VideoVisionTransformer
+from tokenlearner.preprocess import prepare
 
 
 def clip(num_frames: int = 11, size: tuple[int, int] = (30, 44), seed: int = 0) -> Clip:
     """A clip of noise."""
     shape = (num_frames, *size, 3)
     return tiny.clip(np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8))
+
+
+def clip_model_with(**changes: Any) -> VideoVisionTransformer:
+    """A tiny model for clips with another arrangement of time."""
+    model = VideoVisionTransformer(replace(tiny.clip_config(), stem_widths=(), **changes))
+    model.info = tiny.clip_model().info
+    return model.eval()
 
 
 def assert_same(found: Answer, wanted: Answer) -> None:
@@ -97,6 +109,75 @@ class TestImageModel:
             assert found.maps[step, 0, row, column] > 0.999
             x, y = left + 20 * column, top + 20 * row
             assert found.geometry.cell_box(row, column, (4, 4)) == (x, y, x + 20, y + 20)
+
+
+class TestClipModel:
+    def test_sees_the_clip_at_once(self) -> None:
+        model, shown = tiny.clip_model(), clip(4)
+        found = explain_clip(model, shown)
+        assert model.info is not None
+        frames = [prepare(frame, model.info.preprocessing) for frame in shown.frames]
+        inputs = torch.stack([images[0] for images, _ in frames], dim=1)[None]
+        trace = model.trace(inputs)
+        wanted = trace.logits[0].softmax(0).detach()
+        np.testing.assert_allclose(found.probabilities, wanted, rtol=1e-5)
+        assert found.frame_probabilities is None
+        assert found.maps.shape == (2, 2, 4, 4)
+        np.testing.assert_allclose(found.maps, trace.learners[0].maps[0].detach(), rtol=1e-5)
+        tokens = trace.learners[0].tokens_after[0].detach()
+        np.testing.assert_allclose(found.learners[0].tokens, tokens, rtol=1e-5, atol=1e-6)
+        assert (found.learners[0].block, found.learners[0].version) == (1, "1.1")
+        assert found.geometry == frames[0][1]
+        assert np.array_equal(found.frames, shown.frames)
+
+    def test_a_step_covers_a_tubelet(self) -> None:
+        found = explain_clip(tiny.clip_model(), clip(7))  # the last frame fills no tubelet
+        assert found.step_frames == ((0, 2), (2, 4), (4, 6))
+        assert found.step_times_s.tolist() == pytest.approx([0.05, 0.25, 0.45])
+        assert len(found.maps) == 3
+        assert len(found.frames) == 7
+
+    def test_a_step_covers_what_sampling_takes(self) -> None:
+        """Of 9 frames, 3 and 6 are taken."""
+        model = clip_model_with(num_frames=9, tubelet_frames=1, sampled_frames=2)
+        found = explain_clip(model, clip(9))
+        assert found.step_frames == ((3, 4), (6, 7))
+        together = clip_model_with(num_frames=9, tubelet_frames=2, sampled_frames=2)
+        assert explain_clip(together, clip(9)).step_frames == ((3, 7),)
+
+    def test_costs(self) -> None:
+        model = tiny.clip_model()
+        found = explain_clip(model, clip(4))
+        assert found.tokens_per_layer == model.config.tokens_per_block == (2 * 16, 2 * 2)
+        assert found.stages == count_macs(model.config).stages
+        assert explain_clip(model, clip(8)).tokens_per_layer == (4 * 16, 4 * 2)
+
+    def test_progress_and_file(self, tmp_path: Path) -> None:
+        told: list[tuple[int, int]] = []
+        found = explain_clip(
+            tiny.clip_model(), clip(4), progress=lambda *done: told.append(done) is not None
+        )
+        assert told == [(4, 4)]
+        found.save(tmp_path / "e.npz")
+        assert_same(ClipExplanation.load(tmp_path / "e.npz"), found)
+
+    def test_a_baseline(self) -> None:
+        found = explain_clip(tiny.clip_model(learner=False), clip(4))
+        assert found.learners == ()
+        assert found.step_frames == ((0, 2), (2, 4))
+
+    def test_too_few_frames(self) -> None:
+        with pytest.raises(ShapeError, match=r"clips of 1 frames .* a tubelet is 2 frames of"):
+            explain_clip(tiny.clip_model(), clip(1))
+
+    def test_patches_that_straddle_frames(self) -> None:
+        model = clip_model_with(num_frames=2, tubelet_frames=1, stack_frames=True)
+        assert explain_clip(model, clip(2)).maps.shape == (2, 2, 4, 4)
+        assert model.info is not None
+        preprocessing = replace(model.info.preprocessing, image_size=(18, 16))
+        model.info = replace(model.info, preprocessing=preprocessing)
+        with pytest.raises(ConfigError, match=r"tiny-clips cuts 18 px high .* of 4 px, which stra"):
+            explain_clip(model, clip(2))
 
 
 class TestTracks:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from tokenlearner.checkpoints import ImageModel, write_whole
+from tokenlearner.checkpoints import AnyModel, write_whole
 from tokenlearner.efficiency.flops import Stage
 from tokenlearner.errors import ConfigError, TokenLearnerError
 from tokenlearner.models.info import ModelInfo
@@ -150,7 +150,7 @@ def _with_tuples(value: Any) -> Any:
     return tuple(map(_with_tuples, value)) if isinstance(value, list) else value
 
 
-def info_of(model: ImageModel) -> ModelInfo:
+def info_of(model: AnyModel) -> ModelInfo:
     """Returns what is known about a model that can be asked.
 
     Raises:
@@ -167,7 +167,7 @@ def info_of(model: ImageModel) -> ModelInfo:
     return model.info
 
 
-def facts_of(model: ImageModel) -> dict[str, Any]:
+def facts_of(model: AnyModel) -> dict[str, Any]:
     """Returns the fields of an `Answer` that do not depend on what a model is shown."""
     info = info_of(model)
     return {

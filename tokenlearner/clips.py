@@ -10,12 +10,15 @@ from numpy.typing import NDArray
 
 from tokenlearner.answers import Answer, facts_of, info_of
 from tokenlearner.attention.tracks import Tracks, follow
-from tokenlearner.checkpoints import ImageModel
+from tokenlearner.checkpoints import AnyModel, ClipModel, ImageModel
+from tokenlearner.efficiency.flops import Stage, count_macs
 from tokenlearner.efficiency.operations import repeat
 from tokenlearner.efficiency.timm_flops import count_model
 from tokenlearner.errors import ConfigError, ShapeError
 from tokenlearner.inference import Look, look
 from tokenlearner.media.videos import Clip, ClipFacts, read_clip
+from tokenlearner.models.video_config import VideoVisionTransformerConfig
+from tokenlearner.modules.tubelets import sample_frames
 from tokenlearner.preprocess import Geometry
 
 DEFAULT_NUM_FRAMES = 16
@@ -100,7 +103,7 @@ class ClipExplanation(Answer[ClipLearnerMaps]):
 
 
 def explain_clip(
-    model: ImageModel,
+    model: AnyModel,
     clip: Clip | str | Path,
     *,
     num_frames: int | None = None,
@@ -108,57 +111,136 @@ def explain_clip(
 ) -> ClipExplanation:
     """Runs a clip through a model, where the model is, and keeps what the model looked at.
 
-    An image model is shown frame by frame, a few at once; its answer is the mean over the frames.
+    A model for images is shown frame by frame, a few at once; its answer is the mean over the
+    frames. A model for clips is shown all frames at once.
 
     Args:
         model: From `tokenlearner.load`, or made by hand with its `info` set.
         clip: From `read_clip`, or a file's path.
-        num_frames: How many frames to sample evenly from a file; the default is 16. A `Clip` is
-            taken as it is.
+        num_frames: How many frames to sample evenly from a file; the default is what a model for
+            clips was made for, and 16 for images. A `Clip` is taken as it is.
         progress: Called with the number of frames done and of all frames, after each few. If it
-            returns False, the explanation is that of the frames done, and holds no others.
+            returns False, the explanation is that of the frames done, and holds no others; a model
+            for clips is done with all by then.
 
     Raises:
-        ConfigError: If the model does not know its preprocessing and classes, or is training; or
-            if a `Clip` has another number of frames than `num_frames`.
+        ConfigError: If the model does not know its preprocessing and classes, is training, or has
+            patches that straddle frames; or if a `Clip` has another number of frames than
+            `num_frames`.
         MediaError: If a file cannot be used.
-        ShapeError: If a `Clip` holds no frames, or no RGB frames.
+        ShapeError: If a `Clip` holds no frames, too few for the model, or no RGB frames.
     """
-    info = info_of(model)
+    info_of(model)
     if not isinstance(clip, Clip):
-        clip = read_clip(clip, num_frames=num_frames or DEFAULT_NUM_FRAMES)
+        clip = read_clip(clip, num_frames=num_frames or default_num_frames(model))
     elif num_frames not in (None, len(clip.frames)):
         raise ConfigError(
             f"num_frames is {num_frames}, but this clip has {len(clip.frames)} frames; leave "
             "num_frames out, or read the file again with read_clip"
         )
     _check_frames(clip)
-    seen = _look_at_frames(model, clip.frames, progress)
-    done = len(seen.probabilities)
-    cost = count_model(model, image_size=info.preprocessing.image_size)
+    if isinstance(model, ClipModel):
+        seen = _see_at_once(model, clip.frames)
+        if progress is not None:
+            progress(len(clip.frames), len(clip.frames))
+    else:
+        seen = _see_one_by_one(model, clip.frames, progress)
     return ClipExplanation(
         **facts_of(model),
-        frames=clip.frames[:done],
-        times_s=clip.times_s[:done],
+        frames=clip.frames[: seen.num_frames],
+        times_s=clip.times_s[: seen.num_frames],
         facts=clip.facts,
         notes=clip.notes,
         geometry=seen.geometry,
         probabilities=seen.probabilities.mean(axis=0),
-        frame_probabilities=seen.probabilities,
+        frame_probabilities=None if isinstance(model, ClipModel) else seen.probabilities,
+        learners=seen.learners,
+        step_frames=seen.step_frames,
+        stages=seen.stages,
+    )
+
+
+def default_num_frames(model: AnyModel) -> int:
+    """Returns how many frames to show a model that has no say in it, or was made for so many."""
+    return model.config.num_frames if isinstance(model, ClipModel) else DEFAULT_NUM_FRAMES
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+class _Seen:
+    """What a model made of frames; `probabilities` are `[answer, classes]`."""
+
+    num_frames: int
+    geometry: Geometry
+    probabilities: NDArray[np.float32]
+    learners: tuple[ClipLearnerMaps, ...]
+    step_frames: tuple[tuple[int, int], ...]
+    stages: tuple[Stage, ...]
+
+
+def _see_one_by_one(
+    model: ImageModel, frames: NDArray[np.uint8], progress: Callable[[int, int], bool] | None
+) -> _Seen:
+    """Shows frames to a model for images, all or until told to stop."""
+    looks: list[Look] = []
+    done = 0
+    while done < len(frames):
+        looks.append(look(model, list(frames[done : done + _FRAMES_AT_ONCE])))
+        done += len(looks[-1].probabilities)
+        if progress is not None and not progress(done, len(frames)):
+            break
+    each = count_model(model, image_size=info_of(model).preprocessing.image_size)
+    return _Seen(
+        num_frames=done,
+        geometry=looks[0].geometry,
+        probabilities=np.concatenate([one.probabilities for one in looks]),
         learners=tuple(
-            ClipLearnerMaps(block=m.block, version=m.version, maps=m.maps, tokens=m.tokens)
-            for m in seen.learners
+            ClipLearnerMaps(
+                block=parts[0].block,
+                version=parts[0].version,
+                maps=np.concatenate([part.maps for part in parts]),
+                tokens=np.concatenate([part.tokens for part in parts]),
+            )
+            for parts in zip(*(one.learners for one in looks), strict=True)
         ),
         step_frames=tuple((frame, frame + 1) for frame in range(done)),
         stages=tuple(
-            replace(
-                stage,
-                tokens=stage.tokens * done,
-                operations=repeat(stage.operations, done),
-            )
-            for stage in cost.stages
+            replace(s, tokens=s.tokens * done, operations=repeat(s.operations, done))
+            for s in each.stages
         ),
     )
+
+
+def _see_at_once(model: ClipModel, frames: NDArray[np.uint8]) -> _Seen:
+    """Shows frames to a model for clips."""
+    info, config = info_of(model), model.config
+    image_size = info.preprocessing.image_size
+    if config.stack_frames and image_size[0] % config.patch_size[0]:
+        raise ConfigError(
+            f"{info.name} cuts {image_size[0]} px high frames, stacked, into patches of "
+            f"{config.patch_size[0]} px, which straddle them; so its maps have no place on a frame"
+        )
+    seen = look(model, list(frames))
+    return _Seen(
+        num_frames=len(frames),
+        geometry=seen.geometry,
+        probabilities=seen.probabilities,
+        learners=tuple(
+            ClipLearnerMaps(block=m.block, version=m.version, maps=m.maps[0], tokens=m.tokens[0])
+            for m in seen.learners
+        ),
+        step_frames=_step_frames(config, len(frames)),
+        stages=count_macs(config, image_size=image_size, num_frames=len(frames)).stages,
+    )
+
+
+def _step_frames(
+    config: VideoVisionTransformerConfig, num_frames: int
+) -> tuple[tuple[int, int], ...]:
+    """Returns which frames each tubelet spans, where sampling leaves some out those between too."""
+    used = sample_frames(num_frames, config.sampled_frames or num_frames)
+    length = config.tubelet_frames
+    starts = range(0, len(used) - length + 1, length)
+    return tuple((used[start], used[start + length - 1] + 1) for start in starts)
 
 
 def _check_frames(clip: Clip) -> None:
@@ -174,27 +256,3 @@ def _check_frames(clip: Clip) -> None:
             f"Got {len(frames)} frames, but times of shape {list(clip.times_s.shape)}; wanted one "
             "time for each frame."
         )
-
-
-def _look_at_frames(
-    model: ImageModel, frames: NDArray[np.uint8], progress: Callable[[int, int], bool] | None
-) -> Look:
-    """Runs frames through an image model, all or until told to stop."""
-    looks: list[Look] = []
-    for start in range(0, len(frames), _FRAMES_AT_ONCE):
-        batch = frames[start : start + _FRAMES_AT_ONCE]
-        looks.append(look(model, list(batch)))
-        if progress is not None and not progress(start + len(batch), len(frames)):
-            break
-    return Look(
-        geometry=looks[0].geometry,
-        probabilities=np.concatenate([one.probabilities for one in looks]),
-        learners=tuple(
-            replace(
-                parts[0],
-                maps=np.concatenate([part.maps for part in parts]),
-                tokens=np.concatenate([part.tokens for part in parts]),
-            )
-            for parts in zip(*(one.learners for one in looks), strict=True)
-        ),
-    )

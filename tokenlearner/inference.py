@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from tokenlearner.answers import Answer, facts_of, info_of
-from tokenlearner.checkpoints import AnyModel, ImageModel, for_images
+from tokenlearner.checkpoints import AnyModel, ClipModel, for_images
 from tokenlearner.efficiency.timm_flops import count_model
 from tokenlearner.media.images import Image, read_image
 from tokenlearner.preprocess import Geometry, prepare
@@ -81,12 +81,13 @@ def explain(model: AnyModel, image: Image | NDArray[np.uint8] | str | Path) -> E
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
 class Look:
-    """What a model made of several photos of one size.
+    """What a model made of all that it was shown at once: photos, or one clip.
 
     Attributes:
-        geometry: Which part of each photo it saw.
-        probabilities: float32 `[photo, classes]`.
-        learners: As in `Explanation`, but all arrays have the photo as their first axis.
+        geometry: Which part of each photo or frame it saw.
+        probabilities: float32 `[photo, classes]`, or `[1, classes]`.
+        learners: As in `Explanation`, but the first axis of all arrays is the photo; for a clip the
+            first two are the clip, of length 1, and the time step.
     """
 
     geometry: Geometry
@@ -94,21 +95,24 @@ class Look:
     learners: tuple[LearnerMaps, ...]
 
 
-def look(model: ImageModel, photos: Sequence[NDArray[np.uint8]]) -> Look:
-    """Runs photos through a model at once, where the model is.
+def look(model: AnyModel, photos: Sequence[NDArray[np.uint8]]) -> Look:
+    """Runs photos, or the frames of one clip, through a model at once, where the model is.
 
     Args:
-        model: As `explain` takes it.
+        model: As `explain` takes it; one for clips takes the photos as one.
         photos: One or more of the same size, RGB uint8 `[height, width, 3]`.
 
     Raises:
         ConfigError: As `explain`.
-        ShapeError: If a photo is of another shape or type.
+        ShapeError: If a photo is of another shape or type, or there are too few for a clip.
     """
     info = info_of(model)
-    inputs, geometries = zip(*(prepare(p, info.preprocessing) for p in photos), strict=True)
+    prepared, geometries = zip(*(prepare(p, info.preprocessing) for p in photos), strict=True)
+    inputs = torch.cat(prepared).to(next(model.parameters()).device)
+    if isinstance(model, ClipModel):
+        inputs = inputs.transpose(0, 1)[None]
     with torch.inference_mode():
-        trace = model.trace(torch.cat(inputs).to(next(model.parameters()).device))
+        trace = model.trace(inputs)
     config = model.config.token_learner
     rows, columns = trace.grid
     patch_height, patch_width = model.config.patch_size
