@@ -1,4 +1,4 @@
-"""`tokenlearner explain`: photos in, pictures and numbers out, by the code of the dashboard."""
+"""`tokenlearner explain`: photos and clips in, pictures and numbers out, as on the dashboard."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -7,7 +7,16 @@ from typing import Annotated
 import typer
 
 from tokenlearner import zoo
-from tokenlearner.checkpoints import ImageModel, for_images, write_whole
+from tokenlearner.checkpoints import AnyModel, write_whole
+from tokenlearner.cli.explain_clip import (
+    MOSAIC,
+    ClipOptions,
+    clip_results,
+    explain_file,
+    is_clip,
+    summarise,
+)
+from tokenlearner.clips import ClipExplanation
 from tokenlearner.efficiency.machine import choose_device
 from tokenlearner.errors import ConfigError, MediaError
 from tokenlearner.inference import Explanation
@@ -20,7 +29,10 @@ _NUM_PREDICTIONS = 5
 
 
 def explain(
-    photos: Annotated[list[Path], typer.Argument(help="JPEG, PNG, WebP, BMP or TIFF.")],
+    files: Annotated[
+        list[Path],
+        typer.Argument(help="Photos (JPEG, PNG, WebP, BMP, TIFF) and clips (MP4, WebM, MKV, ...)."),
+    ],
     model: Annotated[
         str, typer.Option(help="Shipped model, model folder or hf-hub:owner/name@revision.")
     ],
@@ -28,8 +40,13 @@ def explain(
     token: Annotated[
         str, typer.Option(help="Tokens of the overlay, counted from 1; several are added up: 1,3.")
     ] = "1",
-    mode: Annotated[
-        str, typer.Option(help="token, or composite: the strongest token everywhere.")
+    style: Annotated[
+        str,
+        typer.Option(
+            "--style",
+            "--mode",
+            help="token; composite: the strongest token everywhere; of clips also mosaic: all.",
+        ),
     ] = "token",
     opacity: Annotated[float, typer.Option(help="Of the overlay, 0 to 1.")] = 0.6,
     colormap: Annotated[
@@ -42,41 +59,65 @@ def explain(
     mass: Annotated[
         float, typer.Option(help="Show only the smallest area with this share of the attention.")
     ] = 1.0,
+    frames: Annotated[
+        int | None,
+        typer.Option(min=1, help="Of a clip, sampled evenly; 16, or what the model was made for."),
+    ] = None,
+    start: Annotated[float, typer.Option(min=0, help="Of a clip, in seconds.")] = 0.0,
+    end: Annotated[float | None, typer.Option(help="Of a clip, in seconds.")] = None,
+    sound: Annotated[bool, typer.Option("--sound", help="Keep a clip's sound.")] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
 ) -> None:
     """Show what each learned token looks at.
 
     Writes per photo NAME-overlay.png (full resolution), NAME-sheet.png (all tokens) and NAME.npz
-    (everything, for tokenlearner.Explanation.load). A photo that cannot be used is reported and
+    (everything, for tokenlearner.Explanation.load). Writes per clip NAME-overlay.mp4,
+    NAME-filmstrip.png (all tokens, step by step), NAME-tracks.csv (what each token follows) and
+    NAME.npz (for tokenlearner.ClipExplanation.load). A file that cannot be used is reported and
     skipped; the exit code is then 1.
     """
     settings = ViewSettings(
         tokens=_parse_tokens(token),
-        mode=mode,  # pyright: ignore[reportArgumentType] (ViewSettings checks the words)
+        mode="token" if style == MOSAIC else style,
         opacity=opacity,
         colormap=colormap,
-        interpolation=interpolation,  # pyright: ignore[reportArgumentType]
-        scale=scale,  # pyright: ignore[reportArgumentType]
+        interpolation=interpolation,
+        scale=scale,
         mass=mass,
     )
-    network = for_images(zoo.load(model)).to(choose_device(device))
+    options = ClipOptions(
+        num_frames=frames, start_s=start, end_s=end, is_mosaic=style == MOSAIC, has_sound=sound
+    )
+    clips = {file for file in files if is_clip(file)}
+    if style == MOSAIC and (photos := set(files) - clips):
+        raise ConfigError(
+            f"--style {MOSAIC} is for clips, and {min(photos)} is none; leave it out: "
+            "NAME-sheet.png shows all tokens of a photo"
+        )
+    network = zoo.load(model).to(choose_device(device))
     assert network.info is not None, "models from files have it"
     _check_tokens(settings, network)
     out.mkdir(parents=True, exist_ok=True)
     failed = False
-    for photo, name in zip(photos, _names(photos), strict=True):
+    for file, name in zip(files, _names(files), strict=True):
+        # Everything is made before anything is written.
         try:
-            explanation = explain_photo(network, photo)
+            if file in clips:
+                explanation = explain_file(network, file, options)
+                results = clip_results(file, explanation, settings, options)
+            else:
+                explanation = explain_photo(network, file)
+                results = _photo_results(explanation, settings)
         except MediaError as error:
-            typer.echo(f"tokenlearner: {photo}: {error}", err=True)
+            typer.echo(f"tokenlearner: {file}: {error}", err=True)
             failed = True
             continue
-        # Everything is made before anything is written.
-        for file, content in _results(explanation, settings, name).items():
-            verb = "replaced" if (out / file).exists() else "wrote"
-            write_whole(out / file, content)
-            typer.echo(f"{verb} {out / file}")
-        _print_answer(photo, explanation, network.info)
+        for ending, content in results.items():
+            path = out / f"{name}{ending}"
+            verb = "replaced" if path.exists() else "wrote"
+            write_whole(path, content)
+            typer.echo(f"{verb} {path}")
+        _print_answer(file, explanation, network.info)
     if failed:
         raise typer.Exit(1)
 
@@ -88,7 +129,7 @@ def _parse_tokens(text: str) -> tuple[int, ...]:
     return tuple(int(word) - 1 for word in words)
 
 
-def _check_tokens(settings: ViewSettings, model: ImageModel) -> None:
+def _check_tokens(settings: ViewSettings, model: AnyModel) -> None:
     learner = model.config.token_learner
     if learner is not None and max(settings.tokens) >= learner.num_tokens:
         raise ConfigError(
@@ -97,34 +138,37 @@ def _check_tokens(settings: ViewSettings, model: ImageModel) -> None:
         )
 
 
-def _names(photos: Iterable[Path]) -> list[str]:
-    """Returns the photos' names without ending, numbered where two would be the same file."""
+def _names(files: Iterable[Path]) -> list[str]:
+    """Returns the files' names without ending, numbered where two would be the same file."""
     names: list[str] = []
     taken: set[str] = set()
-    for photo in photos:
-        name, number = photo.stem, 1
+    for file in files:
+        name, number = file.stem, 1
         while name.casefold() in taken:
             number += 1
-            name = f"{photo.stem}-{number}"
+            name = f"{file.stem}-{number}"
         taken.add(name.casefold())
         names.append(name)
     return names
 
 
-def _results(explanation: Explanation, settings: ViewSettings, name: str) -> dict[str, bytes]:
-    files = {f"{name}.npz": explanation.to_npz()}
+def _photo_results(explanation: Explanation, settings: ViewSettings) -> dict[str, bytes]:
+    files = {".npz": explanation.to_npz()}
     if explanation.learners:
-        files[f"{name}-overlay.png"] = encode_png(render_overlay(explanation, settings))
-        files[f"{name}-sheet.png"] = encode_png(render_sheet(explanation, settings))
+        files["-overlay.png"] = encode_png(render_overlay(explanation, settings))
+        files["-sheet.png"] = encode_png(render_sheet(explanation, settings))
     return files
 
 
-def _print_answer(photo: Path, explanation: Explanation, info: ModelInfo) -> None:
-    typer.echo(f"{photo} by {explanation.model_name}:")
+def _print_answer(file: Path, explanation: Explanation | ClipExplanation, info: ModelInfo) -> None:
+    typer.echo(f"{file} by {explanation.model_name}:")
     predictions = explanation.predictions[:_NUM_PREDICTIONS]
     width = max(len(name) for name, _ in predictions)
     for name, probability in predictions:
         typer.echo(f"  {name:<{width}}  {probability:6.1%}".replace("%", " %"))
+    if isinstance(explanation, ClipExplanation):
+        for line in summarise(explanation):
+            typer.echo(f"  {line}")
     if not explanation.learners:
         typer.echo("  This model has no TokenLearner, so there are no maps to draw.")
     if info.warning:

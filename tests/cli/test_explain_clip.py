@@ -1,0 +1,204 @@
+"""`tokenlearner explain` on clips: what it writes, says, and says no to."""
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image as PillowImage
+from typer.testing import CliRunner
+
+from tests import tiny
+from tests.media.clip_makers import HEIGHT, WIDTH, make_clip, make_tone
+from tokenlearner.checkpoints import load_model, save_model
+from tokenlearner.cli.main import app
+from tokenlearner.clips import ClipExplanation, explain_clip
+from tokenlearner.media import probe, read_clip
+from tokenlearner.rendering import ViewSettings
+from tokenlearner.rendering.filmstrip import render_token_tube
+from tokenlearner.rendering.video import render_overlay_video
+
+FILES = ["walk-filmstrip.png", "walk-overlay.mp4", "walk-tracks.csv", "walk.npz"]
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    save_model(tmp_path / "tiny", tiny.model())
+    return tmp_path / "tiny"
+
+
+@pytest.fixture
+def clip(tmp_path: Path) -> Path:
+    """Thirty frames in three seconds, with sound, under the name of a photo."""
+    path = tmp_path / "walk.jpg"
+    path.write_bytes(make_clip(30, audio_s=3.0))
+    return path
+
+
+def call(*arguments: object) -> Any:
+    return CliRunner().invoke(app, ["explain", *map(str, arguments)])
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+class TestResults:
+    def test_files_are_those_of_the_library(self, model: Path, clip: Path, tmp_path: Path) -> None:
+        out = tmp_path / "out"
+        result = call(clip, "--model", model, "--out", out, "--frames", 4)
+        assert result.exit_code == 0, result.output
+        assert names(out) == FILES
+        wanted = explain_clip(load_model(model), clip, num_frames=4)
+        found = ClipExplanation.load(out / "walk.npz")
+        assert np.array_equal(found.maps, wanted.maps)
+        assert np.array_equal(found.frames, wanted.frames)
+        assert (out / "walk-tracks.csv").read_text() == wanted.tracks().to_csv()
+        with PillowImage.open(out / "walk-filmstrip.png") as picture:
+            tube = render_token_tube(wanted, ViewSettings(tokens=(0,)))
+            assert np.array_equal(np.asarray(picture), tube)
+        film = render_overlay_video(wanted, clip, ViewSettings(tokens=(0,)))
+        assert_same_film(out / "walk-overlay.mp4", film)
+
+    def test_options_reach_the_film(self, model: Path, clip: Path, tmp_path: Path) -> None:
+        out = tmp_path / "out"
+        options = "--frames 3 --start 0.5 --end 1.5 --token 2 --opacity 0.9 --sound"
+        result = call(clip, "--model", model, "--out", out, *options.split())
+        assert result.exit_code == 0, result.output
+        shown = read_clip(clip, num_frames=3, start_s=0.5, end_s=1.5)
+        found = ClipExplanation.load(out / "walk.npz")
+        assert np.array_equal(found.frames, shown.frames)
+        assert np.array_equal(found.times_s, shown.times_s)
+        film = render_overlay_video(
+            found, clip, ViewSettings(tokens=(1,), opacity=0.9), start_s=0.5, end_s=1.5
+        )
+        assert_same_film(out / "walk-overlay.mp4", film)
+        facts = probe(out / "walk-overlay.mp4")
+        assert (facts.num_frames, facts.has_audio) == (10, True)
+        assert not probe(film).has_audio
+
+    @pytest.mark.parametrize("style", ["composite", "mosaic"])
+    def test_styles(self, model: Path, clip: Path, tmp_path: Path, style: str) -> None:
+        out = tmp_path / "out"
+        result = call(clip, "--model", model, "--out", out, "--frames", 2, "--style", style)
+        assert result.exit_code == 0, result.output
+        mode = "composite" if style == "composite" else "token"
+        film = render_overlay_video(
+            ClipExplanation.load(out / "walk.npz"),
+            clip,
+            ViewSettings(tokens=(0,), mode=mode),
+            mosaic=style == "mosaic",
+        )
+        assert_same_film(out / "walk-overlay.mp4", film)
+        size = (HEIGHT, WIDTH)
+        assert (frames_of(film).shape[1:3] != size) == (style == "mosaic")
+
+    def test_says_what_it_saw_and_what_the_tokens_follow(
+        self, model: Path, clip: Path, tmp_path: Path
+    ) -> None:
+        result = call(clip, "--model", model, "--out", tmp_path / "out", "--frames", 4)
+        found = ClipExplanation.load(tmp_path / "out" / "walk.npz")
+        for name, probability in found.predictions:
+            assert f"{name:<5}  {100 * probability:5.1f} %" in result.stdout
+        assert "4 of 30 frames, 0.30 to 2.60 s of 3.00 s" in result.stdout
+        tracks = found.tracks()
+        header, first, second = result.stdout.splitlines()[-3:]
+        assert header.split() == ["token", "peak", "looks", "at", "moves", "stays", "itself"]
+        for token, line in enumerate((first, second)):
+            assert line.split() == [
+                str(token + 1),
+                f"{tracks.strength[:, token].mean():.3f}",
+                f"{100 * tracks.entropy[:, token].mean():.0f}",
+                "%",
+                f"{np.nanmean(tracks.speed_px_s[:, token]):.0f}",
+                "px/s",
+                f"{np.nanmean(tracks.similarity[:, token]):.3f}",
+            ]
+
+    def test_one_frame_has_no_movement(self, model: Path, clip: Path, tmp_path: Path) -> None:
+        result = call(clip, "--model", model, "--out", tmp_path / "out", "--frames", 1)
+        assert result.exit_code == 0, result.output
+        assert result.stdout.splitlines()[-1].split()[-3:] == ["–", "px/s", "–"]
+        text = (tmp_path / "out" / "walk-tracks.csv").read_text()
+        rows = list(csv.DictReader(text.splitlines()))
+        assert [row["speed_px_s"] for row in rows] == ["", ""]
+
+    def test_a_model_for_clips(self, clip: Path, tmp_path: Path) -> None:
+        save_model(tmp_path / "clips", tiny.clip_model())
+        result = call(clip, "--model", tmp_path / "clips", "--out", tmp_path / "out")
+        assert result.exit_code == 0, result.output
+        found = ClipExplanation.load(tmp_path / "out" / "walk.npz")
+        assert found.step_frames == ((0, 2), (2, 4))
+        assert names(tmp_path / "out") == FILES
+
+    def test_a_baseline_has_an_answer_but_no_maps(self, clip: Path, tmp_path: Path) -> None:
+        save_model(tmp_path / "plain", tiny.model(learner=False))
+        result = call(clip, "--model", tmp_path / "plain", "--out", tmp_path / "out")
+        assert result.exit_code == 0, result.output
+        assert names(tmp_path / "out") == ["walk.npz"]
+        assert "16 of 30 frames" in result.stdout
+        assert "has no TokenLearner, so there are no maps" in result.stdout
+
+    def test_photos_beside_clips(self, model: Path, clip: Path, tmp_path: Path) -> None:
+        photo = tmp_path / "walk.png"
+        photo.write_bytes(tiny.photo(0, 0))
+        out = tmp_path / "out"
+        result = call(photo, clip, "--model", model, "--out", out, "--frames", 2)
+        assert result.exit_code == 0, result.output
+        assert {"walk-sheet.png", "walk.npz", "walk-2-overlay.mp4", "walk-2.npz"} <= set(names(out))
+
+
+class TestErrors:
+    def test_unusable_clips_are_skipped_and_told(
+        self, model: Path, clip: Path, tmp_path: Path
+    ) -> None:
+        sound, broken = tmp_path / "sound.mp4", tmp_path / "broken.mp4"
+        sound.write_bytes(make_tone())
+        broken.write_bytes(clip.read_bytes()[:400])
+        out = tmp_path / "out"
+        result = call(sound, broken, clip, "--model", model, "--out", out, "--frames", 2)
+        assert result.exit_code == 1
+        first, second = result.stderr.splitlines()
+        assert first.startswith(f"tokenlearner: {sound}: This MP4 video has sound, but no pictures")
+        assert second.startswith(f"tokenlearner: {broken}: The file begins like an MP4 video, but")
+        assert names(out) == FILES
+
+    @pytest.mark.parametrize(
+        ("options", "message"),
+        [
+            (["--start", "5"], "begins at 5 s, but the clip lasts 3.00 s"),
+            (["--start", "2", "--end", "1"], "The stretch goes from 2 s to 1.0 s; wanted"),
+        ],
+    )
+    def test_stretches_that_are_not_there(
+        self, model: Path, clip: Path, tmp_path: Path, options: list[str], message: str
+    ) -> None:
+        result = call(clip, "--model", model, "--out", tmp_path / "out", *options)
+        assert result.exit_code == 1
+        assert message in result.stderr
+        assert names(tmp_path / "out") == []
+
+    def test_a_mosaic_is_for_clips(self, model: Path, tmp_path: Path) -> None:
+        photo = tmp_path / "photo.png"
+        photo.write_bytes(tiny.photo(0, 0))
+        result = call(photo, "--model", model, "--out", tmp_path / "out", "--style", "mosaic")
+        assert result.exit_code == 1
+        assert f"--style mosaic is for clips, and {photo} is none; leave it out" in result.stderr
+
+    def test_a_photo_for_a_model_for_clips(self, tmp_path: Path) -> None:
+        save_model(tmp_path / "clips", tiny.clip_model())
+        photo = tmp_path / "photo.png"
+        photo.write_bytes(tiny.photo(0, 0))
+        result = call(photo, "--model", tmp_path / "clips", "--out", tmp_path / "out")
+        assert result.exit_code == 1
+        assert "takes clips, not photos" in result.stderr
+
+
+def frames_of(film: Path | bytes) -> np.ndarray:
+    return read_clip(film, num_frames=5).frames
+
+
+def assert_same_film(found: Path, wanted: bytes) -> None:
+    """The same pictures; the container may hold the time of day."""
+    assert np.array_equal(frames_of(found), frames_of(wanted))

@@ -1,0 +1,123 @@
+"""What `tokenlearner explain` writes about a clip, and says of it."""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.progress import Progress
+
+from tokenlearner.attention.tracks import Tracks
+from tokenlearner.checkpoints import AnyModel
+from tokenlearner.clips import ClipExplanation, default_num_frames, explain_clip
+from tokenlearner.media.images import encode_png
+from tokenlearner.media.recognition import HEAD_BYTES, recognise
+from tokenlearner.media.videos import read_clip
+from tokenlearner.rendering import ViewSettings
+from tokenlearner.rendering.filmstrip import render_token_tube
+from tokenlearner.rendering.video import render_overlay_video
+
+MOSAIC = "mosaic"
+"""A style of overlay that only clips have: photos have a sheet."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ClipOptions:
+    """What is taken of a clip, and what is made of it.
+
+    Attributes:
+        num_frames: Sampled evenly; None leaves it to the model.
+        start_s: Where the stretch begins, in seconds since the first frame.
+        end_s: Where it ends; None is the end of the clip.
+        is_mosaic: Whether the overlay shows all tokens beside one another.
+        has_sound: Whether the overlay has the clip's sound.
+    """
+
+    num_frames: int | None
+    start_s: float
+    end_s: float | None
+    is_mosaic: bool
+    has_sound: bool
+
+
+def is_clip(path: Path) -> bool:
+    """Whether a file's content is that of a clip; whether it can be read is another matter."""
+    try:
+        with path.open("rb") as file:
+            kind = recognise(file.read(HEAD_BYTES))
+    except OSError:
+        return False
+    return kind is not None and (kind.endswith("video") or kind == "GIF")
+
+
+def explain_file(model: AnyModel, path: Path, options: ClipOptions) -> ClipExplanation:
+    """Runs a clip through a model, under a progress bar where someone is watching."""
+    clip = read_clip(
+        path,
+        num_frames=options.num_frames or default_num_frames(model),
+        start_s=options.start_s,
+        end_s=options.end_s,
+    )
+    console = Console(stderr=True)
+    with Progress(transient=True, console=console, disable=not console.is_interactive) as bar:
+        task = bar.add_task(path.name, total=len(clip.frames))
+
+        def show(done: int, _: int) -> bool:
+            bar.update(task, completed=done)
+            return True
+
+        return explain_clip(model, clip, progress=show)
+
+
+def clip_results(
+    path: Path, explanation: ClipExplanation, settings: ViewSettings, options: ClipOptions
+) -> dict[str, bytes]:
+    """Returns the files to write, by how their names end."""
+    files = {".npz": explanation.to_npz()}
+    if explanation.learners:
+        files["-tracks.csv"] = explanation.tracks().to_csv().encode()
+        files["-filmstrip.png"] = encode_png(render_token_tube(explanation, settings))
+        files["-overlay.mp4"] = render_overlay_video(
+            explanation,
+            path,
+            settings,
+            mosaic=options.is_mosaic,
+            start_s=options.start_s,
+            end_s=options.end_s,
+            with_sound=options.has_sound,
+        )
+    return files
+
+
+def summarise(explanation: ClipExplanation) -> list[str]:
+    """Returns lines for people: what of the clip was seen, and what its tokens follow."""
+    facts, times_s = explanation.facts, explanation.times_s
+    lines = [
+        f"{len(times_s)} of {facts.num_frames} frames, {times_s[0]:.2f} to {times_s[-1]:.2f} s "
+        f"of {facts.duration_s:.2f} s",
+        *explanation.notes,
+    ]
+    return [*lines, *_table(explanation.tracks())] if explanation.learners else lines
+
+
+def _table(tracks: Tracks) -> list[str]:
+    """Each token in the mean over the clip."""
+    strength = "strength" if tracks.strength_kind == "mass" else "peak"
+    lines = [f"token  {strength:>8}  looks at      moves  stays itself"]
+    columns = (tracks.strength, 100 * tracks.entropy, tracks.speed_px_s, tracks.similarity)
+    for token, means in enumerate(zip(*map(_means, columns), strict=True)):
+        strong, share, speed, same = map(_number, means, (".3f", ".0f", ".0f", ".3f"))
+        lines.append(f"{token + 1:>5}  {strong:>8}  {share:>6} %  {speed:>4} px/s  {same:>12}")
+    return lines
+
+
+def _number(value: float, form: str) -> str:
+    return "–" if math.isnan(value) else format(value, form)
+
+
+def _means(values: np.ndarray) -> list[float]:
+    """Returns each token's mean over the steps where it is known; NaN where it never is."""
+    known = ~np.isnan(values)
+    count, total = known.sum(axis=0), np.where(known, values, 0).sum(axis=0)
+    return np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0).tolist()
