@@ -65,7 +65,7 @@ class TestScan:
     def test_stops_as_soon_as_it_is_certain(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("tokenlearner.training.data.images._SCAN_BLOCK", 10)
+        monkeypatch.setattr("tokenlearner.training.data.files._SCAN_BLOCK", 10)
         data = LabelledImages("mine", (b"x",) * 100, np.zeros(100, np.int64), ("a",))
         done: list[int] = []
         with pytest.raises(DataError, match=r"10 of 100 .*: row 0: .*; and 7 more so far\."):

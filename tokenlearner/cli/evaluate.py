@@ -9,11 +9,13 @@ import torch
 import typer
 
 from tokenlearner import zoo
-from tokenlearner.checkpoints import CARD_FILE, METRICS_FILE, ImageModel, for_images, write_whole
-from tokenlearner.cli.photos import read_checked, watch
+from tokenlearner.checkpoints import CARD_FILE, METRICS_FILE, AnyModel, write_whole
+from tokenlearner.cli.photos import read_checked, read_checked_clips, watch
 from tokenlearner.efficiency.machine import choose_device
 from tokenlearner.errors import ConfigError
+from tokenlearner.models.vivit import VideoVisionTransformer
 from tokenlearner.training.card import render_card
+from tokenlearner.training.clip_views import Views
 from tokenlearner.training.metrics import Metrics, iter_logits, list_names, measure, report
 from tokenlearner.training.multi_label import read_real
 
@@ -45,30 +47,46 @@ def evaluate(
     ] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     batch_size: Annotated[int, typer.Option(min=1, help="Photos in a pass.")] = 64,
+    temporal_views: Annotated[
+        int, typer.Option(min=1, help="Sets of frames of each clip whose answers are averaged.")
+    ] = 1,
+    spatial_views: Annotated[
+        int, typer.Option(min=1, help="Crops of each clip whose answers are averaged.")
+    ] = 1,
 ) -> None:
-    """Measure a model on photos with known labels.
+    """Measure a model on photos, or a model of clips on clips, with known labels.
 
     Their classes must be the model's, by name. Photos that are missing or corrupt are counted and
     left out, up to one in a hundred.
     """
     computer = choose_device(device)
-    network = for_images(zoo.load(model))
+    network = zoo.load(model)
     assert network.info is not None
     name, folder = network.info.name, Path(network.info.source)
     if save and not folder.is_dir():
         raise ConfigError(f"--save writes into a model folder, and {model} is none; download it")
-    photos = read_checked(
-        data,
-        split,
-        image_column=image_column,
-        label_column=label_column,
-        max_unusable=max_unusable,
-    )
-    valid = None if real is None else read_real(real, photos)
-    answers = iter_logits(network, photos, device=computer, batch_size=batch_size)
-    logits = torch.cat(list(watch(answers, len(photos), batch_size, "measuring")))
+    views = Views(temporal=temporal_views, spatial=spatial_views)
+    valid = None
+    if isinstance(network, VideoVisionTransformer):
+        photos = read_checked_clips(data, split, max_unusable=max_unusable)
+        step = 1
+    else:
+        if views.count > 1:
+            raise ConfigError(f"{name} takes photos; views are for models of clips")
+        photos = read_checked(
+            data,
+            split,
+            image_column=image_column,
+            label_column=label_column,
+            max_unusable=max_unusable,
+        )
+        valid = None if real is None else read_real(real, photos)
+        step = batch_size
+    answers = iter_logits(network, photos, device=computer, batch_size=batch_size, views=views)
+    logits = torch.cat(list(watch(answers, len(photos), step, "measuring")))
     metrics = measure(logits, torch.from_numpy(photos.labels), photos.class_names, real=valid)
-    _print(metrics, f"{name} on the {split} split of {photos.source_name}")
+    title = f"{name} on the {split} split of {photos.source_name}"
+    _print(metrics, f"{title}, {metrics.num_images:,} {photos.things}")
     if json_file is None and not save:
         return
     words = ["tokenlearner", "evaluate", name, "--data", photos.source_name, "--split", split]
@@ -76,6 +94,8 @@ def evaluate(
     words += ["--label-column", label_column] if label_column else []
     words += ["--max-unusable", str(max_unusable)] if max_unusable != 0.01 else []
     words += ["--real", real.name] if real else []
+    words += ["--temporal-views", str(temporal_views)] if temporal_views > 1 else []
+    words += ["--spatial-views", str(spatial_views)] if spatial_views > 1 else []
     content = report(
         metrics,
         network,
@@ -84,6 +104,7 @@ def evaluate(
         command=shlex.join(words),
         device=computer,
         real=valid,
+        views=views if photos.things == "clips" else None,
     )
     if save:
         _save(network, content, folder)
@@ -106,7 +127,7 @@ def _print(metrics: Metrics, title: str) -> None:
         width = max(len(name) for name in ("top-1", *classes))
     else:
         width = len("top-1")
-    typer.echo(f"{title}, {metrics.num_images:,} photos")
+    typer.echo(title)
     typer.echo(f"{'top-1':<{width}}  {metrics.top1_percent:6.2f} %{_labelled(metrics)}")
     typer.echo(f"{'top-5':<{width}}  {metrics.top5_percent:6.2f} %")
     if metrics.real_percent is not None:
@@ -132,7 +153,7 @@ def _labelled(metrics: Metrics) -> str:
     return f" of {metrics.num_images - metrics.num_unlabelled:,} photos with a label"
 
 
-def _save(model: ImageModel, content: dict[str, object], folder: Path) -> None:
+def _save(model: AnyModel, content: dict[str, object], folder: Path) -> None:
     card = render_card(model, content)
     write_whole(folder / METRICS_FILE, (json.dumps(content, indent=2) + "\n").encode())
     write_whole(folder / CARD_FILE, card.encode())

@@ -1,13 +1,14 @@
-"""Photos with labels on the command line: read, checked, counted, and a bar while they are used."""
+"""Photos and clips with labels on the command line: read, checked, counted, with a bar."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import TypeVar
 
 import typer
 from rich.console import Console
 from rich.progress import Progress, track
 
 from tokenlearner.modules.shapes import Tensor
-from tokenlearner.training.data import LabelledImages, read_images
+from tokenlearner.training.data import LabelledClips, LabelledImages, read_clips, read_images
 
 _FEW = 10
 
@@ -32,21 +33,37 @@ def read_checked(
         label_column=label_column,
         max_unusable=max_unusable,
     )
+    return _check(photos, split)
+
+
+def read_checked_clips(source: str, split: str, *, max_unusable: float) -> LabelledClips:
+    """Reads a split of clips and decodes every clip once; says which are left out.
+
+    Raises:
+        DataError: As `read_clips` and `LabelledClips.scan`.
+    """
+    return _check(read_clips(source, split, max_unusable=max_unusable), split)
+
+
+D = TypeVar("D", bound=LabelledImages | LabelledClips)
+
+
+def _check(data: D, split: str) -> D:
     console = Console(stderr=True)
     # Where it cannot be seen, a bar would still leave an empty line.
     with Progress(transient=True, console=console, disable=not console.is_interactive) as progress:
-        task = progress.add_task(f"checking {split}", total=len(photos))
-        photos = photos.scan(on_progress=lambda done: progress.update(task, completed=done))
-    say_unusable(photos.unusable, split)
-    return photos
+        task = progress.add_task(f"checking {split}", total=len(data))
+        data = data.scan(on_progress=lambda done: progress.update(task, completed=done))
+    say_unusable(data.unusable, split, things=data.things)
+    return data
 
 
-def say_unusable(unusable: Sequence[str], split: str) -> None:
-    """Prints how many photos of a split are left out, and the first of them; nothing if none is."""
+def say_unusable(unusable: Sequence[str], split: str, *, things: str = "photos") -> None:
+    """Prints how many files of a split are left out, and the first of them; nothing if none is."""
     if not unusable:
         return
-    photos = "photo is" if len(unusable) == 1 else "photos are"
-    typer.echo(f"{len(unusable):,} {photos} missing or corrupt in {split} and left out:", err=True)
+    files = f"{things[:-1]} is" if len(unusable) == 1 else f"{things} are"
+    typer.echo(f"{len(unusable):,} {files} missing or corrupt in {split} and left out:", err=True)
     for reason in unusable[:_FEW]:
         typer.echo(f"  {reason}", err=True)
     if len(unusable) > _FEW:

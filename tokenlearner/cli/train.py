@@ -3,20 +3,22 @@
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import torch
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from tokenlearner import zoo
-from tokenlearner.checkpoints import ImageModel, for_images
+from tokenlearner.checkpoints import AnyModel
 from tokenlearner.cli.photos import say_unusable
 from tokenlearner.efficiency.machine import choose_device, describe_hardware, has_bfloat16
 from tokenlearner.errors import ConfigError
+from tokenlearner.models.classifier import TransformerClassifier
 from tokenlearner.models.info import ModelInfo
 from tokenlearner.models.vit import VisionTransformer
-from tokenlearner.training.data import LabelledImages, read_images
+from tokenlearner.models.vivit import VideoVisionTransformer
+from tokenlearner.training.data import LabelledClips, LabelledImages, read_clips, read_images
 from tokenlearner.training.distributed import joined_processes, num_processes, rank, wait_for_all
 from tokenlearner.training.fine_tune import FINE_TUNE, fine_tuning, teacher_of, with_classes
 from tokenlearner.training.fit import check_fit
@@ -81,13 +83,16 @@ def train(
         raise ConfigError(f"there is no recipe {recipe!r}; there are {names}")
     with joined_processes(choose_device(device)) as computer:
         _say(f"reading {data}")
-        photos = read_images(
-            data,
-            split,
-            image_column=image_column,
-            label_column=label_column,
-            max_unusable=max_unusable,
-        )
+        if _takes_clips(recipe, init):
+            photos = read_clips(data, split, max_unusable=max_unusable)
+        else:
+            photos = read_images(
+                data,
+                split,
+                image_column=image_column,
+                label_column=label_column,
+                max_unusable=max_unusable,
+            )
         read_as: list[str] = []  # for the command that repeats the run
         if split != "train":
             read_as += ["--split", split]
@@ -117,10 +122,10 @@ def train(
             _say(what_it_takes.describe())
             return
         if job.recipe.canvas is not None:
-            _say(f"preparing {len(photos):,} photos")
+            _say(f"preparing {len(photos):,} {photos.things}")
             photos = _scan(photos, out)
         if rank() == 0:
-            say_unusable(photos.unusable, split)
+            say_unusable(photos.unusable, split, things=photos.things)
         trainer = Trainer(
             job.recipe,
             photos,
@@ -135,7 +140,7 @@ def train(
         )
         _carry_out(trainer, out)
         if rank() == 0:
-            say_unusable(tuple(trainer.unusable.values()), split)
+            say_unusable(tuple(trainer.unusable.values()), split, things=photos.things)
             folder = export(
                 trainer,
                 data=photos.source_name,
@@ -155,18 +160,23 @@ class _Job:
 
     recipe: Recipe
     name: str
-    model: ImageModel | None = None
-    teacher: ImageModel | None = None
+    model: AnyModel | None = None
+    teacher: AnyModel | None = None
     started_from: str = ""
     taught_by: str = ""
     options: tuple[str, ...] = ()
 
 
 def _prepare(
-    name: str, photos: LabelledImages, *, init: str | None, teacher: str | None, seed: int | None
+    name: str,
+    photos: LabelledImages | LabelledClips,
+    *,
+    init: str | None,
+    teacher: str | None,
+    seed: int | None,
 ) -> _Job:
-    source = None if init is None else for_images(zoo.load(init))
-    master = None if teacher in (None, "none") else for_images(zoo.load(teacher))
+    source = None if init is None else zoo.load(init)
+    master = None if teacher in (None, "none") else zoo.load(teacher)
     taught_by = "" if master is None else _name(master)
     options = ()
     if source is not None:
@@ -205,12 +215,21 @@ def _prepare(
     )
 
 
+def _takes_clips(recipe: str, init: str | None) -> bool:
+    """Whether a recipe trains on clips; fine-tuning does if the model to start from takes them."""
+    if recipe == FINE_TUNE:
+        return init is not None and isinstance(zoo.load(init), VideoVisionTransformer)
+    return RECIPES[recipe]().clips is not None
+
+
 def _seeded(recipe: Recipe, seed: int | None) -> Recipe:
     return recipe if seed is None else replace(recipe, seed=seed)
 
 
-def _start(recipe: Recipe, source: ImageModel, class_names: tuple[str, ...]) -> VisionTransformer:
-    if not isinstance(source, VisionTransformer):
+def _start(
+    recipe: Recipe, source: AnyModel, class_names: tuple[str, ...]
+) -> VisionTransformer | VideoVisionTransformer:
+    if not isinstance(source, TransformerClassifier):
         raise ConfigError(
             f"{_name(source)} is a model of timm, and the recipe {recipe.name} trains one of this "
             f"library; {FINE_TUNE} trains it further as it is"
@@ -224,7 +243,7 @@ def _start(recipe: Recipe, source: ImageModel, class_names: tuple[str, ...]) -> 
     return model
 
 
-def _name(model: ImageModel) -> str:
+def _name(model: AnyModel) -> str:
     assert model.info is not None, "loaded models have their info"
     return model.info.name
 
@@ -236,7 +255,10 @@ def _default_workers(recipe: Recipe) -> int:
     return min(8, cores) if recipe.canvas is None and cores > 1 else 0
 
 
-def _scan(photos: LabelledImages, out: Path) -> LabelledImages:
+D = TypeVar("D", bound=LabelledImages | LabelledClips)
+
+
+def _scan(photos: D, out: Path) -> D:
     """Leaves out photos that cannot be used; the first process looks for all."""
     found = out / "unusable.json"
     usable = photos.scan(remember=found) if rank() == 0 else None
@@ -274,6 +296,7 @@ def _train(trainer: Trainer) -> None:
         TextColumn("left"),
         TimeRemainingColumn(),
     )
+    things = "photos" if trainer.recipe.clips is None else "clips"
     with Progress(*columns, disable=rank() > 0) as progress:
         bar = progress.add_task("", total=trainer.num_steps, completed=trainer.step)
         for report in run(trainer):
@@ -282,7 +305,7 @@ def _train(trainer: Trainer) -> None:
             words = [
                 f"epoch {epoch}/{trainer.recipe.epochs}",
                 f"loss {report['loss']:.3f}",
-                f"{report['images_per_second']:.0f} photos/s",
+                f"{report['images_per_second']:.0f} {things}/s",
             ]
             progress.update(bar, completed=step, description=", ".join(words))
             if step % trainer.steps_per_epoch == 0:

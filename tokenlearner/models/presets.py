@@ -1,9 +1,11 @@
 """Named configurations."""
 
+from dataclasses import fields
 from functools import partial
 
 from tokenlearner.errors import ConfigError
 from tokenlearner.models.config import TokenLearnerConfig, Version, VisionTransformerConfig
+from tokenlearner.models.video_config import VideoVisionTransformerConfig
 
 _SIZES = {  # dim, blocks, heads, hidden width of the MLP
     "Ti": (192, 12, 3, 768),
@@ -190,6 +192,29 @@ def conv_vit(
         mlp_dim=576,
         stem_widths=(24, 48, 96),
         token_learner=token_learner,
+    )
+
+
+def conv_vivit(
+    *,
+    num_classes: int,
+    image_size: int = 128,
+    num_frames: int = 16,
+    token_learner: TokenLearnerConfig | None = None,
+) -> VideoVisionTransformerConfig:
+    """`conv_vit` on clips: tubelets of two frames, joint space-time attention.
+
+    Args:
+        num_classes: Answers.
+        image_size: Height and width in pixels; cells are 16 px.
+        num_frames: Frames of a clip.
+        token_learner: None for the baseline.
+    """
+    image = conv_vit(num_classes=num_classes, image_size=image_size, token_learner=token_learner)
+    return VideoVisionTransformerConfig(
+        **{field.name: getattr(image, field.name) for field in fields(image)},
+        num_frames=num_frames,
+        tubelet_frames=2,
     )
 
 

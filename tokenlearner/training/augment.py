@@ -1,4 +1,7 @@
-"""Random crops, flips, colours and blends for a whole batch at once, on any device."""
+"""Random crops, flips, colours and blends for a whole batch at once, on any device.
+
+All frames of a clip, `[batch, time, 3, height, width]`, are varied alike.
+"""
 
 import math
 from dataclasses import dataclass
@@ -9,6 +12,7 @@ import torch.nn.functional as F
 
 from tokenlearner.errors import ConfigError
 from tokenlearner.modules.shapes import Float, Tensor, UInt8
+from tokenlearner.training.seeds import draw_uniform
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -75,14 +79,14 @@ class Augmentation:
 
 
 def augment(
-    images: UInt8[Tensor, "batch 3 height width"],
+    images: UInt8[Tensor, "batch *time 3 height width"],
     size: tuple[int, int],
     options: Augmentation,
     generator: torch.Generator,
     *,
     places: Tensor | None = None,
     count: int | None = None,
-) -> Float[Tensor, "batch 3 new_height new_width"]:
+) -> Float[Tensor, "batch *time 3 new_height new_width"]:
     """Returns varied photos in 0..1: cropped, mirrored, in other colours.
 
     Args:
@@ -96,7 +100,7 @@ def augment(
     count = len(images) if count is None else count
 
     def uniform(low: float, high: float) -> Tensor:
-        return _uniform(low, high, count, places, generator)
+        return draw_uniform(low, high, count, places, generator)
 
     side = uniform(*options.area).sqrt()
     stretch = (uniform(-1.0, 1.0) * math.log(options.aspect) / 2).exp()
@@ -107,27 +111,30 @@ def augment(
     zero = torch.zeros(len(images))
     affine = torch.stack([width, zero, shift_x, zero, height, shift_y], dim=1).unflatten(1, (2, 3))
     affine = affine.to(images.device)
-    positions = F.affine_grid(affine, [len(images), 3, *size], align_corners=False)
-    out = F.grid_sample(images.float() / 255, positions, padding_mode="border", align_corners=False)
+    planes = images.flatten(1, -3).float() / 255
+    positions = F.affine_grid(affine, [*planes.shape[:2], *size], align_corners=False)
+    out = F.grid_sample(planes, positions, padding_mode="border", align_corners=False)
+    out = out.unflatten(1, images.shape[1:-2])
     if options.colour:
         low, high = 1.0 - options.colour, 1.0 + options.colour
         factors = torch.stack([uniform(low, high) for _ in range(3)]).to(images.device)
-        brightness, contrast, saturation = factors[:, :, None, None, None]
+        brightness, contrast, saturation = factors.view(3, -1, *[1] * (out.ndim - 1))
         out = out * brightness
-        out = torch.lerp(out.mean(dim=(1, 2, 3), keepdim=True), out, contrast)
-        out = torch.lerp(out.mean(dim=1, keepdim=True), out, saturation).clamp(0, 1)
+        gray = out.mean(dim=tuple(range(1, out.ndim)), keepdim=True)
+        out = torch.lerp(gray, out, contrast)
+        out = torch.lerp(out.mean(dim=-3, keepdim=True), out, saturation).clamp(0, 1)
     return out
 
 
 def erase(
-    images: Float[Tensor, "batch 3 height width"],
+    images: Float[Tensor, "batch *time 3 height width"],
     probability: float,
     colour: tuple[float, float, float],
     generator: torch.Generator,
     *,
     places: Tensor | None = None,
     count: int | None = None,
-) -> Float[Tensor, "batch 3 height width"]:
+) -> Float[Tensor, "batch *time 3 height width"]:
     """Fills a rectangle of some photos: 1/50 to 1/3 of the area, 0.3 to 3.3 times as wide as high.
 
     Args:
@@ -144,25 +151,26 @@ def erase(
     count = len(images) if count is None else count
 
     def uniform(low: float, high: float) -> Tensor:
-        return _uniform(low, high, count, places, generator)
+        return draw_uniform(low, high, count, places, generator)
 
     area, aspect = uniform(0.02, 1 / 3), uniform(math.log(0.3), -math.log(0.3)).exp()
     width, height = (area * aspect).sqrt().clamp(max=1), (area / aspect).sqrt().clamp(max=1)
     left, top = uniform(0.0, 1.0) * (1 - width), uniform(0.0, 1.0) * (1 - height)
     width = torch.where(uniform(0.0, 1.0) < probability, width, 0.0)
     box = torch.stack([left, left + width, top, top + height]).to(images.device)[:, :, None]
-    across = _covered(box[0], box[1], images.shape[3])
-    down = _covered(box[2], box[3], images.shape[2])
-    inside = (down[:, :, None] & across[:, None, :])[:, None]
+    across = _covered(box[0], box[1], images.shape[-1])
+    down = _covered(box[2], box[3], images.shape[-2])
+    inside = down[:, :, None] & across[:, None, :]
+    inside = inside.view(-1, *[1] * (images.ndim - 3), *images.shape[-2:])
     return torch.where(inside, images.new_tensor(colour)[:, None, None], images)
 
 
 def mix(
-    images: Float[Tensor, "batch 3 height width"],
+    images: Float[Tensor, "batch *time 3 height width"],
     targets: Float[Tensor, "batch classes"],
     options: Augmentation,
     generator: torch.Generator,
-) -> tuple[Float[Tensor, "batch 3 height width"], Float[Tensor, "batch classes"]]:
+) -> tuple[Float[Tensor, "batch *time 3 height width"], Float[Tensor, "batch classes"]]:
     """Applies mixup or cutmix, whichever is asked for; of both, one at random.
 
     Both pair the first photo with the last and draw one share for all, so a part of a batch that
@@ -177,11 +185,11 @@ def mix(
 
 
 def mixup(
-    images: Float[Tensor, "batch 3 height width"],
+    images: Float[Tensor, "batch *time 3 height width"],
     targets: Float[Tensor, "batch classes"],
     alpha: float,
     generator: torch.Generator,
-) -> tuple[Float[Tensor, "batch 3 height width"], Float[Tensor, "batch classes"]]:
+) -> tuple[Float[Tensor, "batch *time 3 height width"], Float[Tensor, "batch classes"]]:
     """Blends every photo and its target with those of another one in the batch.
 
     Source: "mixup: Beyond Empirical Risk Minimization" (Zhang et al., 2018). timm's own refuses
@@ -196,16 +204,16 @@ def mixup(
 
 
 def cutmix(
-    images: Float[Tensor, "batch 3 height width"],
+    images: Float[Tensor, "batch *time 3 height width"],
     targets: Float[Tensor, "batch classes"],
     alpha: float,
     generator: torch.Generator,
-) -> tuple[Float[Tensor, "batch 3 height width"], Float[Tensor, "batch classes"]]:
+) -> tuple[Float[Tensor, "batch *time 3 height width"], Float[Tensor, "batch classes"]]:
     """Pastes a rectangle of another photo in the batch into every photo; targets mix by area.
 
     Source: "CutMix" (Yun et al., 2019).
     """
-    height, width = images.shape[2:]
+    height, width = images.shape[-2:]
     side = math.sqrt(1 - _beta(alpha, generator))
     centre = torch.rand(2, generator=generator).tolist()
     top, bottom = (round(height * (centre[0] + s * side / 2)) for s in (-1, 1))
@@ -213,16 +221,8 @@ def cutmix(
     box = (..., slice(max(0, top), bottom), slice(max(0, left), right))
     pasted = images.clone()
     pasted[box] = images.flip(0)[box]
-    share = 1 - pasted[0, 0][box].numel() / (height * width)
+    share = 1 - pasted.flatten(0, -3)[0][box].numel() / (height * width)
     return pasted, torch.lerp(targets.flip(0), targets, share)
-
-
-def _uniform(
-    low: float, high: float, count: int, places: Tensor | None, generator: torch.Generator
-) -> Tensor:
-    """Draws for a whole batch, so that the numbers do not depend on how it is divided."""
-    numbers = torch.empty(count).uniform_(low, high, generator=generator)
-    return numbers if places is None else numbers[places]
 
 
 def _covered(start: Tensor, stop: Tensor, pixels: int) -> Tensor:

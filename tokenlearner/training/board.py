@@ -6,7 +6,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
-from tokenlearner.checkpoints import ImageModel
+from tokenlearner.checkpoints import AnyModel
 from tokenlearner.modules.shapes import Tensor, UInt8
 from tokenlearner.preprocess import Preprocessing
 from tokenlearner.training.recipes import Recipe
@@ -26,14 +26,15 @@ def hparams(recipe: Recipe) -> dict[str, bool | int | float | str]:
 
 
 def attention_picture(
-    model: ImageModel,
-    images: UInt8[Tensor, "batch 3 height width"],
+    model: AnyModel,
+    images: UInt8[Tensor, "batch *time 3 height width"],
     preprocessing: Preprocessing,
 ) -> UInt8[Tensor, "3 picture_height picture_width"]:
     """Returns a row per photo: the photo, then the photo lit by what each learned token looks at.
 
     Brightness is shared by all tokens of a photo: full where the strongest map is strongest. With
-    several learners the last one's maps are shown; without any, the photos alone.
+    several learners the last one's maps are shown; without any, the photos alone. Of a clip its
+    middle is shown.
 
     Args:
         model: In eval mode.
@@ -45,11 +46,16 @@ def attention_picture(
         photos.new_tensor(values)[:, None, None]
         for values in (preprocessing.mean, preprocessing.std)
     )
+    inputs = (photos - mean) / std
     with torch.inference_mode():
-        learners = model.trace((photos - mean) / std).learners
+        learners = model.trace(inputs.transpose(1, 2) if inputs.ndim == 5 else inputs).learners
+    if photos.ndim == 5:
+        photos = photos[:, photos.shape[1] // 2]
     columns = [photos]
     if learners:
         maps = learners[-1].maps.float()
+        if maps.ndim == 5:
+            maps = maps[:, maps.shape[1] // 2]
         maps = maps / maps.amax(dim=(1, 2, 3), keepdim=True).clamp(min=1e-12)
         maps = F.interpolate(maps, photos.shape[2:], mode="bilinear", align_corners=False)
         light = DARKEST + (1 - DARKEST) * maps

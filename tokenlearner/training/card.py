@@ -4,17 +4,20 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from tokenlearner.checkpoints import ImageModel
+from tokenlearner.checkpoints import AnyModel
 from tokenlearner.efficiency.timm_flops import count_model
 from tokenlearner.errors import ConfigError
-from tokenlearner.models.config import TokenLearnerConfig
+from tokenlearner.models.config import TokenLearnerConfig, VisionTransformerConfig
 from tokenlearner.models.info import ModelInfo, Provenance
+from tokenlearner.models.timm_config import TimmConfig
 from tokenlearner.models.timm_vit import TimmVisionTransformer
+from tokenlearner.models.video_config import VideoVisionTransformerConfig
+from tokenlearner.models.vivit import VideoVisionTransformer
 from tokenlearner.training.datasets import Dataset, dataset_titled
 from tokenlearner.training.recipes import RECIPES, Recipe
 
 
-def render_card(model: ImageModel, report: Mapping[str, Any]) -> str:
+def render_card(model: AnyModel, report: Mapping[str, Any]) -> str:
     """Returns the `README.md` of a model folder: Markdown with the Hub's front matter.
 
     Args:
@@ -34,7 +37,7 @@ def render_card(model: ImageModel, report: Mapping[str, Any]) -> str:
         f"# {info.name}",
         _about(model, dataset),
         "## Use",
-        _use(info),
+        _use(model),
         "## Training data",
         _training_data(dataset, report),
         "## Training",
@@ -45,7 +48,7 @@ def render_card(model: ImageModel, report: Mapping[str, Any]) -> str:
         f"The weights are published under {provenance.weights_licence}. Training data: "
         f"{provenance.data_licence}. {dataset.weights_note}",
         "## Limits",
-        _limits(info, dataset),
+        _limits(model, dataset),
         "## Citation",
         f"The method: {_PAPER}"
         + (f"\n\nThe data: {dataset.citation}." if dataset.citation else ""),
@@ -96,7 +99,7 @@ def _front_matter(info: ModelInfo, dataset: Dataset, report: Mapping[str, Any]) 
     return "\n".join(["---", *lines, "---"])
 
 
-def _about(model: ImageModel, dataset: Dataset) -> str:
+def _about(model: AnyModel, dataset: Dataset) -> str:
     assert model.info is not None
     config = model.config
     cost = count_model(model)
@@ -108,17 +111,21 @@ def _about(model: ImageModel, dataset: Dataset) -> str:
         kind += " with a convolutional stem"
     tokens = " → ".join(str(count) for count in dict.fromkeys(config.tokens_per_block))
     height, width = config.image_size
-    resizing = {"squash": "of the whole photo, its aspect ignored", "crop": "of its centre"}
+    thing, frames = "photo", ""
+    if isinstance(config, VideoVisionTransformerConfig):
+        thing = "clip"
+        frames = f"{config.num_frames} frames, evenly spaced over the clip, of "
+    resizing = {"squash": f"of the whole {thing}, its aspect ignored", "crop": "of its centre"}
     return (
         f"{kind} that tells {config.num_classes:,} classes of {dataset.title} apart"
         f"{_classes(model.info.class_names)}. "
-        f"{_learner(config.token_learner, config.depth)}\n\n"
+        f"{_learner(config)}\n\n"
         f"| | |\n| --- | --- |\n"
-        f"| input | {width} × {height} px, {resizing[model.info.preprocessing.resize]} |\n"
+        f"| input | {frames}{width} × {height} px, {resizing[model.info.preprocessing.resize]} |\n"
         f"| tokens per layer | {tokens} |\n"
         f"| layers | {config.depth}, {config.dim} wide |\n"
         f"| parameters | {parameters / 1e6:.3g} million |\n"
-        f"| cost | {cost.gmacs:.3g} GFLOPs a photo (1 multiply-accumulate counts 1) |"
+        f"| cost | {cost.gmacs:.3g} GFLOPs a {thing} (1 multiply-accumulate counts 1) |"
     )
 
 
@@ -126,16 +133,20 @@ def _classes(names: tuple[str, ...]) -> str:
     return ": " + ", ".join(names) if len(names) <= _FEW_CLASSES else ""
 
 
-def _learner(learner: TokenLearnerConfig | None, depth: int) -> str:
+def _learner(config: VisionTransformerConfig | TimmConfig) -> str:
+    learner, depth = config.token_learner, config.depth
     if learner is None:
         return "It has no TokenLearner: it is the baseline to compare with."
+    of_step = ""
+    if isinstance(config, VideoVisionTransformerConfig):
+        of_step = f" at each of {config.steps} time steps"
     fuser = (
         " TokenFuser writes the result of each of these layers back onto the grid." * learner.fuser
     )
     return (
         f"After {learner.at} of {depth} layers a TokenLearner ({_version(learner)}) sums the "
-        f"grid up into {learner.num_tokens} tokens, each under an attention map of its own, and "
-        f"the layers after it see only these.{fuser}"
+        f"grid up into {learner.num_tokens} tokens{of_step}, each under an attention map of its "
+        f"own, and the layers after it see only these.{fuser}"
     )
 
 
@@ -145,11 +156,15 @@ def _version(learner: TokenLearnerConfig) -> str:
     return f"version {learner.version}"
 
 
-def _use(info: ModelInfo) -> str:
+def _use(model: AnyModel) -> str:
+    assert model.info is not None
+    explain = 'explain(model, "photo.jpg")'
+    if isinstance(model, VideoVisionTransformer):
+        explain = 'explain_clip(model, "clip.mp4")'
     return (
         "```python\nimport tokenlearner\n\n"
-        f'model = tokenlearner.load("{info.name}")\n'
-        'explanation = tokenlearner.explain(model, "photo.jpg")\n'
+        f'model = tokenlearner.load("{model.info.name}")\n'
+        f"explanation = tokenlearner.{explain}\n"
         "explanation.predictions[0]\n```"
     )
 
@@ -186,15 +201,16 @@ def _training(provenance: Provenance) -> str:
 
 def _recipe_rows(recipe: Recipe) -> dict[str, str]:
     sides = ", ".join(f"{epochs} epochs at {side} px" for epochs, side in recipe.stages)
-    kept = {"last": "of the last epoch", "best": "of the best epoch on the held-out photos"}
+    things = "photos" if recipe.clips is None else "clips"
+    kept = {"last": "of the last epoch", "best": f"of the best epoch on the held-out {things}"}
     weights = kept[recipe.keep]
     if recipe.ema_decay is not None:
         weights = f"running average (decay {recipe.ema_decay}), {weights}"
     return {
-        "photo sizes": sides,
+        f"{things[:-1]} sizes": sides,
         "optimiser": f"{_optimizer(recipe)}, {recipe.schedule} schedule, weight decay "
         f"{recipe.weight_decay:g}, batch {recipe.batch_size:,}",
-        "held out": f"{recipe.holdout:,} training photos",
+        "held out": f"{recipe.holdout:,} training {things}",
         "weights": f"{weights}, stored as {recipe.weights_dtype}",
     }
 
@@ -209,7 +225,10 @@ def _optimizer(recipe: Recipe) -> str:
 
 
 def _results(dataset: Dataset, report: Mapping[str, Any]) -> str:
-    metrics, data = report["metrics"], report["data"]
+    metrics, data, views = report["metrics"], report["data"], report.get("views")
+    things, form = "photos", _FORM_OF_PHOTOS
+    if views is not None:
+        things, form = "clips", _FORM_OF_CLIPS
     classes = ""
     if 0 < len(metrics["per_class_percent"]) <= _FEW_CLASSES:
         rows = (
@@ -217,21 +236,30 @@ def _results(dataset: Dataset, report: Mapping[str, Any]) -> str:
         )
         classes = "| class | top-1 |\n| --- | ---: |\n" + "\n".join(rows) + "\n\n"
     return (
-        f"On the {data['split']} split of {dataset.title}, {metrics['num_images']:,} photos, with "
-        "the weights as they are in this folder:\n\n"
+        f"On the {data['split']} split of {dataset.title}, {metrics['num_images']:,} {things}, "
+        "with the weights as they are in this folder:\n\n"
         "| | |\n| --- | ---: |\n"
         f"| top-1 | {metrics['top1_percent']:.2f} % |\n"
         f"| top-5 | {metrics['top5_percent']:.2f} % |\n"
         f"| loss | {metrics['loss']:.3f} nats |\n"
         f"{_more_results(metrics)}\n{classes}"
         f"```\n{report['command']}\n```\n\n"
-        "`--data` takes a folder with `train-*.parquet` and `test-*.parquet` as the Hugging Face "
-        "Hub lays them out, with a column of image files and one of class labels, or a data set's "
-        "id on the Hub.\n\n"
+        f"{form}\n\n"
         f"Measured on {report['date']} on {report['hardware']} with "
-        f"{_versions(report['versions'])}. Weights: sha256 `{report['weights_sha256']}`; photos: "
+        f"{_versions(report['versions'])}. Weights: sha256 `{report['weights_sha256']}`; {things}: "
         f"sha256 `{data['sha256']}`."
     )
+
+
+_FORM_OF_PHOTOS = (
+    "`--data` takes a folder with `train-*.parquet` and `test-*.parquet` as the Hugging Face Hub "
+    "lays them out, with a column of image files and one of class labels, or a data set's id on "
+    "the Hub."
+)
+_FORM_OF_CLIPS = (
+    "`--data` takes a folder with the clips as `test/CLASS/NAME.mp4`, or a CSV file with the "
+    "columns `path`, `class` and `split`."
+)
 
 
 def _more_results(metrics: Mapping[str, Any]) -> str:
@@ -241,12 +269,15 @@ def _more_results(metrics: Mapping[str, Any]) -> str:
     )
 
 
-def _limits(info: ModelInfo, dataset: Dataset) -> str:
+def _limits(model: AnyModel, dataset: Dataset) -> str:
+    info = model.info
+    assert info is not None
     assert info.provenance is not None
+    thing = "clip" if isinstance(model, VideoVisionTransformer) else "photo"
     scratch = "" if info.provenance.started_from else "from scratch "
     return (
-        f"It answers every photo with one of its {len(info.class_names):,} classes, also one that "
-        f"shows none of them; a low probability is the only hint. It was trained {scratch}on "
+        f"It answers every {thing} with one of its {len(info.class_names):,} classes, also one "
+        f"that shows none of them; a low probability is the only hint. It was trained {scratch}on "
         f"{dataset.title} alone, to show what learned tokens look at and what they save. It is not "
         "made for decisions about people, for safety or for any use where a wrong answer does "
         "harm. The attention maps show where information was taken from, not why an answer was "

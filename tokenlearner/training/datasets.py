@@ -80,6 +80,22 @@ DATASETS = {
             ),
         ),
         Dataset(
+            name="pointing-gestures",
+            title="Pointing gestures (EgoGestAR)",
+            hub_id="",
+            url="https://ilab-ar.github.io/DrawInAir/",
+            about="237 short first-person clips of a hand that draws one of ten shapes or swipes "
+            "in the air, or does something else; 171 to train and 66, in other scenes, to test.",
+            licence="none stated; its repository calls itself a public data set",
+            citation=(
+                "“DrawInAir: A Lightweight Gestural Interface Based on Fingertip Regression”, 2018"
+            ),
+            weights_note=(
+                "The clips state no licence; whether that restricts weights trained on them is for "
+                "you to judge."
+            ),
+        ),
+        Dataset(
             name="imagenet",
             title="ImageNet-1k",
             hub_id="ILSVRC/imagenet-1k",

@@ -1,4 +1,4 @@
-"""Training a trained model further, on other photos or with a learner that is still untrained."""
+"""Training a trained model further, on other data or with a learner that is still untrained."""
 
 import copy
 from dataclasses import replace
@@ -6,22 +6,25 @@ from dataclasses import replace
 import torch
 from torch import nn
 
-from tokenlearner.checkpoints import ImageModel
+from tokenlearner.checkpoints import AnyModel
 from tokenlearner.errors import ConfigError
 from tokenlearner.models.timm_info import FUSER, LEARNER
 from tokenlearner.models.timm_vit import TimmVisionTransformer
-from tokenlearner.models.vit import VisionTransformer
+from tokenlearner.models.vivit import VideoVisionTransformer
 from tokenlearner.training.augment import Augmentation
 from tokenlearner.training.initialise import initialise, matching_classes
-from tokenlearner.training.recipes import Distillation, Recipe
+from tokenlearner.training.recipes import ClipSampling, Distillation, Recipe
 
 FINE_TUNE = "fine-tune"
 
 
-def fine_tuning(source: ImageModel, *, distil: bool = False) -> Recipe:
+def fine_tuning(source: AnyModel, *, distil: bool = False) -> Recipe:
     """The recipe for training any model further, at its own resolution.
 
     tokenlearner train fine-tune --init MODEL --data PHOTOS --out runs/fine-tuned
+
+    A model of clips takes clips; they are not mirrored, because the direction of a movement may be
+    what tells classes apart.
 
     Twenty epochs of AdamW at a small rate. It shrinks from the head to the first layer, unless a
     part of the model is untrained, which has to learn fast. How long it takes, and how good it
@@ -32,17 +35,18 @@ def fine_tuning(source: ImageModel, *, distil: bool = False) -> Recipe:
         distil: Learn from a teacher's answers as well.
 
     Raises:
-        ConfigError: If the model does not say how photos are prepared, or takes photos that are not
-            square.
+        ConfigError: If the model does not say how photos are prepared, or takes pictures that are
+            not square.
     """
     if source.info is None:
         raise ConfigError("the model to start from has no info, so its preprocessing is unknown")
     height, width = source.config.image_size
     if height != width:
         raise ConfigError(
-            f"{source.info.name} takes photos of {width}x{height} px; only models for square "
-            "photos can be fine-tuned"
+            f"{source.info.name} takes pictures of {width}x{height} px; only models for square "
+            "ones can be fine-tuned"
         )
+    of_clips = isinstance(source, VideoVisionTransformer)
     return Recipe(
         name=FINE_TUNE,
         model=source.config,
@@ -56,13 +60,16 @@ def fine_tuning(source: ImageModel, *, distil: bool = False) -> Recipe:
         weight_decay=0.05,
         layer_decay=None if source.info.untrained_parts else 0.75,
         label_smoothing=0.1,
-        augmentation=Augmentation(area=(0.35, 1.0), aspect=4 / 3, colour=0.3, mixup=0.2),
+        augmentation=Augmentation(
+            area=(0.35, 1.0), aspect=4 / 3, flip=not of_clips, colour=0.3, mixup=0.2
+        ),
+        clips=ClipSampling() if of_clips else None,
         distillation=Distillation() if distil else None,
         gradient_clip=1.0,
     )
 
 
-def with_classes(source: ImageModel, class_names: tuple[str, ...]) -> ImageModel:
+def with_classes(source: AnyModel, class_names: tuple[str, ...]) -> AnyModel:
     """Returns a copy of a model that answers with these classes.
 
     The head's rows of classes that both have are kept; the others start at zero.
@@ -76,7 +83,9 @@ def with_classes(source: ImageModel, class_names: tuple[str, ...]) -> ImageModel
             for head, old in zip(_heads(model), _heads(source), strict=True):
                 _keep_rows(head, old, rows)
     else:
-        model = VisionTransformer(replace(source.config, num_classes=len(class_names)))
+        model = type(source).build(
+            replace(source.config, num_classes=len(class_names)).to_dict(), device="cpu"
+        )
         model.info = replace(source.info, class_names=class_names)
         initialise(model, source)
     model.info = replace(source.info, class_names=class_names)
@@ -95,7 +104,7 @@ def _keep_rows(head: nn.Linear, old: nn.Linear, rows: dict[int, int]) -> None:
         value[list(rows)] = before[list(rows.values())]
 
 
-def teacher_of(source: ImageModel, class_names: tuple[str, ...]) -> ImageModel | None:
+def teacher_of(source: AnyModel, class_names: tuple[str, ...]) -> AnyModel | None:
     """Returns the untouched backbone of a model with an untrained learner, to learn from.
 
     None if the learner is trained, or if the backbone answers with other classes.

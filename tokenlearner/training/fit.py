@@ -6,18 +6,19 @@ from dataclasses import asdict
 
 from torch import nn
 
-from tokenlearner.checkpoints import ImageModel
+from tokenlearner.checkpoints import AnyModel
 from tokenlearner.errors import ConfigError, DataError
-from tokenlearner.models.config import VisionTransformerConfig
-from tokenlearner.training.data import LabelledImages
+from tokenlearner.models.timm_config import TimmConfig
+from tokenlearner.models.vivit import VideoVisionTransformer
+from tokenlearner.training.data import LabelledClips, LabelledImages
 from tokenlearner.training.recipes import Recipe
 
 
 def check_fit(
     recipe: Recipe,
-    data: LabelledImages,
+    data: LabelledImages | LabelledClips,
     *,
-    model: ImageModel | None,
+    model: AnyModel | None,
     teacher: nn.Module | None,
 ) -> None:
     """Checks what a run is made of before anything is computed.
@@ -26,6 +27,11 @@ def check_fit(
         DataError: If the recipe does not fit the data.
         ConfigError: If it does not fit the model or the teacher.
     """
+    if isinstance(data, LabelledClips) != (recipe.clips is not None):
+        wanted = "photos" if recipe.clips is None else "clips"
+        raise DataError(
+            f"{data.source} holds {data.things}, but the recipe {recipe.name} trains on {wanted}"
+        )
     if len(data.class_names) != recipe.model.num_classes:
         raise DataError(
             f"{data.source} has {len(data.class_names)} classes, but the recipe {recipe.name} "
@@ -33,15 +39,15 @@ def check_fit(
         )
     if len(data) <= recipe.holdout:
         raise DataError(
-            f"{data.source} has {len(data):,} photos, but the recipe {recipe.name} holds "
-            f"{recipe.holdout:,} out; give it more photos"
+            f"{data.source} has {len(data):,} {data.things}, but the recipe {recipe.name} holds "
+            f"{recipe.holdout:,} out; give it more"
         )
     if data.multi_label and recipe.loss == "softmax":
         raise DataError(
             f"{data.source} has any number of classes per photo, but the softmax loss of the "
             f"recipe {recipe.name} is for one; set loss='sigmoid'"
         )
-    if model is None and not isinstance(recipe.model, VisionTransformerConfig):
+    if model is None and isinstance(recipe.model, TimmConfig):
         raise ConfigError(
             f"the recipe {recipe.name} trains a model of timm further; give the model"
         )
@@ -55,6 +61,11 @@ def check_fit(
         raise ConfigError(
             f"the recipe {recipe.name} and the teacher do not fit: {has}; give both or neither"
         )
+    if teacher is not None and isinstance(teacher, VideoVisionTransformer) != bool(recipe.clips):
+        raise ConfigError(
+            f"the recipe {recipe.name} trains on {data.things}, which its teacher does not take; "
+            "give another teacher"
+        )
     info = getattr(teacher, "info", None)
     if info is not None and info.class_names != data.class_names:
         raise DataError(
@@ -65,7 +76,7 @@ def check_fit(
 
 def fingerprint(
     recipe: Recipe,
-    data: LabelledImages,
+    data: LabelledImages | LabelledClips,
     *,
     mixed_precision: bool,
     model: nn.Module | None,

@@ -1,4 +1,4 @@
-"""Starting from another model's weights: another head, resolution, learner or number of blocks."""
+"""Starting from another model's weights: other head, resolution, learner, blocks, clips."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -7,9 +7,13 @@ from dataclasses import dataclass
 import torch
 
 from tokenlearner.errors import ConfigError
+from tokenlearner.models.classifier import TransformerClassifier
 from tokenlearner.models.config import VisionTransformerConfig
-from tokenlearner.models.vit import VisionTransformer
+from tokenlearner.models.encoder import Encoder
+from tokenlearner.models.vivit import VideoVisionTransformer
 from tokenlearner.modules.embed import resample_position_embedding
+from tokenlearner.modules.shapes import Tensor
+from tokenlearner.modules.tubelets import Inflation, inflate_kernel
 
 _POSITIONS = "encoder.position_embedding"
 _HEAD = ("head.weight", "head.bias")
@@ -22,7 +26,8 @@ class Initialised:
     Attributes:
         source: Name of the other model.
         copied: Taken as they are.
-        resampled: Taken for another grid.
+        resampled: Taken for another grid or other time steps.
+        inflated: Kernels for images, made kernels for tubelets.
         fresh: Left as they were: the other model has none, or of another shape.
         unused: Of the other model, without a place in this one.
         kept_classes: Classes whose rows of the head were taken; with some but not all of them the
@@ -32,16 +37,19 @@ class Initialised:
     source: str
     copied: tuple[str, ...]
     resampled: tuple[str, ...]
+    inflated: tuple[str, ...]
     fresh: tuple[str, ...]
     unused: tuple[str, ...]
     kept_classes: tuple[str, ...]
 
     def describe(self) -> str:
         """Returns the same in a sentence or two for a person."""
-        total = len(self.copied) + len(self.resampled) + len(self.fresh)
+        total = len(self.copied) + len(self.resampled) + len(self.inflated) + len(self.fresh)
         text = f"{len(self.copied)} of {total} arrays come from {self.source} as they are"
         if self.resampled:
             text += ", the position embedding resampled to the new grid"
+        if self.inflated:
+            text += ", a kernel for images spread over the frames of a tubelet"
         if self.fresh:
             copied = set(_parts(self.copied))
             fresh = [part + " (in part)" * (part in copied) for part in _parts(self.fresh)]
@@ -54,7 +62,12 @@ class Initialised:
 
 
 @torch.no_grad()
-def initialise(model: VisionTransformer, source: VisionTransformer) -> Initialised:
+def initialise(
+    model: TransformerClassifier,
+    source: TransformerClassifier,
+    *,
+    inflation: Inflation = "central",
+) -> Initialised:
     """Writes into `model` whatever of `source` fits it, and leaves the rest as it is.
 
     Blocks are matched by their index. A learner or fuser starts from the one before the same block
@@ -67,22 +80,30 @@ def initialise(model: VisionTransformer, source: VisionTransformer) -> Initialis
     Args:
         model: Written in place.
         source: Left as it is.
+        inflation: How a model of clips takes the kernel of one of images; see `inflate_kernel`.
 
     Raises:
         ConfigError: If patches, widths or activations differ: nothing would be worth taking.
     """
+    if isinstance(source, VideoVisionTransformer) and not isinstance(model, VideoVisionTransformer):
+        raise ConfigError(
+            "a model of clips cannot start one of photos; take a model of photos to start from"
+        )
     _check_same_layers(model.config, source.config)
     ours, theirs = model.state_dict(), source.state_dict()
     origins = _origins(model, source)
-    copied, resampled = [], []
+    copied, resampled, inflated = [], [], []
+    old, new = source.encoder, model.encoder
     for name, value in ours.items():
         found = theirs.get(origins.get(name, ""))
         if found is None:
             continue
-        if name == _POSITIONS and model.encoder.grid != source.encoder.grid:
-            old, new = source.encoder.grid, model.encoder.grid
-            found = resample_position_embedding(found, old=old, new=new)
+        if name == _POSITIONS and _places(new) != _places(old):
+            found = _resample(found, value, old=old, new=new)
             resampled.append(name)
+        elif value.ndim == 5 and found.shape == value[:, :, 0].shape:
+            found = inflate_kernel(found, value.shape[2], how=inflation)
+            inflated.append(name)
         elif found.shape == value.shape:
             copied.append(name)
         else:
@@ -94,17 +115,39 @@ def initialise(model: VisionTransformer, source: VisionTransformer) -> Initialis
             ours[name][row] = theirs[name][origin]
     if rows and len(rows) == model.config.num_classes:
         copied += _HEAD
-    taken = {origins[name] for name in copied + resampled if name in origins}
+    taken = {origins[name] for name in copied + resampled + inflated if name in origins}
     if rows:
         taken |= set(_HEAD)
     return Initialised(
         source=source.info.name if source.info else "a model without a name",
         copied=tuple(name for name in ours if name in copied),
         resampled=tuple(resampled),
-        fresh=tuple(name for name in ours if name not in (*copied, *resampled)),
+        inflated=tuple(inflated),
+        fresh=tuple(n for n in ours if n not in (*copied, *resampled, *inflated)),
         unused=tuple(name for name in theirs if name not in taken),
         kept_classes=tuple(model.info.class_names[row] for row in rows) if model.info else (),
     )
+
+
+def _places(encoder: Encoder) -> tuple[object, ...]:
+    """What a position embedding is made for."""
+    return encoder.grid, encoder.steps or 1, encoder.class_token is not None
+
+
+def _resample(embedding: Tensor, fresh: Tensor, *, old: Encoder, new: Encoder) -> Tensor:
+    """Returns a position embedding for other places; a class token without one keeps its own."""
+    (_, _, had_class_token), (_, _, has_class_token) = _places(old), _places(new)
+    resampled = resample_position_embedding(
+        embedding[:, 1:] if had_class_token else embedding,
+        old=old.grid,
+        new=new.grid,
+        old_steps=old.steps or 1,
+        new_steps=new.steps or 1,
+    )
+    if not has_class_token:
+        return resampled
+    first = embedding if had_class_token else fresh
+    return torch.cat((first[:, :1], resampled), dim=1)
 
 
 def _check_same_layers(ours: VisionTransformerConfig, theirs: VisionTransformerConfig) -> None:
@@ -134,7 +177,7 @@ def _layers(config: VisionTransformerConfig) -> dict[str, object]:
     }
 
 
-def _origins(model: VisionTransformer, source: VisionTransformer) -> dict[str, str]:
+def _origins(model: TransformerClassifier, source: TransformerClassifier) -> dict[str, str]:
     """Returns the source's name for each of the model's that may be copied, but the head's."""
     names = {name: name for name in model.state_dict() if name not in _HEAD}
     ours, theirs = model.encoder.learners, source.encoder.learners
@@ -151,7 +194,7 @@ def _origins(model: VisionTransformer, source: VisionTransformer) -> dict[str, s
     return names
 
 
-def _matching_rows(model: VisionTransformer, source: VisionTransformer) -> dict[int, int]:
+def _matching_rows(model: TransformerClassifier, source: TransformerClassifier) -> dict[int, int]:
     """Returns for each row of the model's head the source's row of the same class, if any."""
     if model.info is None or source.info is None or model.head is None or source.head is None:
         return {}

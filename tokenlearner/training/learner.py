@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from tokenlearner.checkpoints import ImageModel
+from tokenlearner.checkpoints import AnyModel
 from tokenlearner.modules.shapes import Tensor
 from tokenlearner.training.batches import Loaded
 from tokenlearner.training.distributed import distribute, num_processes, share_statistics
@@ -31,8 +31,10 @@ class Learner:
         average: The running average of the weights; None for none.
     """
 
-    def __init__(self, model: ImageModel, recipe: Recipe, device: torch.device) -> None:
-        self.model: ImageModel = model.to(device).to(memory_format=torch.channels_last)
+    def __init__(self, model: AnyModel, recipe: Recipe, device: torch.device) -> None:
+        self.model: AnyModel = model.to(device)
+        if all(weight.ndim <= 4 for weight in model.parameters()):  # not for 3-D convolutions
+            self.model.to(memory_format=torch.channels_last)
         share_statistics(self.model, device)
         self.optimizers = make_optimizers(self.model, recipe)
         self.average = None

@@ -12,20 +12,20 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from tokenlearner.checkpoints import ImageModel
+from tokenlearner.checkpoints import AnyModel
 from tokenlearner.efficiency.machine import describe_hardware
 from tokenlearner.errors import ConfigError, DataError, TrainingError
 from tokenlearner.modules.shapes import Tensor
 from tokenlearner.training.batches import Loaded, load, schedule
 from tokenlearner.training.checkpoint import read_state, write_state
-from tokenlearner.training.data import LabelledImages
+from tokenlearner.training.data import LabelledClips, LabelledImages
 from tokenlearner.training.distributed import add_up, num_processes, rank
 from tokenlearner.training.fit import check_fit, fingerprint
 from tokenlearner.training.learner import Learner
 from tokenlearner.training.objective import Objective
 from tokenlearner.training.optimizers import rate_factor
 from tokenlearner.training.recipes import Recipe
-from tokenlearner.training.samples import open_photos
+from tokenlearner.training.samples import open_photos, stack
 
 CHECKPOINT = "checkpoint.pt"
 
@@ -40,7 +40,7 @@ class Trainer:
 
     Args:
         recipe: What to do.
-        data: Training photos; the recipe holds some of them out.
+        data: Training photos or clips, as the recipe takes; it holds some of them out.
         out: Folder of the run: `checkpoint.pt` and TensorBoard's event files.
         device: Where to train. On CUDA, `mixed_precision` turns TF32 on for the whole process.
         mixed_precision: Compute in bfloat16 where it is safe; weights stay float32.
@@ -66,13 +66,13 @@ class Trainer:
     def __init__(
         self,
         recipe: Recipe,
-        data: LabelledImages,
+        data: LabelledImages | LabelledClips,
         out: Path,
         *,
         device: torch.device,
         mixed_precision: bool = True,
         accumulate: int = 1,
-        model: ImageModel | None = None,
+        model: AnyModel | None = None,
         teacher: nn.Module | None = None,
         num_workers: int = 0,
         compile: bool = False,
@@ -95,7 +95,7 @@ class Trainer:
         self.labels = torch.from_numpy(training.labels)
         if recipe.canvas is None:  # nobody has looked at all photos yet
             heldout = heldout.scan()
-        self.heldout_images = heldout.stack(recipe.preprocessing)
+        self.heldout_images = stack(heldout, recipe)
         self.heldout_labels = torch.from_numpy(heldout.labels)
         self.steps_per_epoch = math.ceil(len(training) / recipe.batch_size)
         self.step = 0
@@ -231,7 +231,7 @@ class Trainer:
             write_state(state, self.out / CHECKPOINT)
         self.saved_step = self.step
 
-    def result(self) -> ImageModel:
+    def result(self) -> AnyModel:
         """Returns the trained model on the CPU, in eval mode: average, best or last weights."""
         model = copy.deepcopy(self.learner.model).cpu().to(memory_format=torch.contiguous_format)
         if self.recipe.keep == "best":

@@ -1,4 +1,4 @@
-"""How good a model is, measured on photos prepared as `explain` prepares a user's."""
+"""How good a model is, measured on photos or clips prepared as `explain` prepares a user's."""
 
 import datetime
 from collections import Counter
@@ -9,13 +9,15 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
-from tokenlearner.checkpoints import ImageModel
+from tokenlearner.checkpoints import AnyModel
 from tokenlearner.efficiency.machine import describe_hardware, describe_versions
 from tokenlearner.errors import ConfigError, DataError
 from tokenlearner.models.info import ModelInfo
+from tokenlearner.models.vivit import VideoVisionTransformer
 from tokenlearner.modules.shapes import Float, Tensor
 from tokenlearner.preprocess import Preprocessing, prepare
-from tokenlearner.training.data import LabelledImages
+from tokenlearner.training.clip_views import Views, iter_views
+from tokenlearner.training.data import LabelledClips, LabelledImages
 from tokenlearner.training.multi_label import (
     RealLabels,
     average_precisions,
@@ -63,33 +65,41 @@ class Metrics:
 
 
 def evaluate(
-    model: ImageModel,
-    data: LabelledImages,
+    model: AnyModel,
+    data: LabelledImages | LabelledClips,
     *,
     device: torch.device,
     batch_size: int = 64,
     real: RealLabels | None = None,
+    views: Views = Views(),
 ) -> Metrics:
     """Measures a model in the number format of its weights, float32 for loaded ones.
 
     Args:
         model: With its `info`; moved to `device`.
-        data: Photos whose class names are the model's, in any order.
+        data: Photos or clips whose class names are the model's, in any order.
         device: Where to compute.
         batch_size: Photos in a pass; changes the speed, not the result.
         real: Valid labels of the photos, to measure against as well.
+        views: How often each clip is looked at.
 
     Raises:
         ConfigError: If the model has no `info` or one that does not name its answers, or photos
             have several labels and torchmetrics is not installed.
         DataError: If the classes are others, there are no photos, or one cannot be decoded.
     """
-    logits = torch.cat(list(iter_logits(model, data, device=device, batch_size=batch_size)))
+    answers = iter_logits(model, data, device=device, batch_size=batch_size, views=views)
+    logits = torch.cat(list(answers))
     return measure(logits, torch.from_numpy(data.labels), data.class_names, real=real)
 
 
 def iter_logits(
-    model: ImageModel, data: LabelledImages, *, device: torch.device, batch_size: int
+    model: AnyModel,
+    data: LabelledImages | LabelledClips,
+    *,
+    device: torch.device,
+    batch_size: int,
+    views: Views = Views(),
 ) -> Iterator[Float[Tensor, "batch classes"]]:
     """Yields the model's answers batch by batch, on the CPU; arguments and errors as `evaluate`.
 
@@ -105,6 +115,17 @@ def iter_logits(
     if data.multi_label:
         load_average_precision()  # if it is missing, now and not after hours of computing
     model = model.to(device).eval()
+    if isinstance(data, LabelledClips):
+        if not isinstance(model, VideoVisionTransformer):
+            raise ConfigError(f"{info.name} takes photos, but {data.source} holds clips")
+        for clip in iter_views(data, info.preprocessing, model.config.num_frames, views):
+            parts = clip.split(max(1, batch_size))
+            with torch.inference_mode():
+                answers = torch.cat([model(part.to(device)).float().cpu() for part in parts])
+            yield answers.mean(dim=0, keepdim=True)[:, order]
+        return
+    if isinstance(model, VideoVisionTransformer):
+        raise ConfigError(f"{info.name} takes clips, but {data.source} holds photos")
     for batch in iter_batches(data, info.preprocessing, batch_size):
         with torch.inference_mode():
             yield model(batch.to(device)).float().cpu()[:, order]
@@ -191,29 +212,31 @@ def _measure_multi_label(
 
 def report(
     metrics: Metrics,
-    model: ImageModel,
-    data: LabelledImages,
+    model: AnyModel,
+    data: LabelledImages | LabelledClips,
     *,
     split: str,
     command: str,
     device: torch.device,
     real: RealLabels | None = None,
+    views: Views | None = None,
 ) -> dict[str, Any]:
     """Returns the content of `metrics.json`: what was measured, of what, on what and how.
 
     Args:
         metrics: Of `model` on `data`; what was not measured is left out.
         model: As loaded from its folder.
-        data: The photos.
+        data: The photos or clips.
         split: Their split's name.
         command: The command that repeats the measurement.
         device: Where it was computed.
         real: The valid labels that were compared with as well.
+        views: How often each clip was looked at.
     """
     info = require_info(model)
-    photos = {(image.format, image.height_px, image.width_px) for image in data.images()}
-    formats = sorted({kind for kind, _, _ in photos})
-    sizes = {(height, width) for _, height, width in photos}
+    files = data.kinds()
+    formats = sorted({kind for kind, _, _ in files})
+    sizes = {(height, width) for _, height, width in files}
     content: dict[str, Any] = {
         "model": info.name,
         "weights_sha256": info.sha256,
@@ -232,12 +255,14 @@ def report(
     }
     if data.unusable:
         content["data"]["unusable"] = list(data.unusable)
+    if views is not None:
+        content["views"] = asdict(views)
     if real is not None:
         content["data"]["real"] = {"source": real.source, "sha256": real.sha256}
     return content
 
 
-def require_info(model: ImageModel) -> ModelInfo:
+def require_info(model: AnyModel) -> ModelInfo:
     """Returns the model's `info`.
 
     Raises:
@@ -255,7 +280,7 @@ def list_names(names: Sequence[str], *, limit: int = 10) -> str:
     return f"{', '.join(names[:3])} and {len(names) - 3:,} more"
 
 
-def _match_classes(data: LabelledImages, info: ModelInfo) -> list[int]:
+def _match_classes(data: LabelledImages | LabelledClips, info: ModelInfo) -> list[int]:
     """Returns which of the model's answers each of the data's classes is."""
     theirs, ours = data.class_names, info.class_names
     if theirs == ours:

@@ -6,10 +6,12 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from tokenlearner.models.video_config import VideoVisionTransformerConfig
 from tokenlearner.modules.shapes import Float, Tensor
 from tokenlearner.preprocess import Preprocessing
 from tokenlearner.training.augment import augment, erase, mix
 from tokenlearner.training.batches import Loaded
+from tokenlearner.training.clip_frames import sample_frames
 from tokenlearner.training.data import targets
 from tokenlearner.training.losses import measure_losses
 from tokenlearner.training.recipes import Recipe
@@ -81,6 +83,16 @@ class Objective:
         recipe, part, options = self._recipe, loaded.part, self._options
         side = recipe.image_side_px(part.epoch)
         images = loaded.images.to(self._device, non_blocking=True)
+        if recipe.clips is not None and recipe.canvas is not None:  # those from files come sampled
+            assert isinstance(recipe.model, VideoVisionTransformerConfig)
+            images = sample_frames(
+                images,
+                recipe.model.num_frames,
+                recipe.clips,
+                chance,
+                places=part.places,
+                count=part.count,
+            )
         images = augment(
             images, (side, side), options, chance, places=part.places, count=part.count
         )
@@ -97,7 +109,7 @@ class Objective:
 
 
 class Normaliser:
-    """Brings photos in 0..1 to the scale that a model was made for.
+    """Brings photos or clips in 0..1 to the scale and layout that a model was made for.
 
     Args:
         preprocessing: The model's.
@@ -110,10 +122,11 @@ class Normaliser:
             for values in (preprocessing.mean, preprocessing.std)
         )
 
-    def __call__(
-        self, images: Float[Tensor, "batch 3 height width"]
-    ) -> Float[Tensor, "batch 3 height width"]:
+    def __call__(self, images: Float[Tensor, "batch *time 3 height width"]) -> Tensor:
+        """Returns photos as they are laid out, clips as `[batch, 3, time, height, width]`."""
         normal = (images - self._mean) / self._std
+        if normal.ndim == 5:
+            return normal.transpose(1, 2)
         return normal.contiguous(memory_format=torch.channels_last)
 
 
@@ -138,11 +151,16 @@ class Teacher:
 
     @torch.no_grad()
     def __call__(
-        self, images: Float[Tensor, "batch 3 height width"]
+        self, images: Float[Tensor, "batch *time 3 height width"]
     ) -> Float[Tensor, "batch classes"]:
-        """Returns its answers to photos in 0..1."""
-        if self._size is not None and images.shape[2:] != self._size:
-            images = F.interpolate(
-                images, self._size, mode="bilinear", antialias=True, align_corners=False
+        """Returns its answers to photos or clips in 0..1."""
+        if self._size is not None and images.shape[-2:] != self._size:
+            frames = F.interpolate(
+                images.flatten(0, -4),
+                self._size,
+                mode="bilinear",
+                antialias=True,
+                align_corners=False,
             )
+            images = frames.unflatten(0, images.shape[:-3])
         return self._model(self._normalise(images)).float()

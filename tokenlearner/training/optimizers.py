@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.optim import AdamW, Optimizer
 
-from tokenlearner.checkpoints import ImageModel
+from tokenlearner.checkpoints import AnyModel
 from tokenlearner.errors import ConfigError
 from tokenlearner.training.recipes import Recipe
 
@@ -19,7 +19,7 @@ _EMBEDDING = re.compile(
 )
 
 
-def make_optimizers(model: ImageModel, recipe: Recipe) -> list[Optimizer]:
+def make_optimizers(model: AnyModel, recipe: Recipe) -> list[Optimizer]:
     """Returns AdamW, with Muon before it if the recipe asks for it.
 
     The groups of parameters keep their peak learning rate as `peak`.

@@ -12,11 +12,12 @@ import torch
 from PIL import Image as PillowImage
 from torch import nn
 
-from tokenlearner.checkpoints import ImageModel
+from tokenlearner.checkpoints import AnyModel
 from tokenlearner.efficiency.timm_flops import count_model
 from tokenlearner.errors import TrainingError
+from tokenlearner.media.video_files import encode_video
 from tokenlearner.modules.shapes import Tensor
-from tokenlearner.training.data import LabelledImages
+from tokenlearner.training.data import LabelledClips, LabelledImages
 from tokenlearner.training.loop import Trainer
 from tokenlearner.training.recipes import Recipe
 
@@ -29,6 +30,9 @@ CPU_BATCH = 32
 FILE_SIZE = (375, 500)
 """Height and width in pixels of the made-up photos that stand for files: ImageNet's usual ones."""
 
+CLIP_FRAMES = 60
+"""Frames of the made-up clips."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Plan:
@@ -36,8 +40,9 @@ class Plan:
 
     Attributes:
         num_parameters: Of the model.
-        gmacs: Billions of multiply-accumulates for one photo: the papers' GFLOPs.
-        num_photos: Photos in an epoch, without those held out.
+        things: What the training data are, `photos` or `clips`.
+        gmacs: Billions of multiply-accumulates for one of them: the papers' GFLOPs.
+        num_photos: How many there are in an epoch, without those held out.
         num_steps: Of the whole run.
         memory_bytes: The most that is needed at once on the device, besides the photos.
         memory_is_measured: On CUDA it is the peak of real steps; elsewhere it is added up from
@@ -47,6 +52,7 @@ class Plan:
     """
 
     num_parameters: int
+    things: str
     gmacs: float
     num_photos: int
     num_steps: int
@@ -58,13 +64,14 @@ class Plan:
     def describe(self) -> str:
         """Returns the same line by line for a person."""
         how = "measured" if self.memory_is_measured else "estimated"
+        thing = self.things[:-1]
         rows = {
             "parameters": f"{self.num_parameters / 1e6:.3g} million",
-            "cost": f"{self.gmacs:.3g} GFLOPs a photo (1 multiply-accumulate counts 1)",
-            "photos": f"{self.num_photos:,} an epoch",
+            "cost": f"{self.gmacs:.3g} GFLOPs a {thing} (1 multiply-accumulate counts 1)",
+            self.things: f"{self.num_photos:,} an epoch",
             "steps": f"{self.num_steps:,}",
-            "memory": f"{self.memory_bytes / 2**30:.2g} GiB besides the photos ({how})",
-            "speed": f"{self.images_per_second:,.0f} photos/s",
+            "memory": f"{self.memory_bytes / 2**30:.2g} GiB besides the {self.things} ({how})",
+            "speed": f"{self.images_per_second:,.0f} {self.things}/s",
             "time": f"{self.seconds / 3600:.2g} hours",
         }
         width = max(map(len, rows))
@@ -78,7 +85,7 @@ def plan(
     *,
     mixed_precision: bool = True,
     accumulate: int = 1,
-    model: ImageModel | None = None,
+    model: AnyModel | None = None,
     teacher: nn.Module | None = None,
     num_workers: int = 0,
 ) -> Plan:
@@ -106,10 +113,11 @@ def plan(
         holdout=0,
         keep="last",
     )
+    data = _make_data(trial, teacher)
     with tempfile.TemporaryDirectory() as folder:
         trainer = Trainer(
             trial,
-            _make_data(trial, teacher),
+            data,
             Path(folder) / "nothing",
             device=device,
             mixed_precision=mixed_precision,
@@ -136,6 +144,7 @@ def plan(
         at_once = -(-recipe.batch_size // accumulate)
         memory = _count_bytes(trainer, teacher) + kept_bytes * at_once // batch
     return Plan(
+        things=data.things,
         num_parameters=sum(p.numel() for p in trainer.learner.model.parameters()),
         gmacs=count_model(trainer.learner.model).gmacs,
         num_photos=training,
@@ -195,23 +204,29 @@ def _count_bytes(trainer: Trainer, teacher: nn.Module | None) -> int:
     return sum(tensor.nbytes for tensor in held)
 
 
-def _make_data(recipe: Recipe, teacher: nn.Module | None) -> LabelledImages:
-    """Returns a batch of one made-up photo, as large as those of the recipe."""
+def _make_data(recipe: Recipe, teacher: nn.Module | None) -> LabelledImages | LabelledClips:
+    """Returns a batch of one made-up photo or clip, as large as those of the recipe."""
     info = getattr(teacher, "info", None)
     height, width = recipe.canvas or FILE_SIZE
     coarse = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)
-    buffer = io.BytesIO()
-    PillowImage.fromarray(coarse).resize((width, height)).save(buffer, "JPEG", quality=90)
+    picture = PillowImage.fromarray(coarse).resize((width, height))
     classes = recipe.model.num_classes
     labels = np.arange(recipe.batch_size) % classes
     if recipe.loss == "sigmoid":
         labels = np.eye(classes, dtype=bool)[labels]
-    return LabelledImages(
-        source="made-up photos",
-        encoded=(buffer.getvalue(),) * recipe.batch_size,
-        labels=labels,
-        class_names=tuple(map(str, range(classes))) if info is None else info.class_names,
-    )
+    names = tuple(map(str, range(classes))) if info is None else info.class_names
+    if recipe.clips is None:
+        buffer = io.BytesIO()
+        picture.save(buffer, "JPEG", quality=90)
+        files = (buffer.getvalue(),) * recipe.batch_size
+        return LabelledImages("made-up photos", files, labels, names)
+    files = (_make_clip(np.asarray(picture)),) * recipe.batch_size
+    return LabelledClips("made-up clips", files, labels, names)
+
+
+def _make_clip(picture: np.ndarray) -> bytes:
+    frames = [np.roll(picture, shift, axis=1) for shift in range(0, 4 * CLIP_FRAMES, 4)]
+    return encode_video(frames, fps=CLIP_FRAMES / 2)
 
 
 def _wait_for(device: torch.device) -> None:

@@ -3,9 +3,11 @@
 The photos of a small set lie in memory at one size; those of a large one are decoded at every use.
 """
 
+import random
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -13,14 +15,16 @@ from PIL import Image as PillowImage
 from torch.utils.data import Dataset
 
 from tokenlearner.errors import DataError
+from tokenlearner.models.video_config import VideoVisionTransformerConfig
 from tokenlearner.modules.shapes import Tensor, UInt8
 from tokenlearner.preprocess import prepare
-from tokenlearner.training.data import LabelledImages
+from tokenlearner.training.data import LabelledClips, LabelledImages
 from tokenlearner.training.recipes import Recipe
 from tokenlearner.training.seeds import seeded
 
 Sample = tuple[Tensor, int, str]
-"""Pixels uint8 `[3, height, width]`, their row, and why it is not the one asked for, if it is not.
+"""Pixels uint8 `[3, height, width]` or `[time, 3, height, width]`, their row, and why it is not the
+one asked for, if it is not.
 """
 
 STRONGEST = 9.99
@@ -31,21 +35,36 @@ LONGEST_GAP = 100
 
 
 def open_photos(
-    data: LabelledImages, recipe: Recipe, device: torch.device
+    data: LabelledImages | LabelledClips, recipe: Recipe, device: torch.device
 ) -> Tensor | Dataset[Sample]:
     """Returns all photos at one size, uint8 `[n, 3, height, width]`, or what makes samples.
 
     The latter where photos are decoded or varied one by one. A stack moves to a GPU if it takes
-    less than a quarter of the memory that is free there.
+    less than a quarter of the memory that is free there. Clips are `[n, kept, 3, height, width]`.
     """
     if recipe.canvas is None:
+        if isinstance(data, LabelledClips):
+            return SamplesFromClips(data, recipe)
         return SamplesFromFiles(data, recipe)
-    stack = data.stack(replace(recipe.preprocessing, image_size=recipe.canvas, crop_ratio=1.0))
+    whole = replace(recipe.preprocessing, image_size=recipe.canvas, crop_ratio=1.0)
+    if isinstance(data, LabelledClips):
+        assert recipe.clips is not None
+        stacked = data.stack(whole, num_frames=recipe.clips.frames_kept)
+    else:
+        stacked = data.stack(whole)
     if recipe.augmentation.rand_augment is not None:
-        return SamplesInMemory(stack, recipe)
-    if device.type == "cuda" and stack.nbytes < torch.cuda.mem_get_info(device)[0] / 4:
-        return stack.to(device)
-    return stack
+        return SamplesInMemory(stacked, recipe)
+    if device.type == "cuda" and stacked.nbytes < torch.cuda.mem_get_info(device)[0] / 4:
+        return stacked.to(device)
+    return stacked
+
+
+def stack(data: LabelledImages | LabelledClips, recipe: Recipe) -> Tensor:
+    """Returns photos or clips as the recipe's model gets them in use, uint8, in memory."""
+    if isinstance(data, LabelledClips):
+        assert isinstance(recipe.model, VideoVisionTransformerConfig)
+        return data.stack(recipe.preprocessing, num_frames=recipe.model.num_frames)
+    return data.stack(recipe.preprocessing)
 
 
 class SamplesInMemory(Dataset[Sample]):
@@ -90,21 +109,77 @@ class SamplesFromFiles(Dataset[Sample]):
             return self._change(_crop(pixels, side, self._recipe)), used, reason
 
     def _read(self, row: int) -> tuple[np.ndarray, int, str]:
-        used, reason = row, ""
-        for _ in range(min(LONGEST_GAP, len(self._data))):
-            try:
-                return self._data.read(used).pixels, used, reason
-            except DataError as error:
-                reason = reason or str(error)
-                used = (used + 1) % len(self._data)
-        raise DataError(
-            f"{self._data.source}: {LONGEST_GAP} photos in succession cannot be used, or all of "
-            f"them, from row {row} on; check the data. The first: {reason}"
-        )
+        photo, used, reason = _read_or_next(self._data, row, self._data.read)
+        return photo.pixels, used, reason
+
+
+class SamplesFromClips(Dataset[Sample]):
+    """Clips decoded in a random stretch and cropped, all frames alike, to the epoch's size.
+
+    The place of an unusable clip is taken by the next one that can be used.
+
+    Args:
+        data: Where they come from.
+        recipe: Decides stretch, size and crop.
+    """
+
+    def __init__(self, data: LabelledClips, recipe: Recipe) -> None:
+        self._data = data
+        self._recipe = recipe
+
+    def __getitem__(self, key: tuple[int, int]) -> Sample:
+        epoch, row = key
+        model, sampling = self._recipe.model, self._recipe.clips
+        assert isinstance(model, VideoVisionTransformerConfig)
+        assert sampling is not None
+        with seeded(self._recipe.seed, 4, epoch, row):
+            length = random.uniform(*sampling.stretch)
+            start = random.uniform(0.0, 1.0 - length)
+            clip, used, reason = _read_or_next(
+                self._data,
+                row,
+                partial(
+                    self._data.read,
+                    num_frames=model.num_frames,
+                    start=start,
+                    end=min(start + length, 1.0),
+                ),
+            )
+            box = _draw_box(clip.frames[0], self._recipe)
+        side = self._recipe.image_side_px(epoch)
+        frames = [_cut(frame, box, side, self._recipe) for frame in clip.frames]
+        return torch.stack(frames), used, reason
+
+
+T = TypeVar("T")
+
+
+def _read_or_next(
+    data: LabelledImages | LabelledClips, row: int, read: Callable[[int], T]
+) -> tuple[T, int, str]:
+    used, reason = row, ""
+    for _ in range(min(LONGEST_GAP, len(data))):
+        try:
+            return read(used), used, reason
+        except DataError as error:
+            reason = reason or str(error)
+            used = (used + 1) % len(data)
+    raise DataError(
+        f"{data.source}: {LONGEST_GAP} {data.things} in succession cannot be used, or all of "
+        f"them, from row {row} on; check the data. The first: {reason}"
+    )
+
+
+Box = tuple[int, int, int, int]
+"""Top, left, height and width in pixels."""
 
 
 def _crop(pixels: np.ndarray, side: int, recipe: Recipe) -> Tensor:
     """Returns a random part of a photo uint8 RGB `[height, width, 3]`, `side` pixels square."""
+    return _cut(pixels, _draw_box(pixels, recipe), side, recipe)
+
+
+def _draw_box(pixels: np.ndarray, recipe: Recipe) -> Box:
     from timm.data.transforms import RandomResizedCropAndInterpolation
 
     options = recipe.augmentation
@@ -112,9 +187,13 @@ def _crop(pixels: np.ndarray, side: int, recipe: Recipe) -> Tensor:
     # What is squashed for the model in use keeps its own aspect here.
     aspect = width / height if recipe.preprocessing.resize == "squash" else 1.0
     ratio = (aspect / options.aspect, aspect * options.aspect)
-    top, left, height, width = RandomResizedCropAndInterpolation.get_params(
+    return RandomResizedCropAndInterpolation.get_params(
         PillowImage.fromarray(pixels), options.area, ratio
     )
+
+
+def _cut(pixels: np.ndarray, box: Box, side: int, recipe: Recipe) -> Tensor:
+    top, left, height, width = box
     plain = replace(
         recipe.preprocessing,
         image_size=(side, side),

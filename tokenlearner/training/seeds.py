@@ -8,6 +8,8 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 
+from tokenlearner.modules.shapes import Tensor
+
 
 def seed(*numbers: int) -> int:
     """Returns a seed of 63 bits that is a function of `numbers`."""
@@ -18,6 +20,24 @@ def seed(*numbers: int) -> int:
 def generator(*numbers: int) -> torch.Generator:
     """Returns a generator on the CPU whose state is a function of `numbers`."""
     return torch.Generator().manual_seed(seed(*numbers))
+
+
+def draw_uniform(
+    low: float, high: float, count: int, places: Tensor | None, generator: torch.Generator
+) -> Tensor:
+    """Returns a number in low..high for each example of a batch, or of a part of it.
+
+    They are drawn for the whole batch, so that they do not depend on how it is divided.
+
+    Args:
+        low: Smallest number.
+        high: Largest number.
+        count: Examples in the batch.
+        places: Places of the part's examples in the batch, int64 `[batch]`; None for all.
+        generator: Where the numbers come from.
+    """
+    numbers = torch.empty(count).uniform_(low, high, generator=generator)
+    return numbers if places is None else numbers[places]
 
 
 @contextmanager

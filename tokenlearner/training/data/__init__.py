@@ -1,7 +1,18 @@
-"""Labelled photos from image folders, parquet files and the Hugging Face Hub."""
+"""Labelled photos and clips from class folders, parquet files, lists and the Hugging Face Hub."""
 
+from tokenlearner.training.data.clips import LabelledClips, read_clips
+from tokenlearner.training.data.files import LabelledFiles
 from tokenlearner.training.data.folder import wordnet_names
 from tokenlearner.training.data.images import LabelledImages, targets
 from tokenlearner.training.data.source import read_images, read_parquet
 
-__all__ = ["LabelledImages", "read_images", "read_parquet", "targets", "wordnet_names"]
+__all__ = [
+    "LabelledClips",
+    "LabelledFiles",
+    "LabelledImages",
+    "read_clips",
+    "read_images",
+    "read_parquet",
+    "targets",
+    "wordnet_names",
+]

@@ -1,4 +1,4 @@
-"""Image folders: one folder per class, as torchvision's `ImageFolder` has them."""
+"""Folders of photos or clips: one folder per class, as torchvision's `ImageFolder` has them."""
 
 import os
 import re
@@ -13,7 +13,8 @@ import numpy as np
 from tokenlearner.errors import DataError
 from tokenlearner.training.data.photos import PhotosInFolder
 
-EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
+PHOTO_EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
+CLIP_EXTENSIONS = (".mp4", ".webm", ".mkv", ".avi", ".mov", ".m4v", ".gif")
 _WNID = re.compile(r"n\d{8}")
 
 
@@ -22,12 +23,14 @@ class _File(NamedTuple):
     size: int  # in bytes; -1 if it is a link to nothing
 
 
-def read_folder(folder: Path) -> tuple[PhotosInFolder, np.ndarray, tuple[str, ...], list[str]]:
-    """Lists the photos of a split; opens none of them.
+def read_folder(
+    folder: Path, *, extensions: tuple[str, ...] = PHOTO_EXTENSIONS, things: str = "photos"
+) -> tuple[PhotosInFolder, np.ndarray, tuple[str, ...], list[str]]:
+    """Lists the photos, or other things, of a split; opens none of them.
 
     Classes are the folders in it, in the order of their names; their photos come in the order of
-    their paths and may lie in subfolders. Hidden files and folders, and files whose extension is
-    none of `EXTENSIONS`, are passed over. Links are followed. Where all classes are WordNet ids
+    their paths and may lie in subfolders. Hidden files and folders, and files that do not end in
+    one of `extensions`, are passed over. Links are followed. Where all classes are WordNet ids
     (`n01440764`), as in ImageNet, they are called by `wordnet_names`.
 
     Returns:
@@ -46,10 +49,11 @@ def read_folder(folder: Path) -> tuple[PhotosInFolder, np.ndarray, tuple[str, ..
             for entry in os.scandir(folder)
             if entry.is_dir() and not entry.name.startswith(".")
         )
-        files = [list(_files(folder / name, name, (os.path.realpath(folder),))) for name in folders]
+        above = (os.path.realpath(folder),)
+        files = [list(_files(folder / name, name, above, extensions)) for name in folders]
     except OSError as error:
         raise DataError(f"{error.filename} cannot be listed: {error.strerror}") from error
-    _check(folder, folders, files)
+    _check(folder, folders, files, extensions, things)
 
     names: list[bytes] = []
     sizes: list[int] = []
@@ -91,7 +95,9 @@ def wordnet_names(wnids: Sequence[str]) -> tuple[str, ...]:
     )
 
 
-def _files(folder: Path | str, prefix: str, above: tuple[str, ...]) -> Iterator[_File]:
+def _files(
+    folder: Path | str, prefix: str, above: tuple[str, ...], extensions: tuple[str, ...]
+) -> Iterator[_File]:
     """Yields the photos of a folder and its subfolders, sorted."""
     inside = (*above, os.path.realpath(folder))
     for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
@@ -101,8 +107,8 @@ def _files(folder: Path | str, prefix: str, above: tuple[str, ...]) -> Iterator[
         if entry.is_dir():
             # A link to a folder that this one lies in would never end.
             if not (entry.is_symlink() and _contains(os.path.realpath(entry.path), inside)):
-                yield from _files(entry.path, path, inside)
-        elif entry.name.lower().endswith(EXTENSIONS):
+                yield from _files(entry.path, path, inside, extensions)
+        elif entry.name.lower().endswith(extensions):
             try:
                 yield _File(path, entry.stat().st_size)
             except FileNotFoundError:
@@ -113,19 +119,25 @@ def _contains(folder: str, paths: tuple[str, ...]) -> bool:
     return any(path == folder or path.startswith(folder + os.sep) for path in paths)
 
 
-def _check(folder: Path, folders: list[str], files: list[list[_File]]) -> None:
+def _check(
+    folder: Path,
+    folders: list[str],
+    files: list[list[_File]],
+    extensions: tuple[str, ...],
+    things: str,
+) -> None:
     if not folders:
         there = sorted(os.listdir(folder))
         raise DataError(
-            f"{folder} has no class folders; wanted one folder of photos per class, and it holds "
+            f"{folder} has no class folders; wanted one folder of {things} per class, and it holds "
             + (f"{len(there):,} files, {_shown(there[0])} among them" if there else "nothing")
         )
     empty = [name for name, of_class in zip(folders, files, strict=True) if not of_class]
     if empty:
         more = f" and {len(empty) - 3:,} more" if len(empty) > 3 else ""
         raise DataError(
-            f"{folder}: {len(empty):,} of {len(folders):,} class folders hold no photos "
-            f"({', '.join(EXTENSIONS)}): {', '.join(map(_shown, empty[:3]))}{more}. Put some "
+            f"{folder}: {len(empty):,} of {len(folders):,} class folders hold no {things} "
+            f"({', '.join(extensions)}): {', '.join(map(_shown, empty[:3]))}{more}. Put some "
             "there, or remove the folders"
         )
     for name in folders:

@@ -6,8 +6,9 @@ from glob import escape
 from pathlib import Path
 
 from tokenlearner.errors import ConfigError, DataError
+from tokenlearner.training.data.files import limit_unusable
 from tokenlearner.training.data.folder import read_folder
-from tokenlearner.training.data.images import LabelledImages, limit_unusable
+from tokenlearner.training.data.images import LabelledImages
 from tokenlearner.training.data.parquet import read_table
 
 

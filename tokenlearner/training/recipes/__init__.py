@@ -2,10 +2,10 @@
 
 from collections.abc import Callable
 
-from tokenlearner.training.recipes import cifar10, imagenet, imagenette, photos
-from tokenlearner.training.recipes.recipe import Distillation, Recipe
+from tokenlearner.training.recipes import cifar10, gestures, imagenet, imagenette, photos
+from tokenlearner.training.recipes.recipe import ClipSampling, Distillation, Recipe
 
-__all__ = ["RECIPES", "Distillation", "Recipe"]
+__all__ = ["RECIPES", "ClipSampling", "Distillation", "Recipe"]
 
 RECIPES: dict[str, Callable[[], Recipe]] = {
     recipe.__name__.replace("_", "-"): recipe
@@ -25,6 +25,8 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
         imagenette.imagenette_fine_vit_tl8,
         imagenette.imagenette_fine_vit_tl16,
         imagenette.imagenette_fine_vit_tl8_fuser,
+        gestures.gestures_vivit,
+        gestures.gestures_vivit_tl8,
         photos.scratch_vit,
         photos.scratch_vit_tl8,
         imagenet.imagenet_vit_b16_tl16,

@@ -6,7 +6,9 @@ from typing import Literal
 from tokenlearner.errors import ConfigError
 from tokenlearner.models.config import VisionTransformerConfig
 from tokenlearner.models.timm_config import TimmConfig
+from tokenlearner.models.video_config import VideoVisionTransformerConfig
 from tokenlearner.models.vit import VisionTransformer
+from tokenlearner.models.vivit import VideoVisionTransformer
 from tokenlearner.preprocess import Preprocessing
 from tokenlearner.training.augment import Augmentation
 
@@ -36,6 +38,32 @@ class Distillation:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class ClipSampling:
+    """Which frames of a clip training sees; as many as the model takes.
+
+    They are evenly spaced over a random stretch of the clip, each moved by up to half a gap. The
+    finished model gets frames evenly spaced over the whole clip.
+
+    Attributes:
+        stretch: Smallest and largest share of the clip's duration that the stretch takes.
+        frames_kept: Frames of each clip that lie in memory, evenly spaced, where a canvas is given.
+
+    Source: "Temporal Segment Networks" (Wang et al., 2016), for the jitter.
+    """
+
+    stretch: tuple[float, float] = (0.8, 1.0)
+    frames_kept: int = 64
+
+    def __post_init__(self) -> None:
+        low, high = self.stretch
+        if not 0 < low <= high <= 1 or self.frames_kept < 1:
+            raise ConfigError(
+                f"clip sampling with stretch={self.stretch}, frames_kept={self.frames_kept}; "
+                "wanted shares above 0 and up to 1, the smaller first, and a frame or more"
+            )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Recipe:
     """Everything that decides a training run but the data and the device.
 
@@ -61,7 +89,8 @@ class Recipe:
             fine-tuning; None for one rate.
         loss: `softmax` cross-entropy, or `sigmoid` (binary cross-entropy summed over the classes).
         label_smoothing: Share of the target spread over all classes.
-        augmentation: How training photos are varied.
+        augmentation: How training photos are varied; all frames of a clip alike.
+        clips: How frames are taken from clips; None for a model of photos.
         distillation: How a teacher's answers are learned; None for no teacher.
         ema_decay: Decay of the running average of the weights that becomes the model; None: none.
         gradient_clip: Largest norm of a gradient; None for any.
@@ -73,7 +102,7 @@ class Recipe:
 
     name: str
     dataset: str = ""
-    model: VisionTransformerConfig | TimmConfig
+    model: VisionTransformerConfig | VideoVisionTransformerConfig | TimmConfig
     preprocessing: Preprocessing
     canvas: tuple[int, int] | None
     stages: tuple[tuple[int, int], ...]
@@ -90,6 +119,7 @@ class Recipe:
     loss: Literal["softmax", "sigmoid"] = "softmax"
     label_smoothing: float = 0.0
     augmentation: Augmentation = Augmentation()
+    clips: ClipSampling | None = None
     distillation: Distillation | None = None
     ema_decay: float | None = None
     gradient_clip: float | None = None
@@ -109,6 +139,13 @@ class Recipe:
                 f"batch_size={self.batch_size} with learning_rate={self.learning_rate}; wanted a "
                 "photo or more in a step and a rate above 0"
             )
+        if isinstance(self.model, VideoVisionTransformerConfig) != (self.clips is not None):
+            raise ConfigError(
+                f"clips={self.clips} with a {type(self.model).__name__}; a model of clips needs "
+                "clip sampling, and one of photos has none"
+            )
+        if self.clips is not None and self.augmentation.rand_augment is not None:
+            raise ConfigError("RandAugment is for photos; leave it out of a recipe for clips")
         if self.keep == "best" and not self.holdout:
             raise ConfigError("keep='best' needs held-out photos; set holdout, or keep='last'")
         if (self.stages[-1][1],) * 2 != self.model.image_size:
@@ -130,7 +167,7 @@ class Recipe:
             epoch -= epochs
         return self.stages[-1][1]
 
-    def build(self) -> VisionTransformer:
+    def build(self) -> VisionTransformer | VideoVisionTransformer:
         """Returns the model with random weights.
 
         Raises:
@@ -140,4 +177,6 @@ class Recipe:
             raise ConfigError(
                 f"the recipe {self.name} trains a model of timm; give the model to start from"
             )
+        if isinstance(self.model, VideoVisionTransformerConfig):
+            return VideoVisionTransformer(self.model)
         return VisionTransformer(self.model)
