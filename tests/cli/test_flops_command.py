@@ -27,6 +27,14 @@ def test_the_table_of_a_model_of_the_paper() -> None:
     assert "305.33 million parameters: 1.2 GB in float32; activations take up to" in result.output
 
 
+def test_the_table_of_a_model_for_clips() -> None:
+    result = call("L/16x2, 16 tokens at 12", "--convention", "hlo_half")
+    assert result.exit_code == 0, result.output
+    lines = [line.split() for line in result.output.splitlines()]
+    assert lines[-2] == ["all", "765.9"]  # 766 in the paper
+    assert any(line[:3] == ["learner", "12", "256"] for line in lines)
+
+
 @pytest.mark.parametrize("convention", CONVENTIONS)
 def test_json_of_a_folder(convention: str, tmp_path: Path) -> None:
     model = tiny.model()

@@ -3,9 +3,10 @@
 import pytest
 
 from tokenlearner.efficiency import published
-from tokenlearner.efficiency.published_models import IMAGE_MODELS
+from tokenlearner.efficiency.published_models import CLIP_MODELS, IMAGE_MODELS
 from tokenlearner.models import VisionTransformer
 from tokenlearner.models.presets import PUBLISHED, vit
+from tokenlearner.models.video_presets import PUBLISHED as KINETICS
 
 # What each value's model counts in its convention, to six digits, found before there was a counter.
 COMPUTED = {
@@ -120,6 +121,7 @@ def test_every_preset_is_counted() -> None:
     counted = set(IMAGE_MODELS.values())
     missing = [name for name, config in PUBLISHED.items() if config not in counted]
     assert missing == ["L/8 (24+11), 16 tokens at 18"]
+    assert set(KINETICS.values()) <= set(CLIP_MODELS.values())
 
 
 def test_the_tables() -> None:

@@ -16,7 +16,9 @@ from tokenlearner.efficiency.timm_flops import count_model
 from tokenlearner.errors import ConfigError
 from tokenlearner.models.presets import PUBLISHED
 from tokenlearner.models.video_config import VideoVisionTransformerConfig
+from tokenlearner.models.video_presets import PUBLISHED as KINETICS
 from tokenlearner.models.vit import VisionTransformer
+from tokenlearner.models.vivit import VideoVisionTransformer
 
 _LEAST = 0.0001  # billions; what is less is written as that
 
@@ -26,7 +28,7 @@ def flops(
         str,
         typer.Argument(
             help="Shipped model, model folder, hf-hub:owner/name@revision, or a model of the "
-            "paper: 'L/16', 'L/16, 16 tokens at 12', 'B/16, 8 tokens at 6, fuser', ..."
+            "paper: 'L/16', 'B/16, 8 tokens at 6, fuser', for clips 'L/16x2, 16 tokens at 12', ..."
         ),
     ],
     image_size: Annotated[
@@ -75,6 +77,8 @@ def flops(
 def _find(name: str) -> Any:
     if name in PUBLISHED:
         return VisionTransformer.build(PUBLISHED[name].to_dict())
+    if name in KINETICS:
+        return VideoVisionTransformer.build(KINETICS[name].to_dict())
     return zoo.load(name)
 
 

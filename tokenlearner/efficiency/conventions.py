@@ -133,7 +133,7 @@ TF1_PROFILER_HALF = Convention(
     ),
 )
 """What the TensorFlow 1 profiler knows, halved. It knows no einsum and no addition: all of an
-attention but its softmax is missing, so it shows about a fifth of the mini ViT's work."""
+attention but its scaling and softmax is missing, so it shows a fifth of the mini ViT's work."""
 
 CONVENTIONS: Mapping[str, Convention] = MappingProxyType(
     {each.name: each for each in (MACS, HLO_HALF, TF1_PROFILER_HALF, TWO_FLOPS_PER_MAC)}
