@@ -7,6 +7,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -44,10 +45,8 @@ class Result:
 
     def write(self, name: str) -> str:
         """Writes `results/NAME_<cpu>.json` and returns its path from the project's root."""
-        FOLDER.mkdir(exist_ok=True)
-        cpu = re.sub(r"[^a-z0-9]+", "-", self.hardware.lower()).strip("-")
-        path = FOLDER / f"{name}_{cpu}.json"
-        write_whole(path, (json.dumps(asdict(self), indent=2) + "\n").encode())
+        path = result_file(name, self.hardware)
+        write_json(path, asdict(self))
         return str(path.relative_to(FOLDER.parents[1]))
 
     def print_table(self) -> None:
@@ -60,6 +59,18 @@ class Result:
             print(f"{name:{width}}  {'  '.join(figures)}")
         for name, count in self.facts.items():
             print(f"{name}: {count}")
+
+
+def result_file(name: str, hardware: str) -> Path:
+    """Returns where the results of a measurement on some hardware are kept."""
+    words = re.sub(r"[^a-z0-9]+", "-", hardware.lower()).strip("-")
+    return FOLDER / f"{name}_{words}.json"
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Writes results, whole or not at all."""
+    path.parent.mkdir(exist_ok=True)
+    write_whole(path, (json.dumps(content, indent=2) + "\n").encode())
 
 
 def summary(times: Sequence[float]) -> dict[str, float]:

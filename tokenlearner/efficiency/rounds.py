@@ -163,8 +163,7 @@ def run_rounds(
             before, at = others(), clock()
             samples[index] = _sample(runs[index], passes[index], synchronize, clock)
             after = others()
-            if before is not None and after is not None:
-                disturbed |= _is_disturbed(after - before, clock() - at)
+            disturbed |= is_disturbed(before, after, clock() - at)
         order.reverse()
         clean += not disturbed
         yield Round(tuple(samples[index] for index in range(len(runs))), disturbed)
@@ -185,10 +184,19 @@ def others_cpu_seconds() -> float | None:
     return busy / os.sysconf("SC_CLK_TCK") - time.process_time()
 
 
-def _is_disturbed(others_s: float, wall_s: float) -> bool:
+def is_disturbed(before: float | None, after: float | None, wall_s: float) -> bool:
+    """Whether other processes took a noticeable part of the machine.
+
+    Args:
+        before: What they had computed by the beginning; None if nobody tells.
+        after: And by the end.
+        wall_s: Seconds between.
+    """
+    if before is None or after is None:
+        return False
     # Cores that this process leaves idle take the others in without harm.
     room = max(1.0, (os.cpu_count() or 1) / torch.get_num_threads())
-    return others_s > _DISTURBED_RATIO * room * wall_s + _DISTURBED_SLACK_S
+    return after - before > _DISTURBED_RATIO * room * wall_s + _DISTURBED_SLACK_S
 
 
 def _sample(run: Run, passes: int, synchronize: Callable[[], None] | None, clock: Clock) -> Sample:

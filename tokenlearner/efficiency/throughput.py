@@ -11,7 +11,7 @@ what the last one held.
 
 import gc
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -235,7 +235,7 @@ def _measure(
         yield Progress(activity=f"prepared {candidate.name}", done_ratio=0.0, comparison=comparison)
     started = clock()
     names = iter(candidates)
-    rounds = run_rounds(runs, plan, synchronize=_synchronizer(device), clock=clock, others=others)
+    rounds = run_rounds(runs, plan, synchronize=synchronizer(device), clock=clock, others=others)
     for done in rounds:
         if done is None:
             activity, ratio = f"warmed up {next(names).name}", 0.0
@@ -250,7 +250,8 @@ def _measure(
         yield Progress(activity=activity, done_ratio=min(1.0, ratio), comparison=comparison)
 
 
-def _synchronizer(device: torch.device) -> Any:
+def synchronizer(device: torch.device) -> Callable[[], None] | None:
+    """Returns what waits for a device; None for a CPU, whose calls return when they are done."""
     if device.type == "cuda":
         return partial(torch.cuda.synchronize, device)
     return torch.mps.synchronize if device.type == "mps" else None

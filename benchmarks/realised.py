@@ -1,0 +1,261 @@
+"""How much of what the multiply-accumulates promise is realised, for models of the paper.
+
+    python -m benchmarks.realised [--device auto] [--seconds 240] [NAME ...]
+
+Models with random weights (speed does not depend on them) run beside the same models without
+learner, in interleaved rounds. Every call goes on where the last one stopped: rounds are added to
+`results/realised_<hardware>.json` until a case has enough undisturbed ones, then its stages are
+timed, which gives the reason for what is lost. A call that finds nothing to do takes no time. NAME
+picks the cases whose names begin so.
+"""
+
+import argparse
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks.recording import result_file, write_json
+from tokenlearner.efficiency.comparison import Comparison
+from tokenlearner.efficiency.execution import EAGER, Execution, Transform
+from tokenlearner.efficiency.machine import choose_device, describe_hardware
+from tokenlearner.efficiency.profile import profile
+from tokenlearner.efficiency.reality import explain_losses, find_losses
+from tokenlearner.efficiency.rounds import Plan
+from tokenlearner.efficiency.throughput import Candidate, compare
+from tokenlearner.models import VisionTransformer
+from tokenlearner.models.presets import vit
+
+TRANSFORMS: dict[str, Transform] = {}
+"""What may be done to a model before it runs, by the name that `Way.transform` takes."""
+
+ROUNDS = 15
+_LEAST_SECONDS = 20.0
+_COMMAND = "python -m benchmarks.realised"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Way:
+    """How both models of a pair run.
+
+    Attributes:
+        execution: Number format, mode, layout.
+        transform: One of TRANSFORMS, or empty for none.
+    """
+
+    execution: Execution = EAGER
+    transform: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.transform} {self.execution}".strip()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Case:
+    """A pair of models, one batch size, and the ways to run them that are measured together.
+
+    Attributes:
+        variant: Size and patch side, as `vit` takes it.
+        image_size: Pixels.
+        num_tokens: Of the learner.
+        at: Blocks before it.
+        batch_size: Images in a pass.
+        ways: The first is what the others are compared with, too.
+    """
+
+    variant: str
+    image_size: int
+    num_tokens: int
+    at: int
+    batch_size: int
+    ways: tuple[Way, ...] = (Way(),)
+
+    @property
+    def name(self) -> str:
+        """For files, tables and the command line."""
+        ways = ", ".join(map(str, self.ways))
+        return (
+            f"{self.variant} at {self.image_size} px, {self.num_tokens} tokens at {self.at}, "
+            f"batch {self.batch_size}, {ways}"
+        )
+
+    def models(self) -> tuple[VisionTransformer, VisionTransformer]:
+        """Makes the pair, with random weights: without and with learner."""
+        torch.manual_seed(0)
+        base = vit(self.variant, image_size=self.image_size)
+        fast = vit(self.variant, image_size=self.image_size, num_tokens=self.num_tokens, at=self.at)
+        return VisionTransformer(base).eval(), VisionTransformer(fast).eval()
+
+    def candidates(self) -> list[Candidate]:
+        """Returns for every way the model without learner and the one with."""
+        base, fast = self.models()
+        names = (f"{self.variant}", f"{self.variant} with {self.num_tokens} tokens at {self.at}")
+        return [
+            Candidate(name, model, way.execution, TRANSFORMS.get(way.transform), way.transform)
+            for way in self.ways
+            for name, model in zip(names, (base, fast), strict=True)
+        ]
+
+
+def cases(device: torch.device) -> list[Case]:
+    """Returns what is worth measuring on a device, the most important first."""
+    if device.type == "cuda":
+        graphs = Way(execution=Execution(dtype="bf16", mode="graphs"))
+        compiled = Way(execution=Execution(dtype="bf16", mode="compile"))
+        eager = Way(execution=Execution(dtype="bf16"))
+        ways = (eager, graphs, compiled)
+        return [
+            Case(variant="L/16", image_size=512, num_tokens=16, at=12, batch_size=128, ways=ways),
+            Case(variant="B/16", image_size=384, num_tokens=8, at=6, batch_size=256, ways=ways),
+            Case(variant="B/16", image_size=224, num_tokens=8, at=6, batch_size=512, ways=ways),
+            Case(variant="B/16", image_size=224, num_tokens=8, at=6, batch_size=1, ways=ways),
+        ]
+    small = [
+        Case(variant=variant, image_size=224, num_tokens=8, at=6, batch_size=batch_size)
+        for variant in ("B/16", "S/16", "Ti/16")
+        for batch_size in (1, 8)
+    ]
+    large = Case(variant="L/16", image_size=512, num_tokens=16, at=12, batch_size=1)
+    return [*small[:2], large, *small[2:]]
+
+
+def main() -> None:
+    """Reads the command line and measures until everything is done or the time is over."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("names", nargs="*", metavar="NAME", help="beginnings; all, unless named")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
+    parser.add_argument("--seconds", type=float, default=240.0, help="time for this call")
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help="undisturbed, of each case")
+    options = parser.parse_args()
+    device = choose_device(options.device)
+    names = tuple(options.names) or ("",)
+    chosen = [case for case in cases(device) if case.name.startswith(names)]
+    if not chosen:
+        parser.error("no case begins so; there are\n" + "\n".join(c.name for c in cases(device)))
+    started = time.monotonic()
+    left = fill(
+        chosen,
+        device,
+        seconds_left=lambda: options.seconds - (time.monotonic() - started),
+        rounds=options.rounds,
+    )
+    for row in read(device).values():
+        print(f"{row['name']}: {row['words']}")
+    print("left: " + ("; ".join(left) or "nothing"))
+
+
+def fill(
+    chosen: Sequence[Case],
+    device: torch.device,
+    *,
+    seconds_left: Callable[[], float],
+    rounds: int = ROUNDS,
+) -> list[str]:
+    """Measures what is missing; returns the names of what is still missing afterwards."""
+    left = []
+    for case in chosen:
+        row = read(device).get(case.name)
+        known = Comparison.from_dict(row["comparison"]) if row else None
+        clean = sum(not r.disturbed for r in known.rounds) if known else 0
+        if row and clean >= rounds and row["profiles"]:
+            continue
+        if seconds_left() < _LEAST_SECONDS:
+            left.append(case.name)
+            continue
+        candidates = case.candidates()
+        if known is None or clean < rounds:
+            known = _add_rounds(known, case, candidates, device, rounds - clean, seconds_left())
+            clean = sum(not r.disturbed for r in known.rounds)
+            _record(case, known, [], device)
+        if clean < rounds or seconds_left() < _LEAST_SECONDS:
+            left.append(case.name)
+            continue
+        models = {c.name: c.model for c in candidates[:2]}
+        profiles = profile(
+            models,
+            batch_size=case.batch_size,
+            device=device,
+            dtype=case.ways[0].execution.dtype,
+        )
+        _record(case, known, profiles, device)
+    return left
+
+
+def read(device: torch.device) -> dict[str, dict[str, Any]]:
+    """Returns what is recorded for this device, by name."""
+    file = _file(device)
+    if not file.exists():
+        return {}
+    return {row["name"]: row for row in json.loads(file.read_text())["cases"]}
+
+
+def _add_rounds(
+    known: Comparison | None,
+    case: Case,
+    candidates: list[Candidate],
+    device: torch.device,
+    rounds: int,
+    seconds: float,
+) -> Comparison:
+    plan = Plan(
+        rounds=rounds,
+        seconds=0.6 * seconds,
+        warmup_passes=2 if device.type == "cpu" else 20,
+        sample_seconds=0.4,
+    )
+    found = None
+    for progress in compare(candidates, batch_size=case.batch_size, device=device, plan=plan):
+        found = progress.comparison
+        print(f"{case.name}: {progress.activity}", flush=True)
+    assert found is not None
+    same = known is not None and _place(known) == _place(found)
+    return found.with_rounds(*known.rounds) if known and same else found
+
+
+def _place(comparison: Comparison) -> tuple[Any, ...]:
+    """What must be the same for rounds to belong together."""
+    conditions = replace(comparison.conditions, clocks={}, date="")
+    return conditions, tuple(replace(entry, peak_bytes=None) for entry in comparison.entries)
+
+
+def _record(case: Case, comparison: Comparison, profiles: Sequence[Any], device: Any) -> None:
+    realised = comparison.realised_ratio()
+    assert realised is not None
+    losses = find_losses(*profiles) if profiles else ()
+    row = {
+        "name": case.name,
+        "words": explain_losses(realised.median, losses),
+        "losses": [
+            {
+                "part": loss.part.name,
+                "ratio": round(loss.ratio, 4),
+                "reason": loss.reason,
+                "words": loss.words,
+            }
+            for loss in losses
+        ],
+        "comparison": comparison.to_dict(),
+        "profiles": [one.to_dict() for one in profiles],
+    }
+    rows = read(device) | {case.name: row}
+    order = {c.name: index for index, c in enumerate(cases(device))}
+    content = {
+        "what": "speed-up of a model with a learner over the one without, the ratio of their "
+        "multiply-accumulates, and the part of it that is realised; random weights",
+        "command": _COMMAND,
+        "hardware": describe_hardware(device),
+        "cases": sorted(rows.values(), key=lambda row: order.get(row["name"], len(order))),
+    }
+    write_json(_file(device), content)
+
+
+def _file(device: torch.device) -> Path:
+    return result_file("realised", describe_hardware(device))
+
+
+if __name__ == "__main__":
+    main()
