@@ -5,6 +5,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
+from tokenlearner.cli.bench import bench
 from tokenlearner.cli.convert import convert
 from tokenlearner.cli.evaluate import evaluate
 from tokenlearner.cli.explain import explain
@@ -44,6 +45,7 @@ app.command()(explain)
 app.command()(train)
 app.command()(evaluate)
 app.command()(few_shot)
+app.command()(bench)
 app.command()(insert)
 app.command()(flops)
 app.add_typer(convert, name="convert")

@@ -1,0 +1,187 @@
+"""`tokenlearner bench`: tables, JSON, what is kept on Ctrl-C, and what is refused."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from tests import tiny
+from tokenlearner.checkpoints import save_model
+from tokenlearner.cli import bench as command
+from tokenlearner.cli.main import app
+from tokenlearner.efficiency.comparison import Comparison
+from tokenlearner.efficiency.throughput import Progress, Stopped, sweep
+from tokenlearner.errors import MeasurementError
+
+SHORT = ("--seconds", "0.01", "--rounds", "2", "--device", "cpu")
+
+
+def call(*arguments: object) -> Any:
+    words = ["bench", *map(str, arguments), *SHORT]
+    return CliRunner(env={"COLUMNS": "200"}).invoke(app, words)
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    save_model(tmp_path / "model", tiny.model())
+    return tmp_path / "model"
+
+
+@pytest.fixture
+def baseline(tmp_path: Path) -> Path:
+    save_model(tmp_path / "baseline", tiny.model(learner=False, name="plain"))
+    return tmp_path / "baseline"
+
+
+def test_a_pair(model: Path, baseline: Path, tmp_path: Path) -> None:
+    file = tmp_path / "results/bench.json"
+    result = call(model, "--against", baseline, "--batch", 2, "--batch", 1, "--json", file)
+    assert result.exit_code == 0, result.output
+    lines = result.stdout.splitlines()
+    table = [line for line in lines if line.startswith(("plain, fp32", "tiny, fp32"))]
+    sizes = [line.replace("*", "").split()[3] for line in table]  # plain, fp32 eager 1 ...
+    assert sizes == ["1", "1", "2", "2"]
+    assert "×" not in table[0]
+    assert table[1].count("×") == 2
+    assert table[1].rstrip().endswith("%")
+    assert ("*" in table[0]) == ("other programs were busy in every round" in result.stdout)
+    content = json.loads(file.read_text())
+    assert content["command"] == (
+        "tokenlearner bench tiny --against plain --batch 1 --batch 2 --dtype fp32 --mode eager"
+    )
+    assert not content["interrupted"]
+    results = [Comparison.from_dict(each) for each in content["comparisons"]]
+    assert [(r.batch_size, r.entries[0].name) for r in results] == [(1, "plain"), (2, "plain")]
+    assert all(
+        "of what the multiply-accumulates promise" in c["words"] for c in content["comparisons"]
+    )
+
+
+def test_a_folder_with_a_learner_stands_beside_itself_without(model: Path) -> None:
+    result = call(model, "--batch", 1, "--no-why")
+    assert result.exit_code == 0, result.output
+    assert "tiny without learner has random weights" in result.stdout
+    assert "tiny without learner, fp32 eager" in result.stdout
+    assert "of what the multiply-accumulates promise" not in result.stdout
+
+
+def test_a_folder_without_learner_stands_alone(baseline: Path) -> None:
+    result = call(baseline, "--batch", 1)
+    assert result.exit_code == 0, result.output
+    assert "×" not in result.stdout
+
+
+@pytest.mark.parametrize("name", ["cifar10-mini-vit", "cifar10-mini-vit-tl8"])
+def test_a_shipped_model_stands_beside_its_counterpart(name: str) -> None:
+    result = call(name, "--batch", 1, "--no-why")
+    assert result.exit_code == 0, result.output
+    first, second = (line for line in result.stdout.splitlines() if "fp32 eager" in line)
+    assert first.startswith("cifar10-mini-vit, ")
+    assert second.startswith("cifar10-mini-vit-tl8, ")
+
+
+def test_a_variant(tmp_path: Path) -> None:
+    file = tmp_path / "bench.json"
+    options = ("--image-size", 32, "--num-tokens", 2, "--at", 3, "--version", "1.0", "--fuser")
+    result = call("--variant", "Ti/16", *options, "--batch", 1, "--no-why", "--json", file)
+    assert result.exit_code == 0, result.output
+    assert "both have random weights: speed does not depend on them" in result.stdout
+    assert "Ti/16, 2 tokens at 3, fuser, fp32 eager" in result.stdout
+    assert json.loads(file.read_text())["command"] == (
+        "tokenlearner bench --variant Ti/16 --image-size 32 --num-tokens 2 --at 3 --version 1.0 "
+        "--fuser --batch 1 --dtype fp32 --mode eager"
+    )
+
+
+def test_several_formats(model: Path) -> None:
+    result = call(model, "--dtype", "fp32", "--dtype", "bf16", "--batch", 1, "--no-why")
+    assert result.exit_code == 0, result.output
+    assert "tiny, fp32 eager" in result.stdout
+    assert "tiny, bf16 eager" in result.stdout
+
+
+def test_ctrl_c_keeps_what_is_done(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*arguments: Any, **settings: Any) -> Iterator[Progress | Stopped]:
+        for event in sweep(*arguments, **settings):
+            yield event
+            result = event.comparison if isinstance(event, Progress) else None
+            if result and result.batch_size == 2 and result.rounds:
+                raise KeyboardInterrupt
+
+    monkeypatch.setattr(command, "sweep", interrupted)
+    file = tmp_path / "bench.json"
+    result = call(model, "--sweep", "--json", file)
+    assert result.exit_code == 130
+    assert "interrupted: 2 of 10 lines are kept, the last may be short" in result.stdout
+    content = json.loads(file.read_text())
+    assert content["interrupted"]
+    assert [c["batch_size"] for c in content["comparisons"]] == [1, 2]
+
+
+def test_ctrl_c_before_anything_is_done(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: Any, **__: Any) -> Iterator[Progress]:
+        raise KeyboardInterrupt
+        yield
+
+    monkeypatch.setattr(command, "sweep", interrupted)
+    result = call(model, "--json", tmp_path / "bench.json")
+    assert result.exit_code == 130
+    assert "interrupted: nothing is measured" in result.stdout
+    assert not (tmp_path / "bench.json").exists()
+
+
+def test_where_memory_ends_that_is_said(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def short(*arguments: Any, **settings: Any) -> Iterator[Progress | Stopped]:
+        yield from sweep(*arguments, **settings)
+        yield Stopped(batch_size=16, reason="out of memory")
+
+    monkeypatch.setattr(command, "sweep", short)
+    result = call(model, "--batch", 1, "--no-why")
+    assert result.exit_code == 0, result.output
+    assert "stopped at fp32 eager, batch 16: out of memory" in result.stdout
+
+
+def test_one_way_that_fails_leaves_the_others(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(candidates: Any, **settings: Any) -> Iterator[Progress | Stopped]:
+        if candidates[0].execution.mode == "compile":
+            raise MeasurementError("torch.compile failed: no compiler")
+        yield from sweep(candidates, **settings)
+
+    monkeypatch.setattr(command, "sweep", broken)
+    result = call(model, "--mode", "compile", "--mode", "eager", "--batch", 1, "--no-why")
+    assert result.exit_code == 0, result.output
+    assert "stopped at fp32 compile: torch.compile failed: no compiler" in result.stdout
+    assert "tiny, fp32 eager" in result.stdout
+    alone = call(model, "--mode", "compile", "--batch", 1, "--no-why")
+    assert alone.exit_code == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("nowhere",), "'nowhere' is neither a shipped model"),
+        (("--mode", "graphs"), "CUDA graphs need an NVIDIA GPU, and this is cpu"),
+        (("--dtype", "tf32"), "tf32 is a format of NVIDIA GPUs, and this is cpu"),
+        (("--dtype", "int8"), "dtype is 'int8'; it must be one of fp32, tf32, bf16, fp16"),
+        (("--at", "3", "--fuser"), "--at, --fuser describes a --variant, as in --variant B/16"),
+        (
+            ("cifar10-mini-vit", "--variant", "B/16"),
+            "--variant makes both models; leave out MODEL, or it",
+        ),
+        (("--variant", "X/16"), "variant is 'X/16'; it must be one of Ti, S, B, L, H, a slash"),
+        (("--variant", "Ti/16", "--version", "2"), "version is '2'; it must be '1.0', '1.1'"),
+    ],
+)
+@pytest.mark.usefixtures("_as_users_run_it")
+def test_refused(arguments: tuple[str, ...], message: str) -> None:
+    result = call(*arguments)
+    assert result.exit_code == 1, result.output
+    assert message in result.stderr
+    assert result.stderr.count("\n") == 1

@@ -1,0 +1,126 @@
+"""Stages of real, tiny models, timed by a clock that ticks once for each look at it."""
+
+import itertools
+import json
+
+import pytest
+import timm
+import torch
+
+from tests import tiny
+from tokenlearner.efficiency import count_model
+from tokenlearner.efficiency.limits import Limits, measure_limits
+from tokenlearner.efficiency.profile import Profile, parts, profile
+from tokenlearner.models import insert_token_learner
+
+CPU = torch.device("cpu")
+LIMITS = Limits(macs_per_second=1e11, bytes_per_second=2e10, seconds_per_call=1e-3)
+
+
+def ticking() -> float:
+    return float(next(_TICKS))
+
+
+_TICKS = itertools.count()
+
+
+def measure(**models: torch.nn.Module) -> tuple[Profile, ...]:
+    return profile(
+        models,
+        batch_size=2,
+        device=CPU,
+        passes=3,
+        limits=LIMITS,
+        clock=ticking,
+        others=lambda: None,
+    )
+
+
+def test_stages_are_those_of_the_counts() -> None:
+    model = tiny.model()
+    (found,) = measure(tiny=model)
+    wanted = count_model(model).stages
+    assert [(s.name, s.kind, s.tokens) for s in found.stages] == [
+        (s.name, s.kind, s.tokens) for s in wanted
+    ]
+    assert [s.macs for s in found.stages] == [2 * s.macs for s in wanted]
+
+
+def test_parts_and_the_rest_make_the_whole() -> None:
+    """A part is three looks at the clock: begin, last call returned, end. The rest lies between."""
+    (found,) = measure(tiny=tiny.model())
+    *timed, head = found.stages
+    assert [stage.seconds for stage in timed] == [2.0] * len(timed)
+    assert head.seconds == 3 * len(timed) + 1 - 2 * len(timed)
+
+
+def test_what_is_moved() -> None:
+    """Weights once, what comes in and what goes out, in bytes; maps of the learner go out too."""
+    model = tiny.model()
+    (found,) = measure(tiny=model)
+    block = next(stage for stage in found.stages if stage.name == "block 1")
+    weights = sum(p.numel() for p in model.encoder.blocks[1].parameters())
+    assert block.traffic_bytes == 4 * (weights + 2 * (2 * 2 * 8))
+    learner = next(stage for stage in found.stages if stage.kind == "learner")
+    weights = sum(p.numel() for p in model.encoder.learners["1"].parameters())
+    assert learner.traffic_bytes == 4 * (weights + 2 * (16 * 8 + 2 * 8 + 2 * 16))
+    assert block.intensity == pytest.approx(block.macs / block.traffic_bytes)
+
+
+def test_calls_have_a_price() -> None:
+    (found,) = measure(tiny=tiny.model())
+    block = next(stage for stage in found.stages if stage.name == "block 0")
+    assert 8 <= round(block.launch_seconds / LIMITS.seconds_per_call) <= 24
+
+
+def test_models_run_in_turns_and_stay_as_they_are() -> None:
+    base, fast = tiny.model(learner=False), tiny.model()
+    found = measure(base=base, fast=fast)
+    assert [one.name for one in found] == ["base", "fast"]
+    for model in (base, fast):
+        assert not any(module._forward_hooks for module in model.modules())
+        assert not any(module._forward_pre_hooks for module in model.modules())
+
+
+def test_disturbed_passes_are_left_out() -> None:
+    """Of three passes the second takes a hundred times as long, and others are to blame."""
+    slow = iter([1.0] * 24 + [100.0] * 11 + [1.0] * 100)
+    now = itertools.accumulate(slow)
+    readings = iter([0.0, 0.0, 0.0, 1e6, 1e6, 1e6])
+    model = tiny.model(learner=False)
+    (found,) = profile(
+        {"base": model},
+        batch_size=2,
+        device=CPU,
+        passes=3,
+        limits=LIMITS,
+        clock=now.__next__,
+        others=readings.__next__,
+    )
+    assert found.seconds < 100
+
+
+def test_models_of_timm() -> None:
+    model = insert_token_learner(timm.create_model("test_vit"), num_tokens=4, at=3, fuser=True)
+    assert list(parts(model)) == [
+        "embedding",
+        *(f"block {index}" for index in range(6)),
+        *(f"learner {index}" for index in (3, 4, 5)),
+        *(f"fuser {index}" for index in (3, 4, 5)),
+    ]
+    (found,) = measure(timms=model)
+    assert [s.name for s in found.stages] == [s.name for s in count_model(model).stages]
+
+
+def test_json_round_trip() -> None:
+    (found,) = measure(tiny=tiny.model())
+    assert Profile.from_dict(json.loads(json.dumps(found.to_dict()))) == found
+
+
+def test_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tokenlearner.efficiency.limits._MATRIX", {"cpu": 4})
+    monkeypatch.setattr("tokenlearner.efficiency.limits._COPY_BYTES", {"cpu": 100})
+    found = measure_limits(CPU, clock=ticking)
+    assert (found.macs_per_second, found.bytes_per_second) == (64, 200)
+    assert found.seconds_per_call == pytest.approx(1 / 200)
+    assert found.balance == pytest.approx(0.32)

@@ -1,0 +1,102 @@
+"""Where a promise is lost, computed by hand from made-up profiles, and what is said about it."""
+
+from typing import Any
+
+import pytest
+
+from tokenlearner.efficiency.limits import Limits
+from tokenlearner.efficiency.profile import Profile, StageTime
+from tokenlearner.efficiency.reality import explain_losses, find_losses, group
+
+LIMITS = Limits(macs_per_second=1e9, bytes_per_second=5e8, seconds_per_call=1e-6)
+
+
+def stage(name: str, seconds: float, macs: float, **facts: Any) -> StageTime:
+    settings = {"tokens": 100, "traffic_bytes": 0, "launch_seconds": 0.0} | facts
+    kind = name.split()[0]
+    return StageTime(name=name, kind=kind, seconds=seconds, macs=int(macs), **settings)
+
+
+def profile(*stages: StageTime, batch_size: int = 1) -> Profile:
+    return Profile(name="x", batch_size=batch_size, dtype="fp32", stages=stages, limits=LIMITS)
+
+
+BASE = profile(stage("embedding", 1.0, 1e9), stage("block 0", 4.0, 4e9), stage("block 1", 5.0, 5e9))
+"""Ten seconds for ten billion: a nanosecond each."""
+
+
+def fast(**late: Any) -> Profile:
+    """Two of its eight seconds are beyond its six billion, all in the last block."""
+    facts = {"tokens": 8} | late
+    return profile(
+        stage("embedding", 1.0, 1e9),
+        stage("block 0", 4.0, 4e9),
+        stage("learner 1", 0.5, 0.5e9, tokens=8),
+        stage("block 1", 2.5, 0.5e9, **facts),
+    )
+
+
+def test_stages_are_grouped_around_the_learner() -> None:
+    names = [(part.name, part.seconds) for part in group(fast())]
+    assert names == [
+        ("embedding", 1.0),
+        ("blocks before", 4.0),
+        ("learner", 0.5),
+        ("blocks after", 2.5),
+    ]
+    assert [part.name for part in group(BASE)] == ["embedding", "blocks before"]
+
+
+def test_losses_add_up_to_what_is_not_realised() -> None:
+    losses = find_losses(BASE, fast())
+    assert [loss.part.name for loss in losses][0] == "blocks after"
+    assert [loss.ratio for loss in losses] == pytest.approx([0.25, 0, 0, 0])
+    realised = (BASE.seconds / fast().seconds) / (BASE.macs / fast().macs)
+    assert sum(loss.ratio for loss in losses) == pytest.approx(1 - realised)
+
+
+@pytest.mark.parametrize(
+    ("facts", "reason", "words"),
+    [
+        (
+            {"launch_seconds": 1.3},
+            "launches",
+            "blocks after, which wait for their calls more than they compute (0.2 GMAC/s)",
+        ),
+        (
+            {"traffic_bytes": 650_000_000},
+            "memory",
+            "blocks after, which wait for memory: 0.77 multiply-accumulates for each byte where "
+            "this device needs 2",
+        ),
+        (
+            {},
+            "small products",
+            "blocks after, whose matrices have only 8 rows: 0.2 GMAC/s, the baseline 1",
+        ),
+        (
+            {"tokens": 600},
+            "other work",
+            "blocks after, which do work that the count leaves out (0.2 GMAC/s, the baseline 1)",
+        ),
+    ],
+)
+def test_reasons(facts: dict[str, Any], reason: str, words: str) -> None:
+    loss = find_losses(BASE, fast(**facts))[0]
+    assert (loss.reason, loss.words) == (reason, words)
+
+
+def test_a_large_batch_makes_no_small_products() -> None:
+    late = fast()
+    large = profile(*late.stages, batch_size=64)
+    assert find_losses(BASE, large)[0].reason == "other work"
+
+
+def test_what_is_said() -> None:
+    losses = find_losses(BASE, fast())
+    assert explain_losses(0.98, losses) == "98% of what the multiply-accumulates promise: kept."
+    assert explain_losses(0.75, losses) == (
+        "75% of what the multiply-accumulates promise. Lost: 25% of the time in the blocks after, "
+        "whose matrices have only 8 rows: 0.2 GMAC/s, the baseline 1."
+    )
+    assert "suspect the measurement or the machine" in explain_losses(0.9, losses[1:])

@@ -1,0 +1,239 @@
+"""`tokenlearner bench`: images per second and latency on this machine, side by side."""
+
+import shlex
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import product
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, TextColumn
+from rich.progress import Progress as Bar
+
+from tokenlearner.cli.bench_pair import Named, check_choice, preset_pair, shipped_pair
+from tokenlearner.cli.bench_table import make_table
+from tokenlearner.cli.evaluate import write_json
+from tokenlearner.efficiency.comparison import Comparison
+from tokenlearner.efficiency.execution import Execution
+from tokenlearner.efficiency.machine import choose_device, describe_hardware
+from tokenlearner.efficiency.profile import profile
+from tokenlearner.efficiency.reality import KEPT, explain_losses, find_losses
+from tokenlearner.efficiency.rounds import Plan
+from tokenlearner.efficiency.throughput import POWERS, Candidate, Progress, Stopped, sweep
+from tokenlearner.errors import MeasurementError
+
+_INTERRUPTED = 130  # what a shell calls a command that Ctrl-C ended
+
+
+def bench(
+    model: Annotated[
+        str | None,
+        typer.Argument(help="Shipped model, model folder or hf-hub:owner/name."),
+    ] = None,
+    against: Annotated[
+        str | None,
+        typer.Option(help="What to compare it with: its counterpart unless given; none for none."),
+    ] = None,
+    variant: Annotated[
+        str | None,
+        typer.Option(help="Instead of MODEL: a size of the papers with random weights, as B/16."),
+    ] = None,
+    image_size: Annotated[
+        int | None, typer.Option(min=1, help="Of the variant, in pixels; 224 unless given.")
+    ] = None,
+    num_tokens: Annotated[
+        int | None, typer.Option(min=1, help="That the variant learns; 8 unless given.")
+    ] = None,
+    at: Annotated[
+        int | None, typer.Option(help="Blocks before its learner; half of them unless given.")
+    ] = None,
+    version: Annotated[
+        str | None, typer.Option(help="Of its learner: 1.0, or 1.1 unless given.")
+    ] = None,
+    fuser: Annotated[bool, typer.Option("--fuser", help="With a fuser in every later block.")] = (
+        False
+    ),
+    batch: Annotated[
+        list[int] | None,
+        typer.Option(min=1, help="Images in a pass; may be given again. 1 and 8 unless given."),
+    ] = None,
+    all_batches: Annotated[
+        bool, typer.Option("--sweep", help="Batches of 1, 2, 4 ... 512, until memory ends.")
+    ] = False,
+    dtype: Annotated[
+        list[str] | None,
+        typer.Option(help="fp32, tf32, bf16 or fp16; may be given again. fp32 unless given."),
+    ] = None,
+    mode: Annotated[
+        list[str] | None,
+        typer.Option(help="eager, compile or graphs; may be given again. eager unless given."),
+    ] = None,
+    channels_last: Annotated[
+        bool, typer.Option("--channels-last", help="Images with their channels innermost.")
+    ] = False,
+    seconds: Annotated[float, typer.Option(help="At most, for each line of the table.")] = 20.0,
+    rounds: Annotated[int, typer.Option(min=1, help="Undisturbed ones wanted for a line.")] = 15,
+    why: Annotated[
+        bool, typer.Option(help="Look for the reason where the promise is not kept.")
+    ] = True,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write the result here.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+) -> None:
+    """Measure how fast a model is, beside the same model without TokenLearner.
+
+    Both run in turns, so that a machine that grows slower harms them alike; rounds during which
+    other programs were busy are left out. "Promised" is the ratio of multiply-accumulates,
+    "realised" what the measured speed-up is of it. Ctrl-C keeps what is done.
+    """
+    computer = choose_device(device)
+    named = {"MODEL": model, "--against": against}
+    of_variant = {"--image-size": image_size, "--num-tokens": num_tokens, "--at": at}
+    of_variant |= {"--version": version, "--fuser": fuser or None}
+    check_choice(variant, named, of_variant)
+    if variant is None:
+        pair, remark = shipped_pair(model, against)
+    else:
+        pair, remark = preset_pair(
+            variant,
+            image_size=image_size or 224,
+            num_tokens=num_tokens or 8,
+            at=at,
+            version=version or "1.1",  # pyright: ignore[reportArgumentType] (it checks the word)
+            fuser=fuser,
+        )
+    executions = [
+        Execution(dtype=d, mode=m, channels_last=channels_last)  # pyright: ignore[reportArgumentType]
+        for d, m in product(dtype or ["fp32"], mode or ["eager"])
+    ]
+    for execution in executions:
+        execution.check(computer)
+    plan = Plan(rounds=rounds, seconds=seconds, warmup_passes=3 if computer.type == "cpu" else 20)
+    console = Console()
+    console.print(f"{describe_hardware(computer)}, {torch.get_num_threads()} threads", style="bold")
+    if remark:
+        console.print(remark)
+    sizes = POWERS if all_batches else tuple(sorted(set(batch or (1, 8))))
+    session = _Session(pair, computer, plan)
+    try:
+        session.measure(executions, sizes)
+        if why:
+            session.explain()
+    except KeyboardInterrupt:
+        session.interrupted = True
+    _show(session, console, wanted=len(executions) * len(sizes))
+    if json_file is not None and session.done:
+        write_json(json_file, session.report(_command(pair, variant, executions, sizes)))
+    if session.interrupted:
+        raise typer.Exit(_INTERRUPTED)
+    if not session.done:
+        raise typer.Exit(1)
+
+
+@dataclass(slots=True)
+class _Session:
+    """What one call measures."""
+
+    pair: list[Named]
+    device: torch.device
+    plan: Plan
+    done: list[Comparison] = field(default_factory=list)
+    stops: list[str] = field(default_factory=list)
+    words: dict[int, str] = field(default_factory=dict)
+    interrupted: bool = False
+
+    def measure(self, executions: list[Execution], sizes: tuple[int, ...]) -> None:
+        """Measures one execution after the other at growing batch sizes, under a bar."""
+        console = Console(stderr=True)
+        columns = (TextColumn("{task.description}"), BarColumn())
+        with Bar(
+            *columns, console=console, transient=True, disable=not console.is_interactive
+        ) as bar:
+            for execution in executions:
+                candidates = [Candidate(name, model, execution) for name, model in self.pair]
+                task = bar.add_task("", total=1.0)
+                events = sweep(candidates, device=self.device, batch_sizes=sizes, plan=self.plan)
+                try:
+                    for event in events:
+                        self._take(event, execution, partial(bar.update, task))
+                except MeasurementError as error:
+                    self.stops.append(f"{execution}: {error}")
+
+    def explain(self) -> None:
+        """Times the stages of both models wherever less is realised than could be."""
+        for index, result in enumerate(self.done):
+            realised = result.realised_ratio() if len(self.pair) > 1 else None
+            if realised is None:
+                continue
+            losses = ()
+            if realised.median < KEPT:
+                profiles = profile(
+                    dict(self.pair),
+                    batch_size=result.batch_size,
+                    device=self.device,
+                    dtype=result.entries[0].execution.dtype,
+                )
+                losses = find_losses(*profiles)
+            self.words[index] = explain_losses(realised.median, losses)
+
+    def report(self, command: str) -> dict[str, Any]:
+        """Returns what `--json` writes."""
+        return {
+            "command": command,
+            "comparisons": [
+                result.to_dict() | {"words": self.words.get(index, "")}
+                for index, result in enumerate(self.done)
+            ],
+            "stopped": self.stops,
+            "interrupted": self.interrupted,
+        }
+
+    def _take(self, event: Progress | Stopped, execution: Execution, show: Any) -> None:
+        if isinstance(event, Stopped):
+            self.stops.append(f"{execution}, batch {event.batch_size}: {event.reason}")
+            return
+        result = event.comparison
+        title = f"{execution}, batch {result.batch_size}: {event.activity}"
+        show(completed=event.done_ratio, description=title)
+        if len(result.rounds) > 1:  # the same comparison, one round ago
+            self.done.pop()
+        if result.rounds:
+            self.done.append(result)
+
+
+def _show(session: _Session, console: Console, *, wanted: int) -> None:
+    if session.done:
+        console.print(make_table(session.done))
+    for index, words in session.words.items():
+        result = session.done[index]
+        console.print(f"{result.entries[0].execution}, batch {result.batch_size}: {words}")
+    for stop in session.stops:
+        console.print(f"stopped at {stop}")
+    if any(result.all_disturbed for result in session.done):
+        console.print("other programs were busy in every round of a line marked *: measure again")
+    if session.interrupted:
+        kept = len(session.done)
+        lines = "nothing is measured" if not kept else f"{kept} of {wanted} lines are kept"
+        console.print(f"interrupted: {lines}" + (", the last may be short" if kept else ""))
+
+
+def _command(
+    pair: list[Named], variant: str | None, executions: list[Execution], sizes: tuple[int, ...]
+) -> str:
+    words = ["tokenlearner", "bench"]
+    if variant is None:
+        words.append(pair[-1][0])
+        words += ["--against", pair[0][0]] if len(pair) > 1 else ["--against", "none"]
+    else:
+        config = pair[-1][1].config
+        words += ["--variant", variant, "--image-size", str(config.image_size[0])]
+        learner = config.token_learner
+        words += ["--num-tokens", str(learner.num_tokens), "--at", str(learner.at)]
+        words += ["--version", learner.version] + (["--fuser"] if learner.fuser else [])
+    words += [w for size in sizes for w in ("--batch", str(size))]
+    words += [w for d in dict.fromkeys(e.dtype for e in executions) for w in ("--dtype", d)]
+    words += [w for m in dict.fromkeys(e.mode for e in executions) for w in ("--mode", m)]
+    words += ["--channels-last"] if executions[0].channels_last else []
+    return shlex.join(words)

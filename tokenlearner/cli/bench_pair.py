@@ -1,0 +1,118 @@
+"""Which models `tokenlearner bench` puts side by side."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from tokenlearner import zoo
+from tokenlearner.errors import ConfigError
+from tokenlearner.models.config import Version
+from tokenlearner.models.presets import vit
+from tokenlearner.models.vit import VisionTransformer
+
+NONE = "none"
+RANDOM = "random weights: speed does not depend on them"
+
+Named = tuple[str, Any]
+"""A model and what to call it."""
+
+
+def shipped_pair(model: str | None, against: str | None) -> tuple[list[Named], str]:
+    """Returns the models to compare, the baseline first, and a remark or nothing.
+
+    Without `against`, a shipped model stands beside its counterpart, another one with a learner
+    beside itself without it, and one without learner alone.
+
+    Args:
+        model: Shipped model, folder or repository on the Hub; the first shipped one unless given.
+        against: The same, or `none`.
+
+    Raises:
+        CheckpointError: If one cannot be loaded.
+    """
+    name = model or zoo.names()[0]
+    network = zoo.load(name)
+    if against == NONE:
+        return [(_name(network, name), network)], ""
+    if against is not None:
+        baseline = zoo.load(against)
+        return [(_name(baseline, against), baseline), (_name(network, name), network)], ""
+    if name in zoo.names():
+        baseline_name, fast = _counterparts(name)
+        pair = [(each, zoo.load(each)) for each in (baseline_name, fast) if each is not None]
+        return pair, ""
+    if isinstance(network, VisionTransformer) and network.config.token_learner is not None:
+        bare = VisionTransformer(replace(network.config, token_learner=None)).eval()
+        alone = f"{_name(network, name)} without learner"
+        return [(alone, bare), (_name(network, name), network)], f"{alone} has {RANDOM}"
+    return [(_name(network, name), network)], ""
+
+
+def preset_pair(
+    variant: str,
+    *,
+    image_size: int,
+    num_tokens: int,
+    at: int | None,
+    version: Version,
+    fuser: bool,
+) -> tuple[list[Named], str]:
+    """Returns a model of the papers without learner and with one, and a remark.
+
+    Args:
+        variant: As `presets.vit` takes it, like the rest.
+        image_size: Height and width in pixels.
+        num_tokens: Tokens to learn.
+        at: Blocks before the learner; half of them unless given.
+        version: Of the learner.
+        fuser: With a TokenFuser after every block from there on.
+
+    Raises:
+        ConfigError: If there is no such model.
+    """
+    base = vit(variant, image_size=image_size)
+    fast = vit(
+        variant, image_size=image_size, num_tokens=num_tokens, at=at, version=version, fuser=fuser
+    )
+    learner = fast.token_learner
+    assert learner is not None
+    tail = f", {num_tokens} tokens at {learner.at}" + (", fuser" if fuser else "")
+    pair: list[Named] = [
+        (variant, VisionTransformer(base).eval()),
+        (variant + tail, VisionTransformer(fast).eval()),
+    ]
+    return pair, f"both have {RANDOM}"
+
+
+def check_choice(
+    variant: str | None, named: Mapping[str, object], of_variant: Mapping[str, object]
+) -> None:
+    """Refuses options that contradict each other.
+
+    Args:
+        variant: As on the command line.
+        named: What names a model otherwise, by its name there; None where not given.
+        of_variant: What describes the variant, likewise.
+
+    Raises:
+        ConfigError: Says which go together.
+    """
+    too_many = named if variant is not None else of_variant
+    given = [name for name, value in too_many.items() if value is not None]
+    if given and variant is not None:
+        raise ConfigError(f"--variant makes both models; leave out {' and '.join(given)}, or it")
+    if given:
+        raise ConfigError(f"{', '.join(given)} describes a --variant, as in --variant B/16")
+
+
+def _counterparts(name: str) -> tuple[str, str | None]:
+    """A shipped baseline and the model that has a learner; None if none has."""
+    baseline = zoo.entry(name).baseline
+    if baseline is not None:
+        return baseline, name
+    fast = (entry.name for entry in zoo.ENTRIES if entry.baseline == name)
+    return name, next(fast, None)
+
+
+def _name(network: Any, fallback: str) -> str:
+    return network.info.name if network.info is not None else fallback
