@@ -3,8 +3,9 @@
     python -m benchmarks.on_gpu --data DATA --out runs --minutes 8 [STEP ...]
 
 DATA holds a folder per data set (`cifar10`, `imagenette`) with its parquet files. The steps, in
-this order unless named: every recipe that has its data there, then `cifar10-table` (5 seeds) and
-`placement` (3 seeds). Every call goes on from the last one's checkpoints and stops between two
+this order unless named: `realised` (speed: eager, graphs and compiled in bf16, at the batch that
+fills the GPU), every recipe that has its data there, then `cifar10-table` (5 seeds) and `placement`
+(3 seeds). Every call goes on from the last one's checkpoints and stops between two
 training steps when the time is over. A finished recipe has its model in OUT/RECIPE/model;
 `tokenlearner train` on that folder would write the same. Results are in `benchmarks/results/`.
 """
@@ -12,13 +13,13 @@ training steps when the time is over. A finished recipe has its model in OUT/REC
 import sys
 from pathlib import Path
 
-from benchmarks import cifar10_table, placement
+from benchmarks import cifar10_table, placement, realised
 from benchmarks.slices import Slice, make_parser
 from tokenlearner.efficiency.machine import choose_device, describe_hardware
 from tokenlearner.errors import TokenLearnerError
 from tokenlearner.training.recipes import RECIPES
 
-TABLE, PLACEMENT = "cifar10-table", "placement"
+SPEED, TABLE, PLACEMENT = "realised", "cifar10-table", "placement"
 
 
 def main() -> None:
@@ -26,7 +27,8 @@ def main() -> None:
     parser = make_parser(__doc__, minutes=8.0)
     parser.add_argument("steps", nargs="*", metavar="STEP", help="all, unless named")
     options = parser.parse_args()
-    steps = [*(name for name in RECIPES if _has_data(name, options.data)), TABLE, PLACEMENT]
+    recipes = (name for name in RECIPES if _has_data(name, options.data))
+    steps = [SPEED, *recipes, TABLE, PLACEMENT]
     if unknown := sorted(set(options.steps) - set(steps)):
         parser.error(f"there is no step {', '.join(unknown)}; there are {', '.join(steps)}")
     slice_ = Slice(options.minutes, choose_device(options.device))
@@ -42,7 +44,10 @@ def work(slice_: Slice, steps: list[str], *, data: Path, out: Path) -> list[str]
     """Does the steps in turn and returns what is left of them."""
     left: list[str] = []
     for step in steps:
-        if step == TABLE:
+        if step == SPEED:
+            chosen = realised.cases(slice_.device)
+            left += realised.fill(chosen, slice_.device, seconds_left=slice_.seconds_left)
+        elif step == TABLE:
             names = list(cifar10_table.PUBLISHED_PERCENT)
             left += cifar10_table.fill(
                 slice_, names, list(range(5)), data=data / "cifar10", out=out

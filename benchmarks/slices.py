@@ -57,7 +57,11 @@ class Slice:
     @property
     def over(self) -> bool:
         """Whether the time is used up."""
-        return time.monotonic() - self.started >= 60 * self.minutes
+        return self.seconds_left() <= 0
+
+    def seconds_left(self) -> float:
+        """Returns how much time there is yet."""
+        return 60 * self.minutes - (time.monotonic() - self.started)
 
     def train(self, recipe: Recipe, data: Path, out: Path) -> Path | None:
         """Trains until the run is finished or the time is over.

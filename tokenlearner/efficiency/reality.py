@@ -15,6 +15,7 @@ Reason = Literal["launches", "memory", "small products", "other work"]
 KEPT = 0.97
 """A realised fraction from which on the promise counts as kept: timing is no more exact."""
 
+_AFTER = "blocks after the learner"
 _DOMINATES = 0.5
 _SMALL_ROWS = 512
 _SLOW = 0.8
@@ -25,7 +26,8 @@ class Part:
     """Stages of one kind, together.
 
     Attributes:
-        name: `embedding`, `blocks before`, `learner`, `blocks after`, `fuser` or `head`.
+        name: `embedding`, `learner`, `fuser`, `head`, `blocks before the learner`, `blocks after
+            the learner`, or `blocks` where there is none.
         stages: At least one.
     """
 
@@ -80,8 +82,9 @@ def group(profile: Profile) -> tuple[Part, ...]:
     for index, stage in enumerate(profile.stages):
         name = stage.kind
         if name == "block":
-            before = first is None or index < first
-            name = "blocks before" if before else "blocks after"
+            name = "blocks"
+            if first is not None:
+                name += f" {'before' if index < first else 'after'} the learner"
         groups.setdefault(name, []).append(stage)
     return tuple(Part(name=name, stages=tuple(stages)) for name, stages in groups.items())
 
@@ -132,24 +135,23 @@ def _reason(part: Part, profile: Profile, usual: float) -> Reason:
     moving = sum(stage.traffic_bytes for stage in part.stages) / profile.limits.bytes_per_second
     if moving >= _DOMINATES * seconds:
         return "memory"
-    is_small = part.name == "blocks after" and _rows(part, profile) < _SMALL_ROWS
+    is_small = part.name == _AFTER and _rows(part, profile) < _SMALL_ROWS
     if is_small and part.macs_per_second < _SLOW * usual:
         return "small products"
     return "other work"
 
 
 def _words(part: Part, profile: Profile, reason: Reason, usual: float) -> str:
-    speed = f"{part.macs_per_second / 1e9:,.3g} GMAC/s"
     because = {
-        "launches": f"which wait for their calls more than they compute ({speed})",
-        "memory": f"which wait for memory: {part.intensity:.2g} multiply-accumulates for each byte "
-        f"where this device needs {profile.limits.balance:.2g}",
-        "small products": f"whose matrices have only {_rows(part, profile):,} rows: {speed}, "
-        f"the baseline {usual / 1e9:,.3g}",
-        "other work": f"which do work that the count leaves out ({speed}, "
-        f"the baseline {usual / 1e9:,.3g})",
+        "launches": "calling the operations takes longer than computing them",
+        "memory": f"they wait for memory, with {part.intensity:.2g} multiply-accumulates for each "
+        f"byte where this device can do {profile.limits.balance:.2g}",
+        "small products": f"matrices of {_rows(part, profile):,} rows are too small for the "
+        "kernels",
+        "other work": "norms, softmax, activations and copies, which the count leaves out",
     }
-    return f"{part.name}, {because[reason]}"
+    reached = f"{part.macs_per_second / 1e9:,.3g} GMAC/s, the baseline {usual / 1e9:,.3g}"
+    return f"{part.name}: {because[reason]} ({reached})"
 
 
 def _rows(part: Part, profile: Profile) -> int:

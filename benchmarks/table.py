@@ -1,0 +1,80 @@
+"""Tables of the recorded speeds, in Markdown, for the README.
+
+python -m benchmarks.table
+"""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from benchmarks.realised import Way, ways_of
+from benchmarks.recording import FOLDER
+from tokenlearner.efficiency.comparison import Comparison
+from tokenlearner.efficiency.rounds import Spread
+
+HEADER = (
+    "| model | batch | how | img/s without → with learner | speed-up | of | realised | rounds |\n"
+    "| --- | ---: | --- | ---: | ---: | ---: | ---: | ---: |"
+)
+
+
+def main() -> None:
+    """Prints a table for every machine that there are results of."""
+    print("\n\n".join(tables(FOLDER)))
+
+
+def tables(folder: Path) -> Iterator[str]:
+    """Yields a table for each file of `benchmarks.realised` in a folder."""
+    for file in sorted(folder.glob("realised_*.json")):
+        content = json.loads(file.read_text())
+        lines = [HEADER]
+        for row in content["cases"]:
+            lines += _lines(row)
+        yield "\n".join(lines) + "\n\n" + _caption(content)
+
+
+def _lines(row: dict[str, Any]) -> list[str]:
+    found = Comparison.from_dict(row["comparison"])
+    return [_line(row["pair"], found, index, way) for index, way in enumerate(ways_of(found))]
+
+
+def _line(pair: str, found: Comparison, index: int, way: Way) -> str:
+    base, fast = 2 * index, 2 * index + 1
+    realised = found.realised_ratio(fast, over=base)
+    promised = found.macs_ratio(fast, over=base)
+    assert realised is not None
+    rates = f"{_rate(found.images_per_second(base))} → {_rate(found.images_per_second(fast))}"
+    dropped = f" ({found.dropped} dropped)" if found.dropped else ""
+    cells = [
+        pair,
+        str(found.batch_size),
+        str(way),
+        rates,
+        f"{found.speedup(fast, over=base).median:.2f}×",
+        f"{promised:.2f}×",
+        f"**{realised.median:.0%}** ({realised.lower:.0%} – {realised.upper:.0%})",
+        f"{len(found.used)}{dropped}",
+    ]
+    return "| " + " | ".join(cells) + " |"
+
+
+def _caption(content: dict[str, Any]) -> str:
+    """Everything that the numbers depend on; rows of one file are of one machine."""
+    conditions = [row["comparison"]["conditions"] for row in content["cases"]]
+    dates = sorted({c["date"] for c in conditions})
+    versions = sorted({c["versions"]["torch"] for c in conditions})
+    threads = sorted({str(c["threads"]) for c in conditions})
+    return (
+        f"{content['hardware']}, {' or '.join(threads)} threads, PyTorch {', '.join(versions)}, "
+        f"{' to '.join(dict.fromkeys((dates[0], dates[-1])))}, `{content['command']}`; medians, "
+        "with the middle half in brackets."
+    )
+
+
+def _rate(spread: Spread) -> str:
+    return f"{spread.median:,.0f}" if spread.median >= 100 else f"{spread.median:.3g}"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,109 @@
+"""Realised fractions: rounds add up over calls, and the README's table is made of them."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from benchmarks import on_gpu, realised, table
+from benchmarks.realised import Case, Way
+from benchmarks.realised import cases as all_cases
+from benchmarks.slices import Slice
+from tests import tiny
+from tokenlearner.efficiency import count_macs, rounds
+from tokenlearner.efficiency.comparison import Comparison
+from tokenlearner.efficiency.execution import Execution
+
+CPU = torch.device("cpu")
+CASE = Case(variant="Ti/16", image_size=32, num_tokens=2, at=6, batch_size=2)
+
+
+@pytest.fixture(autouse=True)
+def _small_and_quiet(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(realised, "result_file", lambda name, hardware: tmp_path / f"{name}_x.json")
+    monkeypatch.setattr(
+        Case, "models", lambda case: (tiny.model(learner=False), tiny.model(learner=True))
+    )
+    monkeypatch.setattr(realised, "cases", lambda device: [CASE])
+    monkeypatch.setattr(rounds, "others_cpu_seconds", lambda: None)
+
+
+def fill(seconds: float = 100.0, wanted: int = 2, case: Case = CASE) -> list[str]:
+    return realised.fill([case], CPU, seconds_left=lambda: seconds, rounds=wanted)
+
+
+def recorded() -> dict[str, Any]:
+    (row,) = realised.read(CPU).values()
+    return row
+
+
+def test_without_time_nothing_is_measured() -> None:
+    assert fill(seconds=1.0) == [CASE.name]
+    assert realised.read(CPU) == {}
+    assert on_gpu.work(Slice(0, CPU), ["realised"], data=Path(), out=Path()) == [CASE.name]
+
+
+def test_rounds_add_up_over_calls() -> None:
+    assert fill(wanted=1) == []
+    before = Comparison.from_dict(recorded()["comparison"])
+    assert fill(wanted=3) == []
+    after = Comparison.from_dict(recorded()["comparison"])
+    assert (len(before.rounds), len(after.rounds)) == (1, 3)
+    assert before.rounds[0] in after.rounds
+    assert len(recorded()["profiles"]) == 2
+    assert "of what the multiply-accumulates promise" in recorded()["words"]
+
+
+def test_what_is_done_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    fill()
+    before = recorded()
+    monkeypatch.setattr(Case, "models", lambda case: pytest.fail("models were made in vain"))
+    assert fill() == []
+    assert recorded() == before
+
+
+def test_other_software_starts_anew() -> None:
+    fill(wanted=1)
+    file = realised.result_file("realised", "")
+    content = json.loads(file.read_text())
+    content["cases"][0]["comparison"]["conditions"]["versions"]["torch"] = "1.0"
+    file.write_text(json.dumps(content))
+    fill(wanted=3)
+    found = Comparison.from_dict(recorded()["comparison"])
+    assert len(found.rounds) == 2  # those still wanted, without the old one
+    assert found.conditions.versions["torch"] == str(torch.__version__)
+
+
+def test_several_ways_share_their_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(realised.TRANSFORMS, "twice", lambda model: lambda x: 2 * model(x))
+    ways = (Way(), Way(execution=Execution(dtype="bf16"), transform="twice"))
+    case = Case(variant="Ti/16", image_size=32, num_tokens=2, at=6, batch_size=2, ways=ways)
+    assert case.name.endswith("batch 2, fp32 eager, twice bf16 eager")
+    fill(case=case)
+    found = Comparison.from_dict(recorded()["comparison"])
+    assert [entry.transform for entry in found.entries] == ["", "", "twice", "twice"]
+    assert realised.ways_of(found) == list(ways)
+
+
+def test_table(tmp_path: Path) -> None:
+    fill()
+    (text,) = table.tables(tmp_path)
+    row = text.splitlines()[2]
+    found = Comparison.from_dict(recorded()["comparison"])
+    assert row.startswith("| Ti/16 at 32 px, 2 tokens at 6 | 2 | fp32 eager | ")
+    assert f"| {found.speedup().median:.2f}× |" in row
+    assert row.endswith(" | 2 |")
+    assert str(torch.__version__) in text
+    assert found.conditions.date in text
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_what_is_promised(device: str) -> None:
+    """Half the blocks see 8 or 16 tokens: a little less than twice, less so for small images."""
+    for case in all_cases(torch.device(device)):
+        base, fast = (count_macs(config).macs for config in case.configs())
+        wanted = {224: (1.86, 1.92), 384: (1.95, 1.97), 512: (1.96, 1.97)}[case.image_size]
+        assert wanted[0] < base / fast < wanted[1], case.name
+    assert len({case.name for case in all_cases(torch.device(device))}) >= 4
