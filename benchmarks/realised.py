@@ -14,6 +14,7 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -87,8 +88,8 @@ class Case:
 
     def configs(self) -> tuple[VisionTransformerConfig, VisionTransformerConfig]:
         """Returns the pair: without and with learner."""
-        size, learner = self.image_size, {"num_tokens": self.num_tokens, "at": self.at}
-        return vit(self.variant, image_size=size), vit(self.variant, image_size=size, **learner)
+        of_size = partial(vit, self.variant, image_size=self.image_size)
+        return of_size(), of_size(num_tokens=self.num_tokens, at=self.at)
 
     def models(self) -> tuple[VisionTransformer, VisionTransformer]:
         """Makes the pair, with random weights."""
