@@ -3,11 +3,11 @@
     python -m benchmarks.on_gpu --data DATA --out runs --minutes 8 [STEP ...]
 
 DATA holds a folder per data set (`cifar10`, `imagenette`) with its parquet files. The steps, in
-this order unless named: `realised` (speed: eager, graphs and compiled in bf16, at the batch that
-fills the GPU), every recipe that has its data there, then `cifar10-table` (5 seeds) and `placement`
-(3 seeds). Every call goes on from the last one's checkpoints and stops between two
-training steps when the time is over. A finished recipe has its model in OUT/RECIPE/model;
-`tokenlearner train` on that folder would write the same. Results are in `benchmarks/results/`.
+this order unless named: `realised` (speed in bf16, at batches that fill the GPU and at 1), every
+recipe that has its data there, then `cifar10-table` (5 seeds) and `placement` (3 seeds). Every call
+goes on from the last one's checkpoints and stops between two training steps when the time is over.
+A finished recipe has its model in OUT/RECIPE/model; `tokenlearner train` on that folder would write
+the same. Results are in `benchmarks/results/`.
 """
 
 import sys

@@ -22,7 +22,7 @@ import torch
 
 from benchmarks.recording import result_file, write_json
 from tokenlearner.efficiency.comparison import Comparison
-from tokenlearner.efficiency.execution import EAGER, Execution, Transform
+from tokenlearner.efficiency.execution import EAGER, Execution, Mode
 from tokenlearner.efficiency.machine import choose_device, describe_hardware
 from tokenlearner.efficiency.profile import Profile, profile
 from tokenlearner.efficiency.reality import explain_losses, find_losses
@@ -31,9 +31,6 @@ from tokenlearner.efficiency.throughput import Candidate, compare
 from tokenlearner.models import VisionTransformer, VisionTransformerConfig
 from tokenlearner.models.presets import vit
 
-TRANSFORMS: dict[str, Transform] = {}
-"""What may be done to a model before it runs, by the name that `Way.transform` takes."""
-
 ROUNDS = 15
 _LEAST_SECONDS = 20.0
 _PASSES = 15
@@ -41,24 +38,8 @@ _COMMAND = "python -m benchmarks.realised"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Way:
-    """How both models of a pair run.
-
-    Attributes:
-        execution: Number format, mode, layout.
-        transform: One of TRANSFORMS, or empty for none.
-    """
-
-    execution: Execution = EAGER
-    transform: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.transform} {self.execution}".strip()
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class Case:
-    """A pair of models, one batch size, and the ways to run them that are measured together.
+    """A pair of models, one batch size, and the ways to run both that are measured together.
 
     Attributes:
         variant: Size and patch side, as `vit` takes it.
@@ -74,7 +55,7 @@ class Case:
     num_tokens: int
     at: int
     batch_size: int
-    ways: tuple[Way, ...] = (Way(),)
+    ways: tuple[Execution, ...] = (EAGER,)
 
     @property
     def name(self) -> str:
@@ -102,7 +83,7 @@ class Case:
         base, fast = self.models()
         names = (f"{self.variant}", f"{self.variant} with {self.num_tokens} tokens at {self.at}")
         return [
-            Candidate(name, model, way.execution, TRANSFORMS.get(way.transform), way.transform)
+            Candidate(name, model, way)
             for way in self.ways
             for name, model in zip(names, (base, fast), strict=True)
         ]
@@ -111,10 +92,8 @@ class Case:
 def cases(device: torch.device) -> list[Case]:
     """Returns what is worth measuring on a device, the most important first."""
     if device.type == "cuda":
-        graphs = Way(execution=Execution(dtype="bf16", mode="graphs"))
-        compiled = Way(execution=Execution(dtype="bf16", mode="compile"))
-        eager = Way(execution=Execution(dtype="bf16"))
-        ways = (eager, graphs, compiled)
+        modes: tuple[Mode, ...] = ("eager", "graphs", "compile", "optimised")
+        ways = tuple(Execution(dtype="bf16", mode=mode) for mode in modes)
         return [
             Case(variant="L/16", image_size=512, num_tokens=16, at=12, batch_size=128, ways=ways),
             Case(variant="B/16", image_size=384, num_tokens=8, at=6, batch_size=256, ways=ways),
@@ -127,7 +106,9 @@ def cases(device: torch.device) -> list[Case]:
         for batch_size in (1, 8)
     ]
     large = Case(variant="L/16", image_size=512, num_tokens=16, at=12, batch_size=1)
-    return [*small[:2], large, *small[2:]]
+    fast = (EAGER, Execution(mode="optimised"), Execution(dtype="bf16", mode="optimised"))
+    optimised = [replace(case, ways=fast) for case in (*small[:2], large)]
+    return [*small[:2], large, *optimised, *small[2:]]
 
 
 def main() -> None:
@@ -187,7 +168,7 @@ def fill(
             {c.name: c.model for c in candidates[:2]},
             batch_size=case.batch_size,
             device=device,
-            dtype=case.ways[0].execution.dtype,
+            dtype=case.ways[0].dtype,
             passes=passes,
         )
         _record(case, known, profiles, device)
@@ -198,12 +179,6 @@ def _pair_seconds(known: Comparison) -> float:
     """A pass of the first pair, at least a hundredth of a second."""
     rates = (known.images_per_second(index).median for index in (0, 1))
     return max(0.01, sum(known.batch_size / rate for rate in rates))
-
-
-def ways_of(comparison: Comparison) -> list[Way]:
-    """Returns how the pairs of a recorded case ran, in order."""
-    pairs = comparison.entries[::2]
-    return [Way(execution=entry.execution, transform=entry.transform) for entry in pairs]
 
 
 def read(device: torch.device) -> dict[str, dict[str, Any]]:

@@ -8,14 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from benchmarks.realised import Way, ways_of
 from benchmarks.recording import FOLDER
 from tokenlearner.efficiency.comparison import Comparison
 from tokenlearner.efficiency.rounds import Spread
 
 HEADER = (
-    "| model | batch | how | img/s without → with learner | speed-up | of | realised | rounds |\n"
-    "| --- | ---: | --- | ---: | ---: | ---: | ---: | ---: |"
+    "| model | batch | how | img/s without → with | speed-up | of | realised | overall | rounds |\n"
+    "| --- | ---: | --- | ---: | ---: | ---: | ---: | ---: | ---: |"
 )
 
 
@@ -36,11 +35,11 @@ def tables(folder: Path) -> Iterator[str]:
 
 def _lines(row: dict[str, Any]) -> list[str]:
     found = Comparison.from_dict(row["comparison"])
-    return [_line(row["pair"], found, index, way) for index, way in enumerate(ways_of(found))]
+    return [_line(row["pair"], found, base) for base in range(0, len(found.entries), 2)]
 
 
-def _line(pair: str, found: Comparison, index: int, way: Way) -> str:
-    base, fast = 2 * index, 2 * index + 1
+def _line(pair: str, found: Comparison, base: int) -> str:
+    fast = base + 1
     realised = found.realised_ratio(fast, over=base)
     promised = found.macs_ratio(fast, over=base)
     assert realised is not None
@@ -49,11 +48,12 @@ def _line(pair: str, found: Comparison, index: int, way: Way) -> str:
     cells = [
         pair,
         str(found.batch_size),
-        str(way),
+        str(found.entries[base].execution),
         rates,
         f"{found.speedup(fast, over=base).median:.2f}×",
         f"{promised:.2f}×",
         f"**{realised.median:.0%}** ({realised.lower:.0%} – {realised.upper:.0%})",
+        f"{found.speedup(fast).median:.2f}×",
         f"{len(found.used)}{dropped}",
     ]
     return "| " + " | ".join(cells) + " |"
@@ -67,8 +67,9 @@ def _caption(content: dict[str, Any]) -> str:
     threads = sorted({str(c["threads"]) for c in conditions})
     return (
         f"{content['hardware']}, {' or '.join(threads)} threads, PyTorch {', '.join(versions)}, "
-        f"{' to '.join(dict.fromkeys((dates[0], dates[-1])))}, `{content['command']}`; medians, "
-        "with the middle half in brackets."
+        f"{' to '.join(dict.fromkeys((dates[0], dates[-1])))}, `{content['command']}`. Medians, "
+        "with the middle half in brackets; overall: over the model without learner as it ran in "
+        "the first line of the same rounds."
     )
 
 

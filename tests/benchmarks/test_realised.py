@@ -1,6 +1,7 @@
 """Realised fractions: rounds add up over calls, and the README's table is made of them."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,13 +9,13 @@ import pytest
 import torch
 
 from benchmarks import on_gpu, realised, table
-from benchmarks.realised import Case, Way
+from benchmarks.realised import Case
 from benchmarks.realised import cases as all_cases
 from benchmarks.slices import Slice
 from tests import tiny
 from tokenlearner.efficiency import count_macs, rounds
 from tokenlearner.efficiency.comparison import Comparison
-from tokenlearner.efficiency.execution import Execution
+from tokenlearner.efficiency.execution import EAGER, Execution
 
 CPU = torch.device("cpu")
 CASE = Case(variant="Ti/16", image_size=32, num_tokens=2, at=6, batch_size=2)
@@ -76,15 +77,14 @@ def test_other_software_starts_anew() -> None:
     assert found.conditions.versions["torch"] == str(torch.__version__)
 
 
-def test_several_ways_share_their_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(realised.TRANSFORMS, "twice", lambda model: lambda x: 2 * model(x))
-    ways = (Way(), Way(execution=Execution(dtype="bf16"), transform="twice"))
-    case = Case(variant="Ti/16", image_size=32, num_tokens=2, at=6, batch_size=2, ways=ways)
-    assert case.name.endswith("batch 2, fp32 eager, twice bf16 eager")
+def test_several_ways_share_their_rounds(tmp_path: Path) -> None:
+    case = replace(CASE, ways=(EAGER, Execution(dtype="bf16")))
+    assert case.name.endswith("batch 2, fp32 eager, bf16 eager")
     fill(case=case)
     found = Comparison.from_dict(recorded()["comparison"])
-    assert [entry.transform for entry in found.entries] == ["", "", "twice", "twice"]
-    assert realised.ways_of(found) == list(ways)
+    assert [entry.execution.dtype for entry in found.entries] == ["fp32", "fp32", "bf16", "bf16"]
+    (text,) = table.tables(tmp_path)
+    assert [line.split(" | ")[2] for line in text.splitlines()[2:4]] == ["fp32 eager", "bf16 eager"]
 
 
 def test_table(tmp_path: Path) -> None:

@@ -34,6 +34,16 @@ def test_answers_agree(
     assert next(model.parameters()).dtype == torch.float32
 
 
+@pytest.mark.parametrize(("dtype", "tolerance"), [("fp32", 1e-5), ("bf16", 2e-2)])
+def test_optimised_answers_agree(images: torch.Tensor, dtype: Dtype, tolerance: float) -> None:
+    model = tiny.model()
+    found = prepare(model, images, Execution(dtype=dtype, mode="optimised"))()
+    with torch.inference_mode():
+        wanted = model(images)
+    assert found.dtype == torch.float32
+    assert (found - wanted).norm() / wanted.norm() < tolerance
+
+
 @pytest.mark.slow
 def test_compiled_answers_agree(images: torch.Tensor) -> None:
     model = tiny.model()

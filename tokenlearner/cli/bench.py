@@ -69,7 +69,9 @@ def bench(
     ] = None,
     mode: Annotated[
         list[str] | None,
-        typer.Option(help="eager, compile or graphs; may be given again. eager unless given."),
+        typer.Option(
+            help="eager, compile, graphs, optimised; may be given again. eager unless given."
+        ),
     ] = None,
     channels_last: Annotated[
         bool, typer.Option("--channels-last", help="Images with their channels innermost.")

@@ -15,11 +15,12 @@ from typing import Any, Literal, get_args
 import torch
 from torch import nn
 
+from tokenlearner.efficiency.optimise import optimise
 from tokenlearner.errors import ConfigError, MeasurementError
 from tokenlearner.modules.shapes import Tensor
 
 Dtype = Literal["fp32", "tf32", "bf16", "fp16"]
-Mode = Literal["eager", "compile", "graphs"]
+Mode = Literal["eager", "compile", "graphs", "optimised"]
 Transform = Callable[[Any], Callable[[Tensor], Any]]
 """From a copy of a model, on its device and in its format, to what is called instead."""
 
@@ -40,7 +41,8 @@ class Execution:
         dtype: `fp32`, `bf16` or `fp16` for weights and activations; `tf32` for weights and
             activations in fp32, multiplied with ten bits of mantissa (NVIDIA GPUs).
         mode: `eager`; `compile`: by `torch.compile`; `graphs`: recorded once as a CUDA graph and
-            replayed, so that launching kernels costs nothing.
+            replayed, so that launching kernels costs nothing; `optimised`: by `optimise`, which in
+            bf16 and fp16 leaves some parts in fp32.
         channels_last: Keep images and convolution weights with their channels innermost.
     """
 
@@ -112,7 +114,8 @@ def prepare(
         MeasurementError: If `torch.compile` fails.
     """
     execution.check(images.device)
-    images = images.to(execution.torch_dtype)
+    is_optimised = execution.mode == "optimised"
+    images = images.to(torch.float32 if is_optimised else execution.torch_dtype)
     private = copy.deepcopy(model).to(images.device, images.dtype).eval()
     if execution.channels_last and images.ndim == 4:
         images = images.contiguous(memory_format=torch.channels_last)
@@ -120,12 +123,14 @@ def prepare(
     forward: Callable[[Tensor], Any] = private if transform is None else transform(private)
     if execution.mode == "compile":
         forward = torch.compile(forward, dynamic=False)
+    elif is_optimised:
+        forward = optimise(forward, dtype=execution.torch_dtype)  # pyright: ignore[reportArgumentType]
 
     def run() -> Any:
         with torch.inference_mode(), multiplying(execution.dtype):
             return forward(images)
 
-    if execution.mode == "compile":
+    if execution.mode in ("compile", "optimised"):
         try:
             run()
         except Exception as error:  # the compiler, its compiler and its cache fail in any way

@@ -15,6 +15,7 @@ Reason = Literal["launches", "memory", "small products", "other work"]
 KEPT = 0.97
 """A realised fraction from which on the promise counts as kept: timing is no more exact."""
 
+_OTHER_WORK = {"head": "positions, last norm, pooling and answers, little of which is counted"}
 _AFTER = "blocks after the learner"
 _DOMINATES = 0.5
 _SMALL_ROWS = 512
@@ -148,7 +149,9 @@ def _words(part: Part, profile: Profile, reason: Reason, usual: float) -> str:
         f"byte where this device can do {profile.limits.balance:.2g}",
         "small products": f"matrices of {_rows(part, profile):,} rows are too small for the "
         "kernels",
-        "other work": "norms, softmax, activations and copies, which the count leaves out",
+        "other work": _OTHER_WORK.get(
+            part.name, "norms, softmax, activations and copies, which the count leaves out"
+        ),
     }
     reached = f"{part.macs_per_second / 1e9:,.3g} GMAC/s, the baseline {usual / 1e9:,.3g}"
     return f"{part.name}: {because[reason]} ({reached})"
