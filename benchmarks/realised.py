@@ -159,7 +159,6 @@ def fill(
         if known is None or clean < rounds:
             known = _add_rounds(known, case, candidates, device, rounds - clean, seconds_left())
             clean = sum(not r.disturbed for r in known.rounds)
-            _record(case, known, [], device)
         passes = min(_PASSES, int(0.7 * seconds_left() / _pair_seconds(known)) - 3)
         if clean < rounds or passes < 3:
             left.append(case.name)
@@ -203,13 +202,16 @@ def _add_rounds(
         warmup_passes=2 if device.type == "cpu" else 20,
         sample_seconds=0.4,
     )
-    found = None
+    found = known
     for progress in compare(candidates, batch_size=case.batch_size, device=device, plan=plan):
-        found = progress.comparison
         print(f"{case.name}: {progress.activity}", flush=True)
+        found = progress.comparison
+        if known is not None and _place(known) == _place(found):
+            found = found.with_rounds(*known.rounds)
+        if progress.comparison.rounds:
+            _record(case, found, [], device)  # at once: a call may be killed
     assert found is not None
-    same = known is not None and _place(known) == _place(found)
-    return found.with_rounds(*known.rounds) if known and same else found
+    return found
 
 
 def _place(comparison: Comparison) -> tuple[Any, ...]:
