@@ -38,7 +38,7 @@ class TestDisplay:
             {"pixels": "yuv444p"},
             {"matrix": TURNED},
             {"pixel_aspect": Fraction(2, 1)},
-            {"size": (48, 1200)},
+            {"size": (48, 1936)},
         ],
         ids=str,
     )

@@ -71,6 +71,8 @@ def within(seconds: float, work: Callable[[Deadline], Result]) -> Result:
     try:
         return future.result(timeout=deadline.left_s)
     except TimeoutError:
+        if future.done():  # the work's own
+            raise
         deadline.expire()
         deadline.check()
         raise

@@ -18,8 +18,8 @@ from tokenlearner.media.limits import ClipLimits
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame
 
-# A jump to a key frame costs about as much as decoding this many frames (benchmarks/clips.py).
-_JUMP_FRAMES = 8
+JUMP_FRAMES = 8
+"""A jump is made if it saves decoding more frames than this; measured by benchmarks/clips.py."""
 
 
 # Their decoders look at `skip_frame` packet by packet. AV1's looks once, VP9's not at all.
@@ -39,20 +39,23 @@ class Run:
     places: tuple[int, ...]
 
 
-def plan_runs(index: FrameIndex, places: Sequence[int]) -> list[Run]:
-    """Groups wanted frames so that a jump is made wherever it saves decoding.
+def plan_runs(
+    index: FrameIndex, places: Sequence[int], *, jump_frames: int = JUMP_FRAMES
+) -> list[Run]:
+    """Groups wanted frames so that a jump is made wherever it saves time.
 
     Args:
         index: Where the clip's key frames are.
         places: The wanted frames, ascending.
+        jump_frames: Only to save decoding more frames than this.
     """
     runs: list[Run] = []
     position = 0  # of the frame that would be decoded next
     for place in places:
         before = index.keys[: np.searchsorted(index.keys, place, side="right")]
         key = int(before[-1]) if len(before) and not index.is_stored_in_order else 0
-        if key - position > _JUMP_FRAMES or not runs:
-            start = key if key - position > _JUMP_FRAMES else 0
+        if key - position > jump_frames or not runs:
+            start = key if key - position > jump_frames else 0
             runs.append(Run(start=start, places=(place,)))
         else:
             runs[-1] = replace(runs[-1], places=(*runs[-1].places, place))
@@ -68,6 +71,7 @@ class FrameDecoder:
         index: Of that clip.
         limits: Of what may be decoded.
         deadline: For all of it.
+        jump_frames: As `plan_runs` has it.
 
     Attributes:
         num_damaged: Frames so far that were wanted or needed, and broken.
@@ -79,8 +83,11 @@ class FrameDecoder:
         index: FrameIndex,
         limits: ClipLimits,
         deadline: Deadline,
+        *,
+        jump_frames: int = JUMP_FRAMES,
     ) -> None:
         self.num_damaged = 0
+        self._jump_frames = jump_frames
         self._source, self._index = source, index
         self._limits, self._deadline = limits, deadline
         self._counts = index.is_stored_in_order
@@ -95,7 +102,7 @@ class FrameDecoder:
             MediaTooLargeError: Too many frames would have to be decoded, or one is too large.
             CorruptMediaError: Nothing can be decoded.
         """
-        runs = plan_runs(self._index, places)
+        runs = plan_runs(self._index, places, jump_frames=self._jump_frames)
         num_frames = sum(run.places[-1] - run.start + 1 for run in runs)
         if num_frames > self._limits.max_decoded_frames:
             raise MediaTooLargeError(

@@ -14,6 +14,12 @@ from tokenlearner.media.limits import DEFAULT_CLIP_LIMITS, ClipLimits
 from tokenlearner.media.video_frames import Layout
 from tokenlearner.media.videos import ClipFacts, end_of_stretch, facts_of, index_of
 
+_PLAYABLE = {
+    ("MP4 video", "h264"),
+    ("MP4 video", "vp9"),
+    ("Matroska or WebM video", "vp9"),
+}
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Stretch:
@@ -41,17 +47,14 @@ class Stretch:
 
     @property
     def is_playable(self) -> bool:
-        """Whether the file, as it is, plays in every browser as these frames would."""
+        """Whether the file is all of this stretch, and every browser plays it upright."""
         index = self._index
-        is_common = (index.kind, index.codec) == ("MP4 video", "h264") or index.codec == "vp9"
         return (
-            is_common
-            and index.kind in ("MP4 video", "Matroska or WebM video")
+            (index.kind, index.codec) in _PLAYABLE
             and index.pixel_format in ("yuv420p", "yuvj420p")
             and not self._layout.notes
             and not index.missing_s
             and len(self._places) == len(index.stamps)
-            and (self.width_px, self.height_px) == (self.facts.width_px, self.facts.height_px)
         )
 
     def frames(self) -> Iterator[NDArray[np.uint8]]:

@@ -1,7 +1,7 @@
 """Pictures to clips: H.264 in MP4, which every browser plays, VP9 in WebM, or GIF."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from io import BytesIO
 from itertools import chain, count
@@ -59,6 +59,7 @@ def encode_video(
     times_s: Sequence[float] | None = None,
     kind: str = "mp4",
     sound: Sound | None = None,
+    quick: bool = False,
 ) -> bytes:
     """Encodes frames as they come, one in memory at a time.
 
@@ -70,6 +71,7 @@ def encode_video(
         times_s: When each frame is shown, ascending, where it is not at a constant rate.
         kind: One of `VIDEO_KINDS`: `"mp4"` (H.264), `"webm"` (VP9) or `"gif"`.
         sound: From `read_sound`; begins with the first frame. Not for GIF.
+        quick: Encode H.264 about three times as fast, into a larger file.
 
     Returns:
         The content of a file.
@@ -93,6 +95,8 @@ def encode_video(
     with TemporaryDirectory() as folder:
         path = Path(folder, f"clip.{kind}")
         coding = _CODINGS[kind]
+        if quick and kind == "mp4":
+            coding = replace(coding, options=coding.options | {"preset": "ultrafast"})
         with import_av().open(
             str(path), "w", format=kind, container_options=coding.container_options
         ) as out:
