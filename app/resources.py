@@ -8,9 +8,11 @@ import base64
 import os
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from io import BytesIO
+from typing import Any
 
 import cv2
 import streamlit as st
@@ -22,6 +24,7 @@ from app.catalogue import Offer
 from app.components.drawing import encode_display_photo
 from app.gallery import Sample, load_samples
 from app.options import Options, read_options
+from app.recorded import PlacementSweep, Recorded, read_placement, read_recorded
 from tokenlearner import zoo
 from tokenlearner.checkpoints import AnyModel, for_images
 from tokenlearner.efficiency import Cost, count_model
@@ -35,6 +38,7 @@ from tokenlearner.preprocess import Preprocessing, prepare
 THUMBNAIL_SIZE_PX = (168, 126)  # twice as large as they are drawn, for dense screens
 
 _computing = threading.Lock()  # sessions take turns, so that each gets the whole device
+_measuring: list[object] = []  # one entry for each session that measures
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
@@ -126,6 +130,22 @@ def model_info(name: str, device: str) -> ModelInfo:
     return info
 
 
+def device_turn() -> AbstractContextManager[Any]:
+    """Keeps the device to oneself; for one round of a measurement, not for all of it."""
+    return _computing
+
+
+@contextmanager
+def measuring() -> Iterator[Callable[[], bool]]:
+    """Tells other sessions that this one measures; what it gives says if none of them does."""
+    mine = object()
+    _measuring.append(mine)
+    try:
+        yield lambda: len(_measuring) == 1
+    finally:
+        _measuring.remove(mine)
+
+
 def model_cost(name: str, device: str) -> Cost:
     """What one input through a model costs."""
     found = offer(name)
@@ -135,6 +155,18 @@ def model_cost(name: str, device: str) -> Cost:
 @st.cache_resource(max_entries=32, show_spinner=False)
 def _model_cost(place: str, state: str, device: str, _model: AnyModel) -> Cost:
     return count_model(for_images(_model))
+
+
+@st.cache_resource(max_entries=1, show_spinner=False)
+def recorded() -> tuple[Recorded, ...]:
+    """What was measured on other machines."""
+    return read_recorded()
+
+
+@st.cache_resource(max_entries=1, show_spinner=False)
+def placement_sweep() -> PlacementSweep | None:
+    """Accuracy against the learner's place; None if it is not shipped."""
+    return read_placement()
 
 
 def model_card(name: str) -> str | None:

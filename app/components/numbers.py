@@ -23,6 +23,18 @@ def format_count(count: int) -> str:
     return f"{count / size:#.3g}".rstrip(".") + f" {unit}"
 
 
+def format_number(value: float) -> str:
+    """A measured number, with thin gaps in large ones: 1.86, 12.3, 1 230."""
+    if value >= 999.5:
+        return f"{float(f'{value:.3g}'):,.0f}".replace(",", "\u202f")
+    return f"{value:#.3g}".rstrip(".")
+
+
+def format_megabytes(size: float) -> str:
+    """A number of bytes: 2.31 MB, 1 230 MB."""
+    return f"{format_number(size / 1e6)} MB"
+
+
 def format_times(ratio: float) -> str:
     """How many times as much: 1.90×."""
     return f"{ratio:#.3g}".rstrip(".") + "×"

@@ -2,7 +2,15 @@
 
 import pytest
 
-from app.components.numbers import describe_saving, format_count, format_gflops, format_share
+from app.components.numbers import (
+    describe_saving,
+    format_count,
+    format_gflops,
+    format_megabytes,
+    format_number,
+    format_share,
+    format_times,
+)
 
 
 @pytest.mark.parametrize(
@@ -50,3 +58,15 @@ def test_three_significant_digits() -> None:
     assert format_count(999_499) == "999 k"
     assert format_count(4_821) == "4.82 k"
     assert format_count(123_456_789) == "123 M"
+
+
+def test_measured_numbers() -> None:
+    assert format_number(1.8649) == "1.86"
+    assert format_number(187.6) == "188"
+    assert format_number(999.4) == "999"
+    assert format_number(1234.5) == "1\u202f230"
+    assert format_number(98_765_432) == "98\u202f800\u202f000"
+    assert format_megabytes(12_345_678) == "12.3 MB"
+    assert format_times(1.9) == "1.90×"
+    assert format_times(97.96) == "98.0×"
+    assert format_times(301) == "301×"

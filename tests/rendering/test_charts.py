@@ -78,12 +78,64 @@ def test_labels_of_curves_do_not_overlap() -> None:
     assert texts == ["<b>2</b>", "without TokenLearner"]
 
 
+def point(gflops: float, value: float, kind: Any = "without") -> charts.Point:
+    return charts.Point(gflops=gflops, value=value, kind=kind, label=f"<b>{kind}</b>")
+
+
+def test_accuracy_against_cost() -> None:
+    shown = [
+        point(1, 70),
+        point(2, 75, "with TokenLearner"),
+        point(3, 80),
+        point(4, 9, "ours, with"),
+    ]
+    chart = charts.accuracy_chart(shown, title="A", cost="GFLOPs", metric="top-1 (%)")
+    assert names(chart) == ["with TokenLearner", "without", "ours, with"]
+    assert (of(chart, "without")["x"], of(chart, "without")["y"]) == ([1, 3], [71, 73])
+    # Ours are of another colour and shape than anybody else's.
+    ours, theirs = of(chart, "ours, with")["marker"], of(chart, "with TokenLearner")["marker"]
+    assert ours["color"] != theirs["color"]
+    assert ours["symbol"] != theirs["symbol"]
+    assert "type" not in chart["layout"]["xaxis"]
+
+
+def test_costs_that_differ_much_stand_on_a_logarithmic_axis() -> None:
+    chart = charts.accuracy_chart([point(2, 70), point(800, 75)], title="A", cost="", metric="")
+    axis = chart["layout"]["xaxis"]
+    assert axis["type"] == "log"
+    assert 10 ** axis["range"][0] < 2 < 800 < 10 ** axis["range"][1]
+    assert {"2", "5", "10", "500"} <= set(axis["ticktext"])
+
+
+def test_accuracy_by_place_draws_means_of_runs() -> None:
+    chart = charts.accuracy_by_place_chart(
+        {"8 tokens": [(3, 70), (0, 50), (3, 72)], "16 tokens": [(3, 73)]},
+        baselines={"without": 74},
+        title="A",
+        metric="top-1 (%)",
+        place="blocks",
+        ours=True,
+    )
+    assert (of(chart, "8 tokens")["x"], of(chart, "8 tokens")["y"]) == ([0, 3], [50, 71])
+    assert of(chart, "without")["y"] == [74, 74]
+    # One mark is no line: its name stands beside it.
+    assert of(chart, "16 tokens")["mode"] == "markers+text"
+    assert not of(chart, "16 tokens")["showlegend"]
+    assert chart["layout"]["xaxis"]["tickvals"] == [0, 3]
+
+
 def test_plotly_takes_them() -> None:
     import plotly.graph_objects as go
 
     costs = {"with": count_macs(mini_vit(num_tokens=8))}
     for chart in (
         charts.stage_chart(costs, title="A"),
+        charts.accuracy_chart(
+            [point(1, 2), point(90, 3, "other work")], title="A", cost="", metric=""
+        ),
+        charts.accuracy_by_place_chart(
+            {"8": [(0, 1), (1, 2)]}, baselines={}, title="A", metric="", place="", ours=False
+        ),
         charts.placement_chart(CURVES, baseline_macs=8, chosen=(8, 1), title="B"),
         charts.placement_chart(CURVES, baseline_macs=8, chosen=(8, 1), title="B", as_speedup=True),
     ):

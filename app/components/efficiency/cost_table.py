@@ -4,7 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-from app.components.numbers import format_count, format_gflops
+from app.components.numbers import (
+    format_count,
+    format_gflops,
+    format_megabytes,
+    format_number,
+    format_times,
+)
+from tokenlearner.efficiency.comparison import Comparison
 from tokenlearner.efficiency.flops import Cost
 
 
@@ -14,17 +21,17 @@ class Column:
 
     Attributes:
         name: Of the model.
-        title: For people.
         has_learner: Whether it learns tokens.
         cost: Of one input.
         num_parameters: Of the model.
+        unit: What goes through it: `photo` or `clip`.
     """
 
     name: str
-    title: str
     has_learner: bool
     cost: Cost
     num_parameters: int
+    unit: str
 
     @property
     def short(self) -> str:
@@ -47,7 +54,25 @@ class Row:
     values: Sequence[float | None]
 
 
-def cost_table(columns: Sequence[Column], measured: Sequence[Row] = ()) -> str:
+def measured_rows(columns: Sequence[Column], comparison: Comparison | None) -> list[Row]:
+    """What was measured of these models; rows of dashes before the first round is over."""
+    several = columns[0].unit + "s"
+    labels = (f"{several} per second", "latency of a batch", "memory for a batch")
+    if comparison is None:
+        nothing = [None] * len(columns)
+        return [Row(label=label, texts=["–"] * len(columns), values=nothing) for label in labels]
+    indices = range(len(columns))
+    rates = [comparison.images_per_second(index).median for index in indices]
+    waits = [comparison.latency_ms(index) for index in indices]
+    sizes = [entry.peak_bytes or entry.activation_bytes for entry in comparison.entries]
+    return [
+        Row(label=labels[0], texts=[format_number(rate) for rate in rates], values=rates),
+        Row(label=labels[1], texts=[f"{format_number(wait)} ms" for wait in waits], values=waits),
+        Row(label=labels[2], texts=[format_megabytes(size) for size in sizes], values=sizes),
+    ]
+
+
+def cost_table(columns: Sequence[Column], measured: Sequence[Row]) -> str:
     """The table as HTML.
 
     Args:
@@ -56,7 +81,7 @@ def cost_table(columns: Sequence[Column], measured: Sequence[Row] = ()) -> str:
     """
     counted = [
         Row(
-            label="GFLOPs",
+            label=f"GFLOPs for a {columns[0].unit}",
             texts=[format_gflops(column.cost.macs) for column in columns],
             values=[column.cost.macs for column in columns],
         ),
@@ -77,12 +102,14 @@ def cost_table(columns: Sequence[Column], measured: Sequence[Row] = ()) -> str:
 
 
 def describe_change(before: float, after: float) -> str:
-    """A change in percent, with three digits at most: `−33 %`, `+0.4 %`.
+    """A change in percent, with three digits at most; from three times on a factor.
 
     Example:
         >>> describe_change(0.340, 0.228)
         '−32.9 %'
     """
+    if after >= 3 * before:
+        return format_times(after / before)
     percent = 100 * (after / before - 1)
     if abs(percent) < 0.05:
         return "± 0 %"

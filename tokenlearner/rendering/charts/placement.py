@@ -1,92 +1,14 @@
-"""Charts of costs as plain plotly figures: dictionaries that `plotly.graph_objects.Figure` takes.
-
-They set no colour for text and grid: whoever shows them has a light or a dark page. Their own
-colours have a contrast of 3 to 1 or more on both.
-"""
+"""Compute, and the speed-up that it promises, against the learner's place."""
 
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tokenlearner.efficiency.flops import Cost
-from tokenlearner.efficiency.placement import PARTS, Curve, macs_by_part
+from tokenlearner.efficiency.placement import Curve
+from tokenlearner.rendering.charts.figure import ACCENT, GRAY, OURS, Chart, axis, layout
 
-Chart = dict[str, Any]
-"""`data` and `layout`, as plotly calls them."""
-
-ACCENT, GRAY = "#3b82f6", "#7b8594"
-"""With TokenLearner, and without."""
-
-PART_COLORS = {
-    "embedding": "#6b7280",
-    "blocks before": "#8590a0",
-    "learner": "#d4690c",
-    "blocks after": ACCENT,
-    "fuser": "#0f9488",
-    "head": "#a855c7",
-}
-
-_MARGIN = {"l": 8, "r": 8, "t": 40, "b": 8}
-_TITLE = {"x": 0, "xanchor": "left", "yanchor": "top", "y": 0.98, "font": {"size": 15}}
-
-
-def stage_chart(costs: Mapping[str, Cost], *, title: str) -> Chart:
-    """Draws where models spend their compute: a bar for each, stacked by part.
-
-    Args:
-        costs: By the model's name, from top to bottom.
-        title: Says what was counted, and in which unit.
-    """
-    by_model = {name: macs_by_part(cost) for name, cost in costs.items()}
-    names = list(by_model)
-    traces = []
-    for part in PARTS:
-        gmacs = [by_model[name][part] / 1e9 for name in names]
-        if not any(gmacs):
-            continue
-        shares = [value / costs[name].gmacs for value, name in zip(gmacs, names, strict=True)]
-        traces.append(
-            {
-                "type": "bar",
-                "orientation": "h",
-                "name": part,
-                "y": names,
-                "x": gmacs,
-                "customdata": shares,
-                "marker": {"color": PART_COLORS[part], "line": {"width": 0}},
-                "hovertemplate": f"{part}: %{{x:.3~g}} GFLOPs, %{{customdata:.1%}}"
-                "<extra>%{y}</extra>",
-            }
-        )
-    most = max(cost.gmacs for cost in costs.values())
-    totals = [
-        {
-            "x": cost.gmacs,
-            "y": name,
-            "text": f" {cost.gmacs:#.3g}".rstrip("."),
-            "showarrow": False,
-            "xanchor": "left",
-        }
-        for name, cost in costs.items()
-    ]
-    layout = {
-        **_layout(title),
-        "barmode": "stack",
-        "bargap": 0.35,
-        "annotations": totals,
-        "xaxis": {"fixedrange": True, "automargin": True, "range": [0, 1.12 * most]},
-        "yaxis": {"autorange": "reversed", "fixedrange": True, "automargin": True},
-        "legend": {
-            "orientation": "h",
-            "traceorder": "normal",
-            "x": 0,
-            "xanchor": "left",
-            "yref": "container",
-            "y": 0,
-            "yanchor": "bottom",
-        },
-    }
-    return {"data": traces, "layout": layout}
+_TICKS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500)
+_FINE_TICKS = (0.25, 0.5, 0.75, 1, 1.25, 1.5, 2, 2.5, 3, 4, 5, 6, 8)
 
 
 def placement_chart(
@@ -122,19 +44,19 @@ def placement_chart(
         labels[line.num_tokens] = values[0]
     if as_speedup and measured:
         traces.append(_measured_points(measured))
-    layout = {
-        **_layout(title),
+    arrangement = {
+        **layout(title),
         "showlegend": False,
         "xaxis": {
-            **_axis("blocks before the learner (at the curves: tokens)"),
+            **axis("blocks before the learner (at the curves: tokens)"),
             "tickvals": list(range(0, last + 1, 1 if last <= 16 else 2)),
             "range": [-0.06 * last, 1.02 * last],
             "zeroline": False,
         },
         "yaxis": _speedup_axis(traces) if as_speedup else _gflops_axis(traces),
     }
-    layout["annotations"] = [
-        *_curve_labels(labels, num_tokens, layout["yaxis"]),
+    arrangement["annotations"] = [
+        *_curve_labels(labels, num_tokens, arrangement["yaxis"]),
         {
             "x": 0,
             "y": math.log10(plain) if as_speedup else plain,
@@ -144,24 +66,24 @@ def placement_chart(
             "yanchor": "bottom",
         },
     ]
-    return {"data": traces, "layout": layout}
+    return {"data": traces, "layout": arrangement}
 
 
 def _gflops_axis(traces: Sequence[Chart]) -> Chart:
     most = max(max(trace["y"]) for trace in traces)
-    return {**_axis("GFLOPs for one photo"), "range": [0, 1.08 * most]}
+    return {**axis("GFLOPs for one photo"), "range": [0, 1.08 * most]}
 
 
 def _speedup_axis(traces: Sequence[Chart]) -> Chart:
     """Logarithmic: twice as fast is as far from once as four times is from twice."""
     values = [value for trace in traces for value in trace["y"]]
     low, high = math.log10(min(values)), math.log10(max(values))
-    ticks = [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500]
+    ticks = _TICKS if high - low > 0.8 else _FINE_TICKS
     return {
-        **_axis("speed-up by compute alone"),
+        **axis("speed-up by compute alone"),
         "type": "log",
         "range": [low - 0.03 * (high - low), high + 0.06 * (high - low)],
-        "tickvals": ticks,
+        "tickvals": list(ticks),
         "ticktext": [f"{tick:g}×" for tick in ticks],
     }
 
@@ -202,7 +124,7 @@ def _measured_points(measured: Sequence[Mapping[str, Any]]) -> Chart:
         "x": [point["at"] for point in measured],
         "y": [point["speedup"] for point in measured],
         "text": [point["label"] for point in measured],
-        "marker": {"symbol": "diamond", "size": 11, "color": PART_COLORS["learner"]},
+        "marker": {"symbol": "diamond", "size": 11, "color": OURS},
         "hovertemplate": "%{text}: %{y:.3~g}× measured<extra></extra>",
     }
 
@@ -231,16 +153,3 @@ def _curve_labels(starts: Mapping[int, float], chosen: int, axis: Chart) -> list
 
 def _tokens(count: int) -> str:
     return f"{count} token{'s' if count > 1 else ''}"
-
-
-def _layout(title: str) -> Chart:
-    return {
-        "title": {"text": title, **_TITLE},
-        "margin": dict(_MARGIN),
-        "dragmode": False,
-        "hoverlabel": {"align": "left"},
-    }
-
-
-def _axis(title: str) -> Chart:
-    return {"title": {"text": title}, "fixedrange": True, "automargin": True}

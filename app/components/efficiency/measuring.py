@@ -1,0 +1,175 @@
+"""Measures a pair of models on this machine, round by round, until it is done or stopped."""
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+
+import streamlit as st
+import torch
+
+from app import resources
+from app.components.efficiency.session import Measurement, keep, latest
+from app.components.plain_text import plain, without_paths
+from tokenlearner.efficiency.comparison import Comparison
+from tokenlearner.efficiency.execution import Dtype, Execution
+from tokenlearner.efficiency.limits import measure_limits
+from tokenlearner.efficiency.machine import has_bfloat16
+from tokenlearner.efficiency.profile import profile
+from tokenlearner.efficiency.reality import explain_losses, find_losses
+from tokenlearner.efficiency.rounds import Plan
+from tokenlearner.efficiency.throughput import Candidate, Progress, Stopped, sweep, synchronizer
+from tokenlearner.errors import TokenLearnerError
+
+BATCH_SIZES = (1, 8, 32, 128)
+_DEFAULT_BATCH = 8
+_PROFILE_PASSES = 3
+_PLANS = {
+    "Quick": Plan(rounds=7, seconds=10, sample_seconds=0.1),
+    "Thorough": Plan(rounds=31, seconds=60),
+}
+# So that whoever waits for the device gets it before the next round.
+_PAUSE_S = 0.02
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Setup:
+    """What to measure, and how.
+
+    Attributes:
+        names: The plain model, then the one with a learner.
+        device: Where.
+        batch_size: Photos or clips in a pass.
+        dtype: Number format.
+        plan: How long.
+        explains: Whether to find out afterwards why the promise was kept or not.
+    """
+
+    names: tuple[str, ...]
+    device: str
+    batch_size: int
+    dtype: Dtype
+    plan: Plan
+    explains: bool = False
+
+
+def measuring_choices(names: Sequence[str], device: str) -> Setup:
+    """Offers how to measure; a device without fast bfloat16 is not asked for it."""
+    formats = ["fp32", "bf16"] if has_bfloat16(torch.device(device)) else ["fp32"]
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        batch_size = st.selectbox(
+            "Batch",
+            BATCH_SIZES,
+            index=BATCH_SIZES.index(_DEFAULT_BATCH),
+            key="measure_batch",
+            help="How many inputs go through the model at a time. A GPU needs many to be busy.",
+            width=100,
+        )
+        dtype = st.selectbox(
+            "Numbers",
+            formats,
+            key="measure_dtype",
+            help="fp32 is exact to about 7 digits; bf16 to 2 or 3, and faster where the device "
+            "has hardware for it.",
+            width=100,
+        )
+        length = st.selectbox(
+            "Length",
+            list(_PLANS),
+            key="measure_length",
+            help="Quick takes about ten seconds. Thorough takes about a minute, and finds out "
+            "where the time goes.",
+            width=130,
+        )
+    return Setup(
+        names=tuple(names),
+        device=device,
+        batch_size=batch_size,
+        dtype=dtype,
+        plan=_PLANS[length],
+        explains=length == "Thorough",
+    )
+
+
+def measure(setup: Setup, *, show: Callable[[str, float], None]) -> None:
+    """Measures; whatever is finished is kept if the visitor stops it or goes elsewhere.
+
+    Streamlit ends a run where it sends something to the browser, so `show` is where a stop takes
+    effect, between two rounds.
+
+    Args:
+        setup: What to measure.
+        show: Called with what is happening, and how much of it is over, after every round.
+    """
+    models = [resources.load_model(name, setup.device) for name in setup.names]
+    execution = Execution(dtype=setup.dtype)
+    candidates = [
+        Candidate(name, model, execution) for name, model in zip(setup.names, models, strict=True)
+    ]
+    device = torch.device(setup.device)
+    events = sweep(candidates, device=device, batch_sizes=[setup.batch_size], plan=setup.plan)
+    with resources.measuring() as is_alone, closing(events):
+        while True:
+            with resources.device_turn():
+                event = next(events, None)
+            if isinstance(event, Stopped):
+                problem = f"A batch of {event.batch_size} does not fit: {event.reason}."
+                st.warning(plain(problem), icon=":material/memory:")
+                return
+            if event is None:
+                break
+            if event.comparison.rounds:
+                keep(Measurement(comparison=event.comparison))
+            show(_words(event, alone=is_alone()), event.done_ratio)
+            time.sleep(_PAUSE_S)
+        found = latest(setup.names, device=setup.device)
+        assert found is not None, "at least one round is over"
+        keep(replace(found, finished=True))
+        if setup.explains and len(setup.names) > 1:
+            reason = _find_reason(setup, models, found.comparison, show)
+            keep(replace(found, finished=True, reason=reason))
+
+
+def _find_reason(
+    setup: Setup,
+    models: Sequence[object],
+    comparison: Comparison,
+    show: Callable[[str, float], None],
+) -> str:
+    """Says why the promise was kept or not, from a few more passes."""
+    device = torch.device(setup.device)
+    show("Finding out what the device can do at best", 1.0)
+    with resources.device_turn():
+        limits = measure_limits(
+            device, Execution(dtype=setup.dtype).torch_dtype, synchronize=synchronizer(device)
+        )
+    show("Finding out where the time goes", 1.0)
+    with resources.device_turn():
+        profiles = profile(
+            dict(zip(setup.names, models, strict=True)),
+            batch_size=setup.batch_size,
+            device=device,
+            dtype=setup.dtype,
+            passes=_PROFILE_PASSES,
+            limits=limits,
+        )
+    realised = comparison.realised_ratio()
+    assert realised is not None, "all models of the library are counted"
+    return explain_losses(realised.median, find_losses(*profiles))
+
+
+def measure_safely(setup: Setup, *, show: Callable[[str, float], None]) -> None:
+    """Measures, and says in words what cannot be measured."""
+    try:
+        measure(setup, show=show)
+    except TokenLearnerError as error:
+        st.warning(plain(without_paths(str(error), {})), icon=":material/error:")
+    else:
+        st.rerun()
+
+
+def _words(progress: Progress, *, alone: bool) -> str:
+    activity = progress.activity[0].upper() + progress.activity[1:]
+    if alone:
+        return activity
+    return f"{activity}. Someone else is measuring here too: you take turns, which takes longer."

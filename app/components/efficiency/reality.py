@@ -1,0 +1,56 @@
+"""The reality check: what the FLOPs promise, what was measured, and why they differ."""
+
+import streamlit as st
+
+from app.components.efficiency.session import Measurement
+from app.components.numbers import format_times
+from app.components.plain_text import plain
+from tokenlearner.efficiency.comparison import Comparison
+from tokenlearner.efficiency.reality import KEPT
+
+
+def reality_check(measurement: Measurement) -> None:
+    """Shows the speed-up beside the promise, the reason in words, and what they depend on."""
+    comparison = measurement.comparison
+    if len(comparison.entries) > 1:
+        st.markdown(f"### {headline(comparison)}", anchors=False)
+        st.markdown(plain(measurement.reason or realised(comparison)))
+    if comparison.all_disturbed:
+        st.warning(
+            "Other programs were busy during every round. Measure again when they are done.",
+            icon=":material/warning:",
+        )
+    stopped = "" if measurement.finished else "Stopped early. "
+    st.caption(stopped + plain(conditions(comparison)))
+
+
+def headline(comparison: Comparison) -> str:
+    """Speed-up and promise: `1.44× as fast here, of 1.49× promised`."""
+    speedup, promise = comparison.speedup(), comparison.macs_ratio()
+    assert promise is not None, "all models of the library are counted"
+    return f"{format_times(speedup.median)} as fast here, of {format_times(promise)} promised"
+
+
+def realised(comparison: Comparison) -> str:
+    """The part of the promise that is kept, in a sentence, and how to learn about the rest."""
+    kept = comparison.realised_ratio()
+    assert kept is not None, "all models of the library are counted"
+    advice = "" if kept.median >= KEPT else " Choose the thorough length to learn where it is lost."
+    return f"{kept.median:.0%} of what the multiply-accumulates promise.{advice}"
+
+
+def conditions(comparison: Comparison) -> str:
+    """What the numbers depend on: batch, format, machine, rounds, date."""
+    where, execution = comparison.conditions, comparison.entries[0].execution
+    threads = f", {where.threads} threads" * (where.device == "cpu" and where.threads > 1)
+    rounds = f"{len(comparison.used)} rounds"
+    if comparison.dropped:
+        rounds += f" ({comparison.dropped} disturbed ones left out)"
+    said = f"Batch {comparison.batch_size}, {execution}, {where.hardware}{threads}, {where.date}. "
+    if len(comparison.entries) < 2:
+        return f"{said}Median of {rounds}."
+    speedup = comparison.speedup()
+    return (
+        f"{said}Median of {rounds}; in half of them "
+        f"{format_times(speedup.lower)} to {format_times(speedup.upper)}."
+    )

@@ -1,0 +1,56 @@
+"""What was measured in this session, and what it says of the promise that FLOPs make."""
+
+from dataclasses import dataclass
+
+import streamlit as st
+
+from tokenlearner.efficiency.comparison import Comparison
+
+_KEY = "measurements"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Measurement:
+    """A pair of models that was measured here.
+
+    Attributes:
+        comparison: The plain model, then the one with a learner; at least one round of them.
+        finished: Whether nobody stopped it.
+        reason: What became of the promise, in plain words; empty if nobody waited for it.
+    """
+
+    comparison: Comparison
+    finished: bool = False
+    reason: str = ""
+
+
+def keep(measurement: Measurement) -> None:
+    """Remembers a measurement in place of an earlier one under the same conditions."""
+    _all()[_conditions(measurement.comparison)] = measurement
+
+
+def measurements() -> tuple[Measurement, ...]:
+    """All measurements of this session, the latest first."""
+    return tuple(reversed(_all().values()))
+
+
+def latest(names: tuple[str, ...], *, device: str) -> Measurement | None:
+    """The last measurement of a pair on a device; None if there is none."""
+    return next(
+        (
+            found
+            for found in measurements()
+            if tuple(entry.name for entry in found.comparison.entries) == names
+            and found.comparison.conditions.device == device
+        ),
+        None,
+    )
+
+
+def _all() -> dict[tuple[object, ...], Measurement]:
+    return st.session_state.setdefault(_KEY, {})
+
+
+def _conditions(comparison: Comparison) -> tuple[object, ...]:
+    models = tuple((entry.name, str(entry.execution)) for entry in comparison.entries)
+    return (*models, comparison.batch_size, comparison.conditions.device)

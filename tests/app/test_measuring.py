@@ -1,0 +1,150 @@
+"""Measuring keeps what is done, lets others have the device, and says what it found."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+import streamlit as st
+
+from app import resources
+from app.components.efficiency import measuring
+from app.components.efficiency.cost_table import Column, cost_table, describe_change, measured_rows
+from app.components.efficiency.measuring import Setup, measure
+from app.components.efficiency.reality import conditions, headline, realised
+from app.components.efficiency.records import rows
+from app.components.efficiency.session import Measurement, keep, latest, measurements
+from tests.app.measured import comparison
+from tokenlearner.efficiency import count_macs
+from tokenlearner.efficiency.rounds import Plan
+from tokenlearner.efficiency.throughput import Stopped
+from tokenlearner.models.presets import mini_vit
+
+PAIR = ("cifar10-mini-vit", "cifar10-mini-vit-tl8")
+SETUP = Setup(
+    names=PAIR,
+    device="cpu",
+    batch_size=1,
+    dtype="fp32",
+    plan=Plan(rounds=2, seconds=5, warmup_passes=1, sample_seconds=0.01),
+    explains=False,
+)
+
+
+@pytest.fixture(autouse=True)
+def session(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A session of its own, in place of Streamlit's."""
+    monkeypatch.setattr(st, "session_state", {})
+    yield
+    assert not resources.device_turn().locked()  # pyright: ignore[reportAttributeAccessIssue]
+
+
+class Stop(BaseException):
+    """What Streamlit raises where a run is to end."""
+
+
+def test_finished() -> None:
+    seen: list[tuple[str, float]] = []
+    measure(
+        replace(SETUP, explains=True),
+        show=lambda activity, ratio: seen.append((activity, ratio)),
+    )
+    (found,) = measurements()
+    assert found.finished
+    assert "of what the multiply-accumulates promise" in found.reason
+    assert len(found.comparison.rounds) >= 2
+    assert tuple(entry.name for entry in found.comparison.entries) == PAIR
+    assert [ratio for _, ratio in seen] == sorted(ratio for _, ratio in seen)
+    assert seen[-1] == ("Finding out where the time goes", 1.0)
+
+
+def test_a_stop_keeps_the_rounds_that_are_done() -> None:
+    def show(activity: str, _: float) -> None:
+        assert not resources.device_turn().locked()  # pyright: ignore[reportAttributeAccessIssue]
+        if activity == "Round 1":
+            raise Stop
+
+    with pytest.raises(Stop):
+        measure(SETUP, show=show)
+    (found,) = measurements()
+    assert not found.finished
+    assert len(found.comparison.rounds) == 1
+    with resources.measuring() as is_alone:  # the one that was stopped is gone
+        assert is_alone()
+
+
+def test_the_other_who_measures_is_mentioned() -> None:
+    said: list[str] = []
+    with resources.measuring():
+        measure(SETUP, show=lambda activity, _: said.append(activity))
+    assert "Someone else is measuring here too" in said[0]
+    (found,) = measurements()
+    assert (found.finished, found.reason) == (True, "")
+
+
+def test_a_batch_that_does_not_fit_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    warnings: list[str] = []
+    stopped = Stopped(batch_size=128, reason="it would take about 9 GB, and 1 GB are free")
+    monkeypatch.setattr(measuring, "sweep", lambda *_, **__: (event for event in [stopped]))
+    monkeypatch.setattr(st, "warning", lambda text, **_: warnings.append(text))
+    measure(SETUP, show=lambda *_: None)
+    assert measurements() == ()
+    assert "batch of 128 does not fit" in warnings[0]
+
+
+def test_one_measurement_for_each_condition_and_the_latest_first() -> None:
+    slow, fast = comparison((2.0, 1.0)), comparison((1.0, 0.5))
+    other = comparison((1.0, 1.0), names=("plain", "another"))
+    for one in (slow, other, fast):
+        keep(Measurement(comparison=one))
+    assert [found.comparison for found in measurements()] == [other, fast]
+    found = latest(("plain", "learner"), device="cpu")
+    assert found is not None
+    assert found.comparison is fast
+    assert latest(("plain", "learner"), device="cuda") is None
+
+
+def test_the_reality_check_in_words() -> None:
+    found = comparison((3.0, 2.0), (3.0, 2.0), (4.0, 2.0))
+    assert headline(found) == "1.50× as fast here, of 2.00× promised"
+    assert realised(found).startswith("75% of what the multiply-accumulates promise. Choose the")
+    assert conditions(found) == (
+        "Batch 8, fp32 eager, a machine, 2 cores, 2 threads, 2026-11-26. "
+        "Median of 3 rounds; in half of them 1.50× to 1.75×."
+    )
+
+
+def test_the_table_of_costs() -> None:
+    columns = [
+        Column(
+            name=config.activation,
+            has_learner=config.token_learner is not None,
+            cost=count_macs(config),
+            num_parameters=1000,
+            unit="photo",
+        )
+        for config in (mini_vit(), mini_vit(num_tokens=8))
+    ]
+    before = cost_table(columns, measured_rows(columns, None))
+    assert before.count("<tr>") == 6
+    assert "photos per second</th><td>–</td><td>–</td><td></td>" in before
+    after = cost_table(columns, measured_rows(columns, comparison((4.0, 2.0))))
+    assert "<td>2.00</td><td>4.00</td><td>+100 %</td>" in after
+    assert "<td>4\u202f000 ms</td><td>2\u202f000 ms</td><td>−50 %</td>" in after
+    assert "<td>2.00 MB</td><td>2.00 MB</td><td>± 0 %</td>" in after
+    # A model without a counterpart has nothing to be compared with.
+    assert "change" not in cost_table(columns[:1], [])
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "text"),
+    [(340, 228, "−32.9 %"), (100, 100.02, "± 0 %"), (100, 101, "+1 %"), (10, 205, "20.5×")],
+)
+def test_changes(before: float, after: float, text: str) -> None:
+    assert describe_change(before, after) == text
+
+
+def test_rows_for_a_file() -> None:
+    plain, learner = rows(comparison((3.0, 2.0)))
+    assert (plain["per_second"], learner["per_second"]) == (8 / 3, 4.0)
+    assert (plain["speedup"], learner["speedup"], learner["realised_ratio"]) == (1.0, 1.5, 0.75)
+    assert learner["hardware"] == "a machine, 2 cores"
