@@ -6,12 +6,15 @@ import streamlit as st
 
 from app import resources
 from app.components.address_bar import address_bar
+from app.components.efficiency.designs import designs
 from app.components.efficiency.explorer import explorer
 from app.components.efficiency.pair import pair
+from app.components.efficiency.published import published
 from app.components.efficiency.settings import (
     SECTIONS,
     change_settings,
     current_settings,
+    fit,
     query_from_settings,
 )
 from app.components.plain_text import plain
@@ -25,6 +28,8 @@ _TITLES = list(SECTIONS.values())
 
 state = current_state(resources.models(), resources.samples())
 device = resources.pick_device(state.device)
+if current_settings().section == "placement":
+    change_settings(placement=fit(current_settings().placement, designs()))
 settings = current_settings()
 
 st.html(Path(__file__).parents[1] / "components" / "efficiency" / "look.css")
@@ -44,11 +49,11 @@ tabs = st.tabs(
     ),
 )
 address_bar(query_from_settings(settings), key="efficiency_address")
-for name, tab in zip(SECTIONS, tabs, strict=True):
-    if name != settings.section:
-        continue
-    with tab:
-        if name == "pair":
+with tabs[list(SECTIONS).index(settings.section)]:
+    match settings.section:
+        case "pair":
             pair(state.model, device)
-        elif name == "placement":
+        case "placement":
             explorer(settings)
+        case "published":
+            published(settings, device)

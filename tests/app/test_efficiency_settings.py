@@ -19,7 +19,7 @@ from tokenlearner.efficiency.placement import place
 CHOSEN = EfficiencySettings(
     section="placement",
     placement=replace(DEFAULT, design="L", side_px=512, num_tokens=16, at=12, extra_layers=11),
-    as_speedup=True,
+    curves="speedup",
 )
 
 
@@ -31,7 +31,7 @@ def link(settings: EfficiencySettings) -> dict[str, str]:
     "settings",
     [
         EfficiencySettings(),
-        EfficiencySettings(section="published", dataset="Charades"),
+        EfficiencySettings(section="published", dataset="Charades", table="t", bases=("L/16", "B")),
         CHOSEN,
         replace(CHOSEN, placement=replace(CHOSEN.placement, fuser=True)),
     ],

@@ -5,15 +5,17 @@ from typing import Any
 
 import streamlit as st
 
+from app import resources
 from app.components.efficiency.chart import show_chart
 from app.components.efficiency.designs import TOKEN_COUNTS, Design, designs
+from app.components.efficiency.known_points import accuracy_by_place, measured_speeds
 from app.components.efficiency.settings import (
+    CURVES,
     MOST_EXTRA_LAYERS,
     EfficiencySettings,
     Placement,
     change_placement,
     change_settings,
-    fit,
 )
 from app.components.numbers import describe_saving, format_gflops, format_times
 from tokenlearner.efficiency.flops import Cost, count_macs
@@ -27,8 +29,8 @@ _ABOUT = """
 **GFLOPs** are billions of multiply-accumulates for one photo, each counted once. They follow from
 the model’s shape, so every choice here is counted exactly, trained or not.
 
-**The speed-up by compute alone** is the plain model’s GFLOPs divided by these. No device reaches
-more; how much of it yours reaches is measured under “This model”.
+**The speed-up** is by compute alone: the plain model’s GFLOPs divided by these. How much of it a
+device realises has to be measured; diamonds are measurements, here or on recorded machines.
 
 A choice that is cheap is not a good one yet. **Accuracy** is shown only where somebody trained the
 model: below where we did, and under “Published results” where the authors did.
@@ -39,16 +41,19 @@ of them gets a learner of its own.
 
 
 def explorer(settings: EfficiencySettings) -> None:
-    """Shows the choices on the left and what follows from them on the right."""
-    found = designs()
-    placement = fit(settings.placement, found)
+    """Shows the choices on the left and what follows from them on the right.
+
+    Args:
+        settings: Their placement is one that there is.
+    """
+    found, placement = designs(), settings.placement
     design = found[placement.design]
     plain = design.build(placement.patch_px, placement.side_px)
     choices, results = st.columns([2, 5], gap="medium")
     with choices, st.container(key="placement_choices", gap="small"):
         _choices(placement, found, depth=plain.depth)
     with results, st.container(key="placement_results", gap="small"):
-        _results(placement, design, plain, as_speedup=settings.as_speedup)
+        _results(placement, design, plain, settings.curves)
 
 
 def _choices(placement: Placement, found: dict[str, Design], *, depth: int) -> None:
@@ -93,7 +98,7 @@ def _slider(
 
 
 def _results(
-    placement: Placement, design: Design, plain: VisionTransformerConfig, *, as_speedup: bool
+    placement: Placement, design: Design, plain: VisionTransformerConfig, curves: str
 ) -> None:
     learner = replace(
         design.learner,
@@ -107,33 +112,37 @@ def _results(
     name = _name(placement, design)
     with st.container(key="placement_headline", gap="small"):
         _headline(before, after, tokens=plain.grid[0] * plain.grid[1], placement=placement)
-    lines = [
-        curve(plain, replace(learner, num_tokens=count), extra_layers=extra)
-        for count in TOKEN_COUNTS
-    ]
-    st.session_state["placement_curves"] = as_speedup
+    st.session_state["placement_curves"] = curves
     st.segmented_control(
         "Curves",
-        [False, True],
-        format_func=lambda speedup: "Speed-up by compute alone" if speedup else "GFLOPs",
+        list(CURVES),
+        format_func=CURVES.__getitem__,
         key="placement_curves",
         required=True,
         label_visibility="collapsed",
-        on_change=lambda: change_settings(as_speedup=st.session_state["placement_curves"]),
+        on_change=lambda: change_settings(curves=st.session_state["placement_curves"]),
     )
-    show_chart(
-        placement_chart(
-            lines,
-            baseline_macs=before.macs,
-            chosen=(placement.num_tokens, placement.at),
-            title=name,
-            as_speedup=as_speedup,
-        ),
-        key="placement",
-        height=_CURVES_PX,
-        alt=_describe(lines, before, placement, name),
-        rows=_rows(lines, before),
-    )
+    if curves == "accuracy":
+        accuracy_by_place(resources.placement_sweep(), height=_CURVES_PX)
+    else:
+        lines = [
+            curve(plain, replace(learner, num_tokens=count), extra_layers=extra)
+            for count in TOKEN_COUNTS
+        ]
+        show_chart(
+            placement_chart(
+                lines,
+                baseline_macs=before.macs,
+                chosen=(placement.num_tokens, placement.at),
+                title=name,
+                as_speedup=curves == "speedup",
+                measured=measured_speeds(placement, design),
+            ),
+            key="placement",
+            height=_CURVES_PX,
+            alt=_describe(lines, before, placement, name),
+            rows=_rows(lines, before),
+        )
     show_chart(
         stage_chart({"without": before, "with": after}, title="Where the compute goes, in GFLOPs"),
         key="placement_stages",

@@ -55,7 +55,7 @@ class Setup:
 
 def measuring_choices(names: Sequence[str], device: str) -> Setup:
     """Offers how to measure; a device without fast bfloat16 is not asked for it."""
-    formats = ["fp32", "bf16"] if has_bfloat16(torch.device(device)) else ["fp32"]
+    formats: list[Dtype] = ["fp32", "bf16"] if has_bfloat16(torch.device(device)) else ["fp32"]
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         batch_size = st.selectbox(
             "Batch",

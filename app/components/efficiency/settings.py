@@ -17,6 +17,13 @@ SECTIONS = {
 }
 """Titles of the page's sections by their names in links."""
 
+CURVES = {
+    "gflops": "GFLOPs",
+    "speedup": "Speed-up",
+    "accuracy": "Accuracy, where it is known",
+}
+"""What the explorer can draw against the learner's place, by its name in links."""
+
 MOST_EXTRA_LAYERS = 12
 
 
@@ -50,14 +57,18 @@ class EfficiencySettings:
     Attributes:
         section: One of `SECTIONS`.
         placement: What the explorer counts.
-        as_speedup: Whether its curves are speed-ups and not GFLOPs.
+        curves: What the explorer draws against the learner's place; one of `CURVES`.
         dataset: Data set of the published results; empty for the first.
+        table: Name of the only table to show; empty for all.
+        bases: The only base models to show; empty for all.
     """
 
     section: str = "pair"
     placement: Placement = field(default_factory=lambda: DEFAULT)
-    as_speedup: bool = False
+    curves: str = "gflops"
     dataset: str = ""
+    table: str = ""
+    bases: tuple[str, ...] = ()
 
 
 DEFAULT = Placement(design="B", patch_px=16, side_px=224, num_tokens=8, at=6)
@@ -90,7 +101,7 @@ def fit(placement: Placement, designs: Mapping[str, Design]) -> Placement:
 
 def settings_from_query(query: Mapping[str, str]) -> EfficiencySettings:
     """Reads a link; what makes no sense in it becomes the default."""
-    section = query.get("section", "pair")
+    section, curves = query.get("section", "pair"), query.get("curves", "gflops")
     placement = Placement(
         design=query.get("design", DEFAULT.design),
         patch_px=_number(query.get("patch"), DEFAULT.patch_px),
@@ -103,8 +114,10 @@ def settings_from_query(query: Mapping[str, str]) -> EfficiencySettings:
     return EfficiencySettings(
         section=section if section in SECTIONS else "pair",
         placement=placement,
-        as_speedup=query.get("curves") == "speedup",
+        curves=curves if curves in CURVES else "gflops",
         dataset=query.get("dataset", ""),
+        table=query.get("table", ""),
+        bases=tuple(filter(None, query.get("bases", "").split(","))),
     )
 
 
@@ -121,8 +134,10 @@ def query_from_settings(settings: EfficiencySettings) -> dict[str, str | None]:
         "at": str(placement.at) if explorer else None,
         "extra": str(placement.extra_layers) if explorer and placement.extra_layers else None,
         "fuser": "1" if explorer and placement.fuser else None,
-        "curves": "speedup" if explorer and settings.as_speedup else None,
+        "curves": settings.curves if explorer and settings.curves != "gflops" else None,
         "dataset": settings.dataset if published and settings.dataset else None,
+        "table": settings.table if published and settings.table else None,
+        "bases": ",".join(settings.bases) if published and settings.bases else None,
     }
     return query
 
@@ -140,8 +155,8 @@ def current_settings() -> EfficiencySettings:
 
 
 def change_settings(**changes: Any) -> None:
-    """Replaces fields; for callbacks, which run before the page is drawn again."""
-    st.session_state[_KEY] = replace(st.session_state[_KEY], **changes)
+    """Replaces fields."""
+    st.session_state[_KEY] = replace(current_settings(), **changes)
 
 
 def change_placement(**changes: Any) -> None:
