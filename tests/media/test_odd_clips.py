@@ -19,7 +19,7 @@ from tests.media.clip_makers import (
     numbered,
     numbers_on,
 )
-from tokenlearner.media import probe, read_clip
+from tokenlearner.media import encode_video, probe, read_clip
 from tokenlearner.media.frame_decoding import Run, plan_runs
 from tokenlearner.media.frame_index import FrameIndex
 
@@ -59,6 +59,10 @@ class TestLayout:
         assert read.frames.shape == (1, 64, 128, 3)
         assert (read.facts.width_px, numbers_on(read.frames)) == (128, [1])
         assert read.notes == ("its pixels are not square: stretched from 96 to 128 px",)
+
+    def test_absurd_pixels_are_taken_for_square(self) -> None:
+        facts = probe(make_clip(3, pixel_aspect=Fraction(20, 1)))
+        assert (facts.width_px, facts.height_px) == (96, 64)
 
     def test_odd_sides(self) -> None:
         read = read_clip(make_clip(3, size=(63, 95), pixels="yuv444p"), num_frames=1)
@@ -188,6 +192,10 @@ class TestDecodingLittle:
 
     def test_files_without_key_frames_are_decoded_from_the_start(self) -> None:
         assert plan_runs(self.index(500, []), [400, 450]) == [Run(start=0, places=(400, 450))]
+
+    def test_the_frames_of_a_gif_need_those_before_them(self) -> None:
+        gif = encode_video((numbered(number) for number in range(60)), fps=10, kind="gif")
+        assert numbers_on(read_clip(gif, num_frames=2).frames) == [15, 45]
 
     def test_few_frames_are_decoded_of_a_long_clip(self, monkeypatch: pytest.MonkeyPatch) -> None:
         from tokenlearner.media import frame_decoding

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 JUMP_FRAMES = 8
 """A jump is made if it saves decoding more frames than this; measured by benchmarks/clips.py."""
 
-
 # Their decoders look at `skip_frame` packet by packet. AV1's looks once, VP9's not at all.
 _CAN_SKIP = {"h264", "hevc", "mpeg4"}
 
@@ -49,18 +48,17 @@ def plan_runs(
         places: The wanted frames, ascending.
         jump_frames: Only to save decoding more frames than this.
     """
-    runs: list[Run] = []
+    runs: list[tuple[int, list[int]]] = []
     position = 0  # of the frame that would be decoded next
     for place in places:
-        before = index.keys[: np.searchsorted(index.keys, place, side="right")]
-        key = int(before[-1]) if len(before) and not index.is_stored_in_order else 0
-        if key - position > jump_frames or not runs:
-            start = key if key - position > jump_frames else 0
-            runs.append(Run(start=start, places=(place,)))
-        else:
-            runs[-1] = replace(runs[-1], places=(*runs[-1].places, place))
+        before = np.searchsorted(index.keys, place, side="right")
+        key = int(index.keys[before - 1]) if before and not index.is_stored_in_order else 0
+        saves_time = key - position > jump_frames
+        if saves_time or not runs:
+            runs.append((key if saves_time else 0, []))
+        runs[-1][1].append(place)
         position = place + 1
-    return runs
+    return [Run(start=start, places=tuple(wanted)) for start, wanted in runs]
 
 
 class FrameDecoder:

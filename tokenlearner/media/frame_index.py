@@ -113,7 +113,7 @@ def index_frames(clip: OpenClip, limits: ClipLimits) -> FrameIndex:
         codec=clip.stream.codec.canonical_name,
         pixel_format=clip.stream.pix_fmt or "",
         has_audio=bool(clip.container.streams.audio),
-        pixel_aspect=float(clip.stream.sample_aspect_ratio or 1),
+        pixel_aspect=_pixel_aspect(clip),
         stamps=shown,
         keys=np.unique(np.searchsorted(shown, np.frombuffer(keys, np.int64))),
         end=int(shown[-1]) + gap,
@@ -128,3 +128,9 @@ def _promised_s(clip: OpenClip) -> float:
     if clip.stream.duration is not None and clip.stream.time_base is not None:
         return float(clip.stream.duration * clip.stream.time_base)
     return (clip.container.duration or 0) / 1e6
+
+
+def _pixel_aspect(clip: OpenClip) -> float:
+    # What no camera writes is a mistake, or meant to make frames of any size out of small ones.
+    aspect = float(clip.stream.sample_aspect_ratio or 1)
+    return aspect if 0.2 <= aspect <= 5 else 1.0
