@@ -8,7 +8,7 @@ from torch.nn.utils import fuse_conv_bn_eval
 
 from tokenlearner.efficiency.folded_norm import NormedConvolution, NormedLinear
 from tokenlearner.efficiency.packed_linear import PackedLinear, PackedPatches
-from tokenlearner.modules import ConvStem, Mlp, TokenFuser, TokenLearner, TokenLearnerV11
+from tokenlearner.modules import ConvStem, Mlp, TokenLearner, TokenLearnerV11
 
 
 def replace_parts(
@@ -25,7 +25,7 @@ def replace_parts(
         in_block: Whether the module belongs to a transformer block.
     """
     product_dtype = dtype if in_block else torch.float32
-    if isinstance(module, TokenLearnerV11 | TokenFuser):
+    if isinstance(module, TokenLearnerV11):
         _fold_norm_into_mlp(module)
     elif isinstance(module, TokenLearner):
         _fold_norm_into_convolution(module)

@@ -5,7 +5,8 @@ With weight W, bias b, and a norm of scale g and shift s,
     W (g (x - mean) / std + s) + b  =  (V x) / std + (W s + b),    V = W g with centred rows,
 
 because centred rows do not see the mean. So the norm costs a pass that reads the tokens for their
-spread, and none that writes them.
+spread, and none that writes them. That pays for learners, which read their tokens again to pool
+them, and not for fusers.
 """
 
 import torch
@@ -40,16 +41,18 @@ class NormedLinear(nn.Module):
             scaled = exact * norm.weight.double()
             centred = scaled - scaled.mean(dim=1, keepdim=True)
             shift = exact @ norm.bias.double()
-        self.linear = PackedLinear(centred, None, dtype=torch.float32)
+        # The standard deviation is the root of a sum of squares over that of their number.
+        root = weight.shape[1] ** 0.5
+        self.linear = PackedLinear(root * centred, None, dtype=torch.float32)
         self.shift = (shift if bias is None else shift + bias.detach()).float()
         self.eps = norm.eps
         self.activation = activation or nn.Identity()
 
     def forward(self, x: Float[Tensor, "*any in"]) -> Float[Tensor, "*any out"]:
-        mean = x.mean(dim=-1, keepdim=True)
+        total = x.sum(dim=-1, keepdim=True)
         norm = torch.linalg.vector_norm(x, dim=-1, keepdim=True)  # torch.var takes three times that
-        variance = (norm.square() / x.shape[-1] - mean.square()).clamp(min=0)
-        scale = (variance + self.eps).rsqrt()
+        squares = norm.square_().addcmul_(total, total, value=-1 / x.shape[-1]).clamp_(min=0)
+        scale = squares.add_(x.shape[-1] * self.eps).rsqrt_()
         return self.activation(torch.addcmul(self.shift, self.linear(x), scale))
 
 
