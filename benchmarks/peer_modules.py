@@ -19,6 +19,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
@@ -107,16 +108,8 @@ def _ours(shape: Shape) -> Iterator[Entry]:
 
 def _official(shape: Shape) -> Iterator[Entry]:
     add_to_path(PEERS / "scenic")
-    jax = importlib.import_module("jax")
-    if "tensorflow" not in sys.modules:  # Scenic lists files by it; the modules compute without
-        for name in ("tensorflow", "tensorflow.io"):
-            sys.modules[name] = ModuleType(name)
-        sys.modules["tensorflow.io"].gfile = None  # pyright: ignore[reportAttributeAccessIssue]
-    try:
-        scenic = importlib.import_module("scenic.projects.token_learner.model")
-    finally:
-        for name in ("tensorflow", "tensorflow.io"):
-            del sys.modules[name]
+    jax: Any = importlib.import_module("jax")
+    scenic = _import_scenic()
     tokens, inputs = (jax.numpy.asarray(x.detach().numpy()) for x in _inputs(shape))
     modules: dict[Part, tuple[Any, tuple[Any, ...], dict[str, bool]]] = {
         "v1.0": (scenic.TokenLearnerModule(shape.tokens), (inputs,), {}),
@@ -124,32 +117,43 @@ def _official(shape: Shape) -> Iterator[Entry]:
         "fuser": (scenic.TokenFuser(), (tokens, inputs), {"deterministic": True}),
     }
     for part, (module, given, options) in modules.items():
-        parameters = module.init(jax.random.PRNGKey(0), *given, **options)
-
-        def apply(
-            parameters: Any, *given: Any, module: Any = module, options: Any = options
-        ) -> Any:
-            return module.apply(parameters, *given, **options)
-
-        def total(parameters: Any, *given: Any, apply: Any = apply) -> Any:
-            return apply(parameters, *given).sum()
-
-        arguments = (parameters, *given)
-        forward = jax.jit(apply)
-        backward = jax.jit(jax.grad(total, argnums=tuple(range(len(arguments)))))
+        arguments = (module.init(jax.random.PRNGKey(0), *given, **options), *given)
+        apply = partial(module.apply, **options)
+        total = partial(lambda apply, *arguments: apply(*arguments).sum(), apply)
+        gradients = jax.grad(total, argnums=tuple(range(len(arguments))))
         yield Entry(
             part=part,
             who="google-research/scenic",
             how="jax.jit",
-            forward=lambda f=forward, a=arguments: jax.block_until_ready(f(*a)),
-            backward=lambda f=backward, a=arguments: jax.block_until_ready(f(*a)),
+            forward=_jitted(jax, apply, arguments),
+            backward=_jitted(jax, gradients, arguments),
         )
 
 
+def _jitted(jax: Any, function: Any, arguments: tuple[Any, ...]) -> Run:
+    compiled = jax.jit(function)
+    return lambda: jax.block_until_ready(compiled(*arguments))
+
+
+def _import_scenic() -> Any:
+    """Scenic lists files with TensorFlow; its modules compute without."""
+    name = "scenic.projects.token_learner.model"
+    if importlib.util.find_spec("tensorflow") is not None:
+        return importlib.import_module(name)
+    placeholders = {key: ModuleType(key) for key in ("tensorflow", "tensorflow.io")}
+    vars(placeholders["tensorflow.io"])["gfile"] = None
+    sys.modules.update(placeholders)
+    try:
+        return importlib.import_module(name)
+    finally:
+        for key in placeholders:
+            del sys.modules[key]
+
+
 def _keras(shape: Shape) -> Iterator[Entry]:
-    os.environ.setdefault("KERAS_BACKEND", "torch")
-    keras = importlib.import_module("keras")
     source = (PEERS / "keras-io/examples/vision/token_learner.py").read_text(encoding="utf-8")
+    os.environ.setdefault("KERAS_BACKEND", "torch")
+    keras: Any = importlib.import_module("keras")
     wanted = [  # the file trains a model when it is run
         node
         for node in ast.parse(source).body

@@ -103,7 +103,7 @@ def summarise(runs: list[tuple[Entry, str, Run]], rounds: list[Round]) -> list[d
                 "who": entry.who,
                 "how": entry.how,
                 "same_work": entry.same_work,
-                "macs_ratio": entry.macs_ratio,
+                **({} if entry.macs_ratio is None else {"macs_ratio": entry.macs_ratio}),
                 "milliseconds": _rounded(Spread.of(times[index]).times(1000)),
                 "times_ours": _rounded(Spread.of(ratios)),
             }
