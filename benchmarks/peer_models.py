@@ -19,7 +19,7 @@ _MERGED = 16
 def find_models() -> list[Entry]:
     """Returns the models, the plain one first; accuracy is not compared."""
     images = torch.randn(_BATCH, 3, 224, 224, generator=torch.Generator().manual_seed(0))
-    backbone = timm.create_model(_NAME).eval()
+    backbone: Any = timm.create_model(_NAME).eval()
     plain = TimmVisionTransformer(copy.deepcopy(backbone))
     learner = insert_token_learner(copy.deepcopy(backbone), 8, 6).eval()
     ratio = count_model(plain).macs / count_model(learner).macs

@@ -154,7 +154,7 @@ def _keras(shape: Shape) -> Iterator[Entry]:
     source = (PEERS / "keras-io/examples/vision/token_learner.py").read_text(encoding="utf-8")
     os.environ.setdefault("KERAS_BACKEND", "torch")
     keras: Any = importlib.import_module("keras")
-    wanted = [  # the file trains a model when it is run
+    wanted: list[ast.stmt] = [  # the file trains a model when it is run
         node
         for node in ast.parse(source).body
         if isinstance(node, ast.FunctionDef) and node.name == "token_learner"
