@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from tests import tiny
+from tests.media.clip_makers import make_clip
 from tests.test_overlay_geometry import brightness_model
 from tokenlearner.answers import Answer
 from tokenlearner.clips import ClipExplanation, explain_clip
@@ -198,6 +199,23 @@ class TestTracks:
             found.tracks(1)
 
 
+class TestRotated:
+    def test_the_map_lies_on_the_bright_field_of_the_upright_frame(self, tmp_path: Path) -> None:
+        """Stored as 64 × 96 px and turned by a quarter: seen are the middle 64 of 96 rows."""
+        turned = (0, 65536, 0, -65536, 0, 0, 0, 0, 1 << 30)
+        path = tmp_path / "turned.mp4"
+        path.write_bytes(make_clip(5, matrix=turned))
+        found = explain_clip(brightness_model(32, "crop"), path, num_frames=5)
+        assert found.geometry.source_size == (96, 64)
+        assert found.geometry.box == (0, 16, 64, 80)
+        for number in (2, 4):  # one of twelve fields is white
+            row, column = np.unravel_index(found.maps[number, 0].argmax(), (4, 4))
+            left, top, right, bottom = found.geometry.cell_box(int(row), int(column), (4, 4))
+            frame = found.frames[number, :, :, 1]
+            assert frame[round((top + bottom) / 2), round((left + right) / 2)] > 200
+            assert frame.mean() < 60
+
+
 class TestProgress:
     def test_tells_the_frames_that_are_done(self) -> None:
         model, shown = tiny.model(), clip(11)
@@ -208,13 +226,13 @@ class TestProgress:
             return True
 
         found = explain_clip(model, shown, progress=progress)
-        assert told == [(8, 11), (11, 11)]
+        assert told == [(4, 11), (8, 11), (11, 11)]
         assert_same(found, explain_clip(model, shown))
 
     def test_a_stop_keeps_what_is_done_and_nothing_else(self) -> None:
         model, shown = tiny.model(), clip(20)
         found = explain_clip(model, shown, progress=lambda done, total: False)
-        first = replace(shown, frames=shown.frames[:8], times_s=shown.times_s[:8])
+        first = replace(shown, frames=shown.frames[:4], times_s=shown.times_s[:4])
         assert_same(found, explain_clip(model, first))
 
 

@@ -24,7 +24,7 @@ from tokenlearner.preprocess import Geometry
 DEFAULT_NUM_FRAMES = 16
 """How many frames an image model is shown of a file."""
 
-_FRAMES_AT_ONCE = 8
+_FRAMES_AT_ONCE = 4  # so that a stop takes effect soon
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)

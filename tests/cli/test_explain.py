@@ -158,7 +158,12 @@ class TestErrors:
             ("--token", "1,", "--token is '1,'; wanted"),
             ("--token", "one", "--token is 'one'; wanted"),
             ("--token", "3", "asks for token 3, but the model has 2; choose from 1 to 2"),
-            ("--mode", "video", "mode is 'video'; choose one of token, composite"),
+            (
+                "--style",
+                "video",
+                "--style is 'video'; choose one of token, composite or, for clips, mosa",
+            ),
+            ("--mode", "video", "--style is 'video'; choose one of token, composite"),
             ("--opacity", "1.5", "opacity is 1.5; give a number from 0 to 1"),
             ("--colormap", "jet", "colormap is 'jet'; choose one of viridis"),
             ("--interpolation", "cubic", "interpolation is 'cubic'; choose one of smooth, patch"),

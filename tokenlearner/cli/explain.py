@@ -24,6 +24,7 @@ from tokenlearner.inference import explain as explain_photo
 from tokenlearner.media.images import encode_png
 from tokenlearner.models.info import ModelInfo
 from tokenlearner.rendering import ViewSettings, render_overlay, render_sheet
+from tokenlearner.rendering.overlay import MODES
 
 _NUM_PREDICTIONS = 5
 
@@ -76,6 +77,10 @@ def explain(
     NAME.npz (for tokenlearner.ClipExplanation.load). A file that cannot be used is reported and
     skipped; the exit code is then 1.
     """
+    if style not in (*MODES, MOSAIC):
+        raise ConfigError(
+            f"--style is {style!r}; choose one of {', '.join(MODES)} or, for clips, {MOSAIC}"
+        )
     settings = ViewSettings(
         tokens=_parse_tokens(token),
         mode="token" if style == MOSAIC else style,

@@ -1,6 +1,8 @@
 """What `tokenlearner explain` writes about a clip, and says of it."""
 
 import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,22 +54,29 @@ def is_clip(path: Path) -> bool:
 
 
 def explain_file(model: AnyModel, path: Path, options: ClipOptions) -> ClipExplanation:
-    """Runs a clip through a model, under a progress bar where someone is watching."""
+    """Runs a clip through a model."""
     clip = read_clip(
         path,
         num_frames=options.num_frames or default_num_frames(model),
         start_s=options.start_s,
         end_s=options.end_s,
     )
+    with _bar(f"looking at {path.name}") as progress:
+        return explain_clip(model, clip, progress=progress)
+
+
+@contextmanager
+def _bar(words: str) -> Iterator[Callable[[int, int], bool]]:
+    """Yields what moves a bar, which shows where someone is watching."""
     console = Console(stderr=True)
     with Progress(transient=True, console=console, disable=not console.is_interactive) as bar:
-        task = bar.add_task(path.name, total=len(clip.frames))
+        task = bar.add_task(words)
 
-        def show(done: int, _: int) -> bool:
-            bar.update(task, completed=done)
+        def progress(done: int, total: int) -> bool:
+            bar.update(task, completed=done, total=total)
             return True
 
-        return explain_clip(model, clip, progress=show)
+        yield progress
 
 
 def clip_results(
@@ -78,15 +87,17 @@ def clip_results(
     if explanation.learners:
         files["-tracks.csv"] = explanation.tracks().to_csv().encode()
         files["-filmstrip.png"] = encode_png(render_token_tube(explanation, settings))
-        files["-overlay.mp4"] = render_overlay_video(
-            explanation,
-            path,
-            settings,
-            mosaic=options.is_mosaic,
-            start_s=options.start_s,
-            end_s=options.end_s,
-            with_sound=options.has_sound,
-        )
+        with _bar(f"drawing {path.name}") as progress:
+            files["-overlay.mp4"] = render_overlay_video(
+                explanation,
+                path,
+                settings,
+                mosaic=options.is_mosaic,
+                start_s=options.start_s,
+                end_s=options.end_s,
+                with_sound=options.has_sound,
+                progress=progress,
+            )
     return files
 
 
