@@ -140,6 +140,13 @@ class TestResults:
         assert "16 of 30 frames" in result.stdout
         assert "has no TokenLearner, so there are no maps" in result.stdout
 
+    def test_a_gif_is_a_clip(self, model: Path, tmp_path: Path) -> None:
+        path = tmp_path / "walk.gif"
+        path.write_bytes(make_clip(6, codec="gif", container="gif", pixels="rgb8"))
+        result = call(path, "--model", model, "--out", tmp_path / "out", "--frames", 2)
+        assert result.exit_code == 0, result.output
+        assert names(tmp_path / "out") == FILES
+
     def test_photos_beside_clips(self, model: Path, clip: Path, tmp_path: Path) -> None:
         photo = tmp_path / "walk.png"
         photo.write_bytes(tiny.photo(0, 0))
