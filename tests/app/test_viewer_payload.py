@@ -1,7 +1,6 @@
 """What the viewer's JavaScript receives, unpacked here as it unpacks it there."""
 
 import json
-import re
 import struct
 from dataclasses import asdict, replace
 from typing import Any
@@ -10,9 +9,8 @@ import cv2
 import numpy as np
 import pytest
 
-from app.components.attention_viewer import FOLDER, MODULES, pack_payload
+from app.components.attention_viewer import pack_payload
 from app.components.drawing import (
-    bundle_modules,
     encode_display_photo,
     settings_from_query,
     settings_from_values,
@@ -171,17 +169,3 @@ def test_settings_come_back_from_the_browser_as_they_went() -> None:
     assert settings_from_values(json.loads(json.dumps(asdict(settings)))) == settings
     assert settings_from_values({"tokens": None, "opacity": []}) == ViewSettings()
     assert replace(settings) == settings
-
-
-def test_bundle_is_one_module_without_imports() -> None:
-    code = bundle_modules(FOLDER, MODULES)
-    assert not re.search(r"^import\b", code, flags=re.MULTILINE)
-    assert re.findall(r"^export.*$", code, flags=re.MULTILINE) == [
-        "export default function mount(component) {"
-    ]
-
-
-def test_bundle_defines_every_top_level_name_once() -> None:
-    code = bundle_modules(FOLDER, MODULES)
-    names = re.findall(r"^(?:async )?(?:function|const|let) (\w+)", code, re.MULTILINE)
-    assert len(names) == len(set(names))

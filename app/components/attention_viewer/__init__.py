@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-import streamlit as st
 from streamlit.components.v2 import component
 
 from app.components.attention_viewer.payload import pack_payload
 from app.components.drawing import (
     bundle_modules,
     bundle_styles,
+    listen,
     read_markup,
     settings_from_values,
 )
@@ -76,27 +76,22 @@ def attention_viewer(
     Returns:
         What the user asked for, or None.
     """
-    wishes = f"{key}:exports"
-    payload = pack_payload(
-        explanation,
-        photo_jpeg,
-        settings,
-        learner=learner,
-        stage=stage,
-        download=download,
-        download_id=str(st.session_state.get(wishes, 0)),
+    result = listen(
+        _component(),
+        lambda download_id: pack_payload(
+            explanation,
+            photo_jpeg,
+            settings,
+            learner=learner,
+            stage=stage,
+            download=download,
+            download_id=download_id,
+        ),
+        key=key,
     )
-    # A name without a callback is not reported, and the return value says all there is to say.
-    result = _component()(data=payload, key=key, on_export_change=_ignore, on_step_change=_ignore)
-    if result.export is not None:
-        st.session_state[wishes] = st.session_state.get(wishes, 0) + 1
     if result.export is None and not result.step:
         return None
     return ViewerEvent(
         export=None if result.export is None else settings_from_values(result.export),
         step=int(result.step or 0),
     )
-
-
-def _ignore() -> None:
-    """Streamlit registers an event by its callback."""

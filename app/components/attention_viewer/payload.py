@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 
-from app.components.drawing.buffer import identity_of, pack_buffer
+from app.components.drawing import identity_of, pack_buffer
 from tokenlearner.inference import Explanation
 from tokenlearner.rendering.overlay import ViewSettings, maps_of
 

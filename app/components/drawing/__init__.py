@@ -9,13 +9,16 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from app.components.drawing.buffer import encode_display_photo, pack_buffer
+from app.components.drawing.buffer import encode_display_photo, identity_of, pack_buffer
+from app.components.drawing.listening import listen
 from app.components.drawing.settings import settings_from_query, settings_from_values
 
 __all__ = [
     "bundle_modules",
     "bundle_styles",
     "encode_display_photo",
+    "identity_of",
+    "listen",
     "pack_buffer",
     "read_markup",
     "settings_from_query",
@@ -34,6 +37,7 @@ _MODULES = (
     "picture",
     "controls",
     "keyboard",
+    "board",
 )
 _STYLES = ("viewer", "controls", "stage")
 

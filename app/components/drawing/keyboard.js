@@ -40,9 +40,10 @@ export function listenToKeys(root, { isStage, act, ownIntentOf = () => null }) {
   const onKey = (event) => {
     if (event.altKey || event.metaKey || event.ctrlKey || event.defaultPrevented) return;
     const target = event.composedPath()[0];
-    if (target.matches?.(TEXT_INPUTS)) return;
+    if (target.matches?.(TEXT_INPUTS) && !target.matches("[data-keys]")) return;
     const inside = root.contains(target);
-    const free = target === document.body || target === document.documentElement;
+    // On the page itself, or on what scrolls it.
+    const free = target.contains?.(root.getRootNode().host ?? root);
     if (!inside && !free && !isStage()) return;
     const intent = ownIntentOf(event) ?? intentOf(event, isStage());
     if (!intent || (intent.onlyInside && !target.closest?.(".strip"))) return;

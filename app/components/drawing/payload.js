@@ -32,8 +32,8 @@ export function readColormaps(header) {
   );
 }
 
-export function readPhoto({ header, block }) {
-  return createImageBitmap(new Blob([block(header.photo)], { type: header.photo.type }));
+export function readBitmap({ header, block }, name) {
+  return createImageBitmap(new Blob([block(header[name])], { type: header[name].type }));
 }
 
 // Outlives a viewer, so that going to another page and back does not save a file again.

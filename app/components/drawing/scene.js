@@ -3,17 +3,24 @@
 
 import { combineTokens, extent, normalise, resample, smallestArea, strongest } from "./field.js";
 
-const REMEMBERED_FIELDS = 96;
+const REMEMBERED_SAMPLES = 16e6; // about 64 MB
 
-// The most recent results of expensive questions.
-function createMemory(size) {
+const samplesIn = (value) => value.length ?? value.strength?.length ?? 1;
+
+// The most recent results of expensive questions, as many as the samples in them allow.
+function createMemory() {
   const values = new Map();
+  let held = 0;
   return function remember(key, compute) {
     let value = values.get(key);
-    if (value === undefined) value = compute();
+    if (value === undefined) held += samplesIn((value = compute()));
     values.delete(key);
     values.set(key, value);
-    if (values.size > size) values.delete(values.keys().next().value);
+    while (held > REMEMBERED_SAMPLES && values.size > 1) {
+      const [oldest, old] = values.entries().next().value;
+      values.delete(oldest);
+      held -= samplesIn(old);
+    }
     return value;
   };
 }
@@ -21,7 +28,7 @@ function createMemory(size) {
 // Time steps that share their scales, so that brightness means the same in all of them. A photo has
 // one step.
 export function createReel({ steps, height, width }) {
-  const remember = createMemory(REMEMBERED_FIELDS);
+  const remember = createMemory();
   const count = steps[0].length;
   const peaks = steps[0].map((_, token) =>
     Math.max(...steps.map((maps) => extent(maps[token]).high)),

@@ -42,6 +42,8 @@ export function createStrip(list, { choose, preview }) {
   let thumbnail = null;
   let crop = null; // what the model saw, in pixels of the photo as it arrived
   let box = null; // where it lies on a tile
+  let moment = null; // of the photo on the tiles, if it moves
+  let drawnWidth = 0;
   const buffer = createCanvas(1, 1);
 
   const tokenOf = (event) => {
@@ -78,27 +80,33 @@ export function createStrip(list, { choose, preview }) {
     thumbnail = null;
   }
 
-  function fitTiles(photo, pixelRatio) {
+  function fitTiles(photo, pixelRatio, now) {
     const { clientWidth, clientHeight } = tiles[0].canvas;
     const width = Math.round(clientWidth * pixelRatio);
     const height = Math.round(clientHeight * pixelRatio);
     if (!width || !height) return false;
-    if (thumbnail && thumbnail.width === width && thumbnail.height === height) return true;
-    thumbnail = createCanvas(width, height);
+    const fits = thumbnail && thumbnail.width === width && thumbnail.height === height;
+    if (fits && moment === now) return true;
+    moment = now;
+    if (!fits) {
+      thumbnail = createCanvas(width, height);
+      for (const { canvas } of tiles) Object.assign(canvas, { width, height });
+    }
     box = fit(crop, width, height);
     const context = thumbnail.getContext("2d");
     context.imageSmoothingQuality = "high";
     const from = [crop.x, crop.y, crop.width, crop.height];
     context.drawImage(photo, ...from, box.x, box.y, box.width, box.height);
-    for (const { canvas } of tiles) Object.assign(canvas, { width, height });
     return true;
   }
 
   return {
     rebuild,
-    // Colours every tile; `colours` are those of the main picture.
-    draw(scene, photo, settings, colours, pixelRatio) {
-      if (!fitTiles(photo, pixelRatio)) return;
+    // Colours every tile; `colours` are those of the main picture. False while there is no room.
+    // `now` differs from one picture of a clip to the next.
+    draw(scene, photo, settings, colours, pixelRatio, now = 0) {
+      if (!fitTiles(photo, pixelRatio, now)) return false;
+      drawnWidth = tiles[0].canvas.clientWidth;
       for (const { token, canvas } of tiles) {
         const own = token === ALL ? { mode: "composite" } : { mode: "token", tokens: [token] };
         const layer = scene.layer({ ...settings, ...own }, box, TILE_SAMPLES);
@@ -108,7 +116,10 @@ export function createStrip(list, { choose, preview }) {
         colourLayer(layer, colours, buffer);
         drawLayer(context, buffer, box, settings.interpolation);
       }
+      return true;
     },
+    // Whether its tiles have another size than they had when they were drawn.
+    isResized: () => Boolean(tiles[0]) && tiles[0].canvas.clientWidth !== drawnWidth,
     // Marks what is chosen; one tile only is in the tab order.
     mark(settings, current) {
       for (const { token, option } of tiles) {

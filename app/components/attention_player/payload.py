@@ -1,0 +1,164 @@
+"""What the player gets to draw."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from app.components.drawing import identity_of, pack_buffer
+from tokenlearner.attention.tracks import Tracks
+from tokenlearner.clips import ClipExplanation
+from tokenlearner.media import encode_jpeg
+from tokenlearner.rendering.overlay import ViewSettings
+
+_THUMBNAIL_PX = 96  # height of a picture of the filmstrip: twice that on the screen
+_THUMBNAIL_ASPECTS = (0.6, 2.0)  # how narrow and how wide one may be; what is beyond is cut
+_MOST_COLUMNS = 32
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+class ClipMedia:
+    """A clip in a form that browsers play.
+
+    Attributes:
+        content: The file, upright.
+        type: Its MIME type.
+        start_s: Where in the clip that was sampled its first frame lies, in seconds.
+        duration_s: How long it plays.
+        fps: Frames per second, on average.
+        has_sound: Whether there is something to hear.
+    """
+
+    content: bytes
+    type: str
+    start_s: float
+    duration_s: float
+    fps: float
+    has_sound: bool
+
+
+def pack_payload(
+    explanation: ClipExplanation,
+    tracks: Tracks,
+    media: ClipMedia,
+    settings: ViewSettings,
+    *,
+    learner: int = 0,
+    stage: bool = False,
+    download: tuple[str, bytes] | None = None,
+    download_id: str = "",
+) -> bytes:
+    """Packs a clip and its maps.
+
+    Args:
+        explanation: Maps, geometry and the frames that the model saw.
+        tracks: What the tokens of this learner follow.
+        media: The clip to play.
+        settings: What a player that starts with this payload shows first.
+        learner: Which of the model's TokenLearners, counted from 0.
+        stage: Fill the viewport.
+        download: File name and content to save in the browser.
+        download_id: Differs from one wish to save to the next; content alone cannot tell them.
+
+    Returns:
+        The buffer of `pack_buffer`, with the blocks `maps`, `tracks`, `film` and `media`. Its
+        header's `id` changes with clip, maps and geometry, and with nothing else; `media.id` only
+        with the clip, which plays on while another model's maps come.
+    """
+    maps = np.ascontiguousarray(explanation.learners[learner].maps, dtype="<f4")
+    starts, marks = step_times(explanation, media)
+    curves, kinds = _curves(tracks)
+    film, film_facts = filmstrip(explanation)
+    header = {
+        "shape": list(maps.shape),
+        "starts_s": starts.tolist(),
+        "marks_s": marks.tolist(),
+        "duration_s": media.duration_s,
+        "step_frames": [list(frames) for frames in explanation.step_frames],
+        "source": list(explanation.frames.shape[1:3]),
+        "box": [float(side) for side in explanation.geometry.box],
+    }
+    identity = identity_of(maps.tobytes(), media.content, json.dumps(header).encode())
+    header |= {
+        "id": identity,
+        "stage": stage,
+        "tracks": {"kinds": kinds},
+        "film": film_facts,
+        "media": {
+            "id": identity_of(media.content),
+            "type": media.type,
+            "fps": media.fps,
+            "has_sound": media.has_sound,
+        },
+    }
+    blocks = {
+        "maps": maps.tobytes(),
+        "tracks": curves.tobytes(),
+        "film": film,
+        "media": media.content,
+    }
+    return pack_buffer(header, blocks, settings, download=download, download_id=download_id)
+
+
+def step_times(
+    explanation: ClipExplanation, media: ClipMedia
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """When each step is shown in the player, in seconds of the media.
+
+    Returns:
+        From when on it is in force, halfway from the last frame of the step before to its own
+        first, 0 for the first step; and when its first frame is on the screen.
+    """
+    times = np.clip(explanation.times_s - media.start_s, 0, media.duration_s)
+    first = np.array([times[start] for start, _ in explanation.step_frames])
+    last = np.array([times[stop - 1] for _, stop in explanation.step_frames])
+    return np.concatenate(([0.0], (last[:-1] + first[1:]) / 2)), first
+
+
+def filmstrip(explanation: ClipExplanation) -> tuple[bytes, dict[str, Any]]:
+    """What the model saw at each step, small, as one JPEG, row by row.
+
+    Returns:
+        The JPEG, and what it takes to cut it: width and height of a picture, pictures in a row.
+    """
+    left, top, right, bottom = explanation.geometry.box
+    height, width = explanation.frames.shape[1:3]
+    rows = slice(max(0, round(top)), min(height, round(bottom)))
+    columns = slice(max(0, round(left)), min(width, round(right)))
+    aspect = float(np.clip((right - left) / (bottom - top), *_THUMBNAIL_ASPECTS))
+    size = (max(1, round(_THUMBNAIL_PX * aspect)), _THUMBNAIL_PX)
+    pictures = [
+        cv2.resize(
+            np.ascontiguousarray(explanation.frames[(start + stop - 1) // 2, rows, columns]),
+            size,
+            interpolation=cv2.INTER_AREA,
+        )
+        for start, stop in explanation.step_frames
+    ]
+    across = min(len(pictures), _MOST_COLUMNS)
+    blank = np.zeros_like(pictures[0])
+    pictures += [blank] * (-len(pictures) % across)
+    lines = [np.hstack(pictures[at : at + across]) for at in range(0, len(pictures), across)]
+    facts = {"type": "image/jpeg", "width": size[0], "height": size[1], "columns": across}
+    return encode_jpeg(np.vstack(lines)), facts
+
+
+def _curves(tracks: Tracks) -> tuple[NDArray[np.float32], list[dict[str, str]]]:
+    """The player's curves `[curve, step, token]`, and what they are."""
+    if tracks.strength_kind == "mass":
+        strength = 100 * tracks.strength, "How much of the picture’s grid it lights up"
+    else:
+        strength = 100 * tracks.strength, "Share of its attention on one patch, the strongest"
+    curves = {
+        "Strength": strength,
+        "Width": (100 * tracks.entropy, "Share of the picture that it looks at"),
+        "Movement": (100 * tracks.movement_ratio, "Way since the step before, of the diagonal"),
+    }
+    kinds = [
+        {"name": label.lower(), "label": label, "unit": " %", "about": about}
+        for label, (_, about) in curves.items()
+    ]
+    return np.stack([values for values, _ in curves.values()]).astype("<f4"), kinds

@@ -1,0 +1,167 @@
+// The attention player: a board with a clip on it, in step with the frame that is on the screen.
+
+import { createBoard, mountOnce, setText } from "../drawing/board.js";
+import { readBitmap, readColormaps, readMaps, saveDownload, unpackPayload } from "../drawing/payload.js";
+import { createReel } from "../drawing/scene.js";
+import { createClip, stepAt } from "./clip.js";
+import { createTimeline } from "./timeline.js";
+
+// `values[step][token]` of every curve, and the largest of them.
+function readTracks({ header, block }, steps, tokens) {
+  const values = new Float32Array(block(header.tracks).buffer);
+  return header.tracks.kinds.map((kind, index) => {
+    const own = values.subarray(index * steps * tokens, (index + 1) * steps * tokens);
+    const rows = Array.from({ length: steps }, (_, step) =>
+      Array.from(own.subarray(step * tokens, (step + 1) * tokens)),
+    );
+    return { ...kind, values: rows, high: own.reduce((most, amount) => (amount > most ? amount : most), 0) };
+  });
+}
+
+// Keys that a clip has and a photo has not; in the strip, arrows go on walking through the tokens.
+function clipIntentOf(event) {
+  const target = event.composedPath()[0];
+  switch (event.key) {
+    case " ":
+      return target.closest?.("button") ? null : { play: true };
+    case ",":
+      return { frame: -1 };
+    case ".":
+      return { frame: 1 };
+    case "ArrowLeft":
+      return target.closest?.(".strip") ? null : { jump: -1 };
+    case "ArrowRight":
+      return target.closest?.(".strip") ? null : { jump: 1 };
+    default:
+      return null;
+  }
+}
+
+function createPlayer(root) {
+  const find = (selector) => root.querySelector(selector);
+  const video = find(".source");
+  let header = null;
+  let step = 0;
+  let trigger = () => {};
+  let arrival = 0; // counts payloads: what decodes late must not replace what came after it
+
+  const board = createBoard(root, {
+    what: "frame",
+    ownIntentOf: clipIntentOf,
+    save: (settings) => trigger("export", { ...settings, at: step }),
+    obey(intent) {
+      if (intent.play) clip.toggle();
+      else if (intent.frame) clip.stepFrame(intent.frame);
+      else if (intent.jump) jump(intent.jump);
+      else if (intent.step) trigger("step", intent.step);
+    },
+    drawn: (view, colours) => timeline.draw(view, colours),
+  });
+  const timeline = createTimeline(root, { seek: (time) => clip.seek(time) });
+  const clip = createClip(video, {
+    onFrame: showFrame,
+    onState: showState,
+    onFailure: (text) => board.sayFailure(`The clip cannot be played: ${text}`),
+  });
+  setText(find(".strip-hint"), "Space plays · ← → go to sampled frames · , . single frames · 1–9 tokens");
+
+  function showFrame(time) {
+    if (!header) return;
+    step = stepAt(header.starts_s, time);
+    board.show(step, time);
+    timeline.move(time, step);
+    const said = nameOfStep();
+    setText(find(".now"), time.toFixed(2));
+    if (said !== find(".step-name").textContent) {
+      setText(find(".step-name"), said);
+      timeline.describe(`${time.toFixed(1)} seconds, ${said}`);
+    }
+    Object.assign(root.dataset, { step: String(step), time: String(time), shows: header.id });
+  }
+
+  function nameOfStep() {
+    const [first, end] = header.step_frames[step];
+    const total = header.step_frames.at(-1)[1];
+    const seen = end - first > 1 ? `frames ${first + 1}–${end}` : `frame ${end}`;
+    return `sampled ${seen} of ${total}`;
+  }
+
+  function jump(by) {
+    clip.pause();
+    const to = Math.min(header.marks_s.length - 1, Math.max(0, step + by));
+    clip.seek(header.marks_s[to]);
+  }
+
+  function showState() {
+    const button = find('[data-do="play"]');
+    button.setAttribute("aria-label", clip.isPlaying ? "Pause" : "Play");
+    root.dataset.playing = clip.isPlaying ? "1" : "0";
+  }
+
+  const onClick = (event) => {
+    const button = event.target.closest?.("[data-do]");
+    if (!button || !header) return;
+    const deeds = {
+      play: clip.toggle,
+      back: () => clip.stepFrame(-1),
+      forward: () => clip.stepFrame(1),
+      sound() {
+        const on = button.getAttribute("aria-pressed") !== "true";
+        button.setAttribute("aria-pressed", String(on));
+        clip.setSound(on);
+      },
+    };
+    deeds[button.dataset.do]();
+  };
+  const onSpeed = (event) => clip.setSpeed(Number(event.target.value));
+  find(".transport").addEventListener("click", onClick);
+  find('[name="speed"]').addEventListener("change", onSpeed);
+  video.muted = true;
+  showState();
+
+  async function takeOver(payload) {
+    const mine = ++arrival;
+    const next = payload.header;
+    const thumbnails = await readBitmap(payload, "film");
+    const sameClip = next.media.id === header?.media.id;
+    if (!sameClip && mine === arrival) {
+      await clip.open(payload.block(next.media), next.media.type, next.media.fps, 0);
+    }
+    if (mine !== arrival) return thumbnails.close();
+    header = next;
+    const reel = createReel(readMaps(payload));
+    const tracks = readTracks(payload, reel.length, reel.count);
+    timeline.take({ header, reel, thumbnails, tracks });
+    setText(find(".end"), `${header.duration_s.toFixed(2)} s`);
+    find('[data-do="sound"]').hidden = !header.media.has_sound;
+    const time = sameClip ? clip.now : 0;
+    board.take({ header, reel, photo: video, colormaps: readColormaps(header), step: 0 });
+    if (video.readyState >= 2) showFrame(time);
+  }
+
+  return {
+    show({ data, setTriggerValue }) {
+      trigger = setTriggerValue;
+      if (!data) return;
+      const payload = unpackPayload(data);
+      root.classList.toggle("on-stage", payload.header.stage);
+      if (saveDownload(payload)) board.saySaved();
+      if (payload.header.id === header?.id) return board.keepAddress();
+      takeOver(payload).catch((error) => {
+        board.sayFailure(`The clip could not be drawn: ${error.message}`);
+      });
+    },
+    destroy() {
+      arrival += 1;
+      find(".transport").removeEventListener("click", onClick);
+      find('[name="speed"]').removeEventListener("change", onSpeed);
+      clip.destroy();
+      board.destroy();
+      timeline.destroy();
+    },
+  };
+}
+
+export default function mount(component) {
+  return mountOnce(component, ".player", createPlayer);
+}
