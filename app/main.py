@@ -9,6 +9,7 @@ import streamlit as st
 from app import resources
 from app.catalogue import Offer, folder_of, folder_problem
 from app.components.address_bar import address_bar
+from app.components.clips.instead import clips_instead
 from app.components.plain_text import plain, without_paths
 from app.components.provenance import provenance_badge
 from app.components.stage import stage_button
@@ -37,6 +38,12 @@ def run() -> None:
         change_state(model=next(iter(models)))
         say(f"The model “{state.model}” is not here any more; this is another one.")
         state = current_state(models, resources.samples())
+    clips = st.Page(
+        _FOLDER / "app_pages" / "video.py",
+        title="Clips",
+        icon=":material/movie:",
+        url_path="clips",
+    )
     pages = [
         st.Page(
             _FOLDER / "app_pages" / "explore.py",
@@ -44,6 +51,7 @@ def run() -> None:
             icon=":material/image_search:",
             default=True,
         ),
+        clips,
         st.Page(
             _FOLDER / "app_pages" / "efficiency.py",
             title="Efficiency",
@@ -51,17 +59,23 @@ def run() -> None:
         ),
     ]
     page = st.navigation(pages, position="hidden" if state.stage else "sidebar")
+    device = resources.pick_device(state.device)
     problem = _model_problem(state, models[state.model])
     if state.stage:
         st.html(_FOLDER / "components" / "stage.css")
     else:
         with st.sidebar:
             _shared_choices(state, problem)
-    if not problem:
-        page.run()
-    else:
+    if problem:
         _instead_of_page(state, problem)
-    address_bar(query_from_state(state))
+    elif page is not clips and resources.takes_clips(state.model, device):
+        clips_instead(models[state.model], clips)
+    else:
+        page.run()
+    query = query_from_state(state)
+    if page is not pages[0]:  # only the Explore page shows a photo
+        query["sample"] = None
+    address_bar(query)
 
 
 def _model_problem(state: PageState, offer: Offer) -> str:

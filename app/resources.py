@@ -9,12 +9,12 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from io import BytesIO
-from typing import Any
 
 import cv2
+import numpy as np
 import streamlit as st
 import torch
 from PIL import Image as PillowImage
@@ -26,7 +26,7 @@ from app.gallery import Sample, load_samples
 from app.options import Options, read_options
 from app.recorded import PlacementSweep, Recorded, read_placement, read_recorded
 from tokenlearner import zoo
-from tokenlearner.checkpoints import AnyModel, for_images
+from tokenlearner.checkpoints import AnyModel, ClipModel, for_images
 from tokenlearner.efficiency import Cost, count_model
 from tokenlearner.efficiency.machine import available_devices
 from tokenlearner.errors import CheckpointError
@@ -39,6 +39,7 @@ THUMBNAIL_SIZE_PX = (168, 126)  # twice as large as they are drawn, for dense sc
 
 _computing = threading.Lock()  # sessions take turns, so that each gets the whole device
 _measuring: list[object] = []  # one entry for each session that measures
+_PATIENCE_S = 0.2  # between two looks whether the wait is still wanted
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
@@ -63,6 +64,28 @@ class Result:
         if self.other is None:
             return None
         return (self.other, self.chosen) if self.chosen.learners else (self.chosen, self.other)
+
+
+@contextmanager
+def device_turn(waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """Waits for this session's turn at the device and at the memory that large files take.
+
+    A turn is one photo, one clip or one round of a measurement.
+
+    Args:
+        waiting: Called again and again meanwhile. It may raise, to wait no longer.
+    """
+    while not _computing.acquire(timeout=_PATIENCE_S):
+        waiting()
+    try:
+        yield
+    finally:
+        _computing.release()
+
+
+def device_is_taken() -> bool:
+    """Whether it is somebody's turn at this moment."""
+    return _computing.locked()
 
 
 def devices() -> dict[str, str]:
@@ -123,16 +146,16 @@ def _load_model(place: str, state: str, device: str) -> AnyModel:
     return zoo.load(place).to(device)
 
 
+def takes_clips(name: str, device: str) -> bool:
+    """Whether a model is for clips and cannot be shown a photo."""
+    return isinstance(load_model(name, device), ClipModel)
+
+
 def model_info(name: str, device: str) -> ModelInfo:
     """What is known about a model."""
     info = load_model(name, device).info
     assert info is not None, "models from files have it"
     return info
-
-
-def device_turn() -> AbstractContextManager[Any]:
-    """Keeps the device to oneself; for one round of a measurement, not for all of it."""
-    return _computing
 
 
 @contextmanager
@@ -200,17 +223,18 @@ def read_sample(sample_id: str) -> Image:
 @st.cache_resource(max_entries=1, show_spinner=False)
 def thumbnails() -> dict[str, str]:
     """Small pictures of all samples by id, as data URIs."""
-    return {sample_id: thumbnail(read_image(s.path)) for sample_id, s in samples().items()}
+    return {sample_id: thumbnail(read_image(s.path).pixels) for sample_id, s in samples().items()}
 
 
-def thumbnail(image: Image) -> str:
-    """The middle of a photo, small, as a data URI."""
+def thumbnail(pixels: np.ndarray) -> str:
+    """The middle of a picture (uint8 RGB [height, width, 3]), small, as a data URI."""
     width, height = THUMBNAIL_SIZE_PX
+    rows, columns = pixels.shape[:2]
     # Cropped first: scaled as a whole, a photo that is long and thin would get enormous.
-    scale = min(image.width_px / width, image.height_px / height)
+    scale = min(columns / width, rows / height)
     across, down = max(1, round(width * scale)), max(1, round(height * scale))
-    left, top = (image.width_px - across) // 2, (image.height_px - down) // 2
-    middle = image.pixels[top : top + down, left : left + across]
+    left, top = (columns - across) // 2, (rows - down) // 2
+    middle = pixels[top : top + down, left : left + across]
     crop = cv2.resize(middle, THUMBNAIL_SIZE_PX, interpolation=cv2.INTER_AREA)
     buffer = BytesIO()
     PillowImage.fromarray(crop).save(buffer, "WEBP", quality=60)
@@ -223,7 +247,7 @@ def read_own_photo(data: bytes) -> Image:
     Raises:
         MediaError: If it cannot be used.
     """
-    with _computing:
+    with device_turn():
         return read_image(data)
 
 
@@ -239,7 +263,7 @@ def explain_own_photo(image: Image, model: str, device: str) -> Result:
 
 def _with_notice(compute: Callable[..., Result], image: Image, model: str, device: str) -> Result:
     # Spinners appear after half a second, so what is in the cache shows none.
-    busy = _computing.locked()
+    busy = device_is_taken()
     text = "Someone else’s photo is in work; yours is next." if busy else "Looking at the photo…"
     with st.spinner(text):
         weights = [model_info(name, device).sha256 for name in _pair(model)]
@@ -255,7 +279,7 @@ def _explain(
 ) -> Result:
     # The checksums are the cache's key; the photo itself would be hashed from a sample of pixels.
     other = offer(model).counterpart
-    with _computing:
+    with device_turn():
         return Result(
             chosen=explain(load_model(model, device), _image),
             other=None if other is None else explain(load_model(other, device), _image),

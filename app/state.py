@@ -138,6 +138,16 @@ def say(notice: str) -> None:
     st.session_state[_NOTICES] = (notice,)
 
 
+def add_notices(sentences: tuple[str, ...]) -> None:
+    """Leaves sentences beside those that are there, until the next choice."""
+    st.session_state[_NOTICES] = (*notices(), *sentences)
+
+
+def clear_notices() -> None:
+    """Takes back what was said: a choice was made."""
+    st.session_state[_NOTICES] = ()
+
+
 def notices() -> tuple[str, ...]:
     """What the page has to say besides its content."""
     return st.session_state.get(_NOTICES, ())

@@ -27,7 +27,7 @@ def answer(explanation: Explanation, *, subject: str | None, subject_is_known: b
     else:
         if subject_is_known:
             remarks.append("The photo shows nothing that this model knows.")
-        remarks.append(f"The model can only answer with {_classes(explanation.class_names)}.")
+        remarks.append(f"The model can only answer with {list_classes(explanation.class_names)}.")
     if share < LOW_CONFIDENCE:
         remarks.append("**Low confidence:** no answer reaches 50 %.")
     with st.container(key="answer", gap="small"):
@@ -35,7 +35,8 @@ def answer(explanation: Explanation, *, subject: str | None, subject_is_known: b
         st.caption(" ".join(remarks))
 
 
-def _classes(names: tuple[str, ...]) -> str:
+def list_classes(names: tuple[str, ...]) -> str:
+    """All that a model can answer with, or examples where there are many, as Markdown."""
     shown = [plain(name) for name in names[:_CLASSES_IN_FULL]]
     if len(names) > len(shown):
         return f"one of {len(names):,} things, such as {', '.join(shown[:8])}"

@@ -68,4 +68,4 @@ def _take(
     except MediaError as error:
         on_refusal(f"{name}: {error}")
     else:
-        on_photo(OwnPhoto(name=name, image=image, thumbnail=thumbnail(image)))
+        on_photo(OwnPhoto(name=name, image=image, thumbnail=thumbnail(image.pixels)))

@@ -35,7 +35,7 @@ def session(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A session of its own, in place of Streamlit's."""
     monkeypatch.setattr(st, "session_state", {})
     yield
-    assert not resources.device_turn().locked()  # pyright: ignore[reportAttributeAccessIssue]
+    assert not resources.device_is_taken()
 
 
 class Stop(BaseException):
@@ -59,7 +59,7 @@ def test_finished() -> None:
 
 def test_a_stop_keeps_the_rounds_that_are_done() -> None:
     def show(activity: str, _: float) -> None:
-        assert not resources.device_turn().locked()  # pyright: ignore[reportAttributeAccessIssue]
+        assert not resources.device_is_taken()
         if activity == "Round 1":
             raise Stop
 

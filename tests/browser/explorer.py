@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ class Explorer:
 
     def _on_console(self, message: Any) -> None:
         # Opened at a page's own path, Streamlit looks for its server below that path first.
-        is_search = "/efficiency/_stcore/" in message.location["url"]
+        is_search = re.search(r"/(efficiency|clips)/_stcore/", message.location["url"])
         if message.type in ("error", "warning") and not is_search:
             self.complaints.append(message.text)
 
@@ -52,6 +53,12 @@ class Explorer:
         """Goes to the Efficiency page and waits until it is drawn."""
         self.page.goto(f"{self._server}/efficiency{query}")
         expect(self.page.get_by_role("heading", name="Efficiency", exact=True)).to_be_visible()
+        self.wait_until_idle()
+
+    def open_clips(self, query: str = "") -> None:
+        """Goes to the Clips page and waits for its first picture."""
+        self.page.goto(f"{self._server}/clips{query}")
+        expect(self.viewer).to_have_attribute("data-ready", "1", timeout=2 * TIMEOUT_MS)
         self.wait_until_idle()
 
     @property

@@ -1,4 +1,4 @@
-"""The row of photos to choose from."""
+"""The row of photos or clips to choose from."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -34,27 +34,37 @@ class Choice:
 def _component():
     return component(
         "photo_picker",
-        html='<div class="picker" role="radiogroup" aria-label="Photos"></div>',
+        html='<div class="picker" role="radiogroup"></div>',
         css=(_FOLDER / "picker.css").read_text(encoding="utf-8"),
         js=(_FOLDER / "picker.js").read_text(encoding="utf-8"),
     )
 
 
 def photo_picker(
-    choices: Sequence[Choice], *, selected: str, key: str, on_pick: Callable[[str], None]
+    choices: Sequence[Choice],
+    *,
+    selected: str,
+    key: str,
+    on_pick: Callable[[str], None],
+    name: str = "Photos",
 ) -> None:
-    """Shows photos in a row that can be scrolled.
+    """Shows photos, or pictures of clips, in a row that can be scrolled.
 
     Args:
         choices: In the order of the row.
         selected: Id of the one that is on the page.
         key: Identifies the row from run to run.
         on_pick: Called with the id of the photo that the user chose, before the page runs again.
+        name: What the row holds.
     """
 
     def forward() -> None:
         if picked := st.session_state[key].picked:
             on_pick(picked)
 
-    data = {"choices": [asdict(choice) for choice in choices], "selected": selected}
+    data = {
+        "choices": [asdict(choice) for choice in choices],
+        "selected": selected,
+        "name": name,
+    }
     _component()(data=data, key=key, on_picked_change=forward)

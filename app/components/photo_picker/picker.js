@@ -81,6 +81,7 @@ function createPicker(root) {
 
   return function show({ data, setTriggerValue }) {
     pick = (id) => setTriggerValue("picked", id);
+    root.setAttribute("aria-label", data.name);
     const wanted = JSON.stringify(data.choices);
     if (wanted !== choices) build(data.choices);
     choices = wanted;

@@ -1,0 +1,57 @@
+"""A clip, what each learned token follows in it, what the model answers, and what that costs."""
+
+import streamlit as st
+
+from app import clip_resources, resources
+from app.clip_state import current_clip_state, query_from_clip_state
+from app.components.address_bar import address_bar
+from app.components.clips.answer import answer_over_time, clip_answer, clip_cost
+from app.components.clips.downloads import clip_downloads
+from app.components.clips.gallery import clip_gallery
+from app.components.clips.look import look, no_result
+from app.components.clips.player import clip_maps
+from app.components.clips.source import clip_line, clip_of
+from app.components.clips.stage import clip_stage_line
+from app.components.clips.stretch import stretch_choice
+from app.components.plain_text import plain
+from app.state import current_state, notices
+
+_HEADLINE = """<h1>Clips</h1>
+<p>Watch what each learned token follows while a clip plays.</p>"""
+
+page = current_state(resources.models(), resources.samples())
+state = current_clip_state(resources.models(), clip_resources.clips())
+device = resources.pick_device(page.device)
+clip = clip_of(state)
+
+if page.stage:
+    result = look(page, state, clip, device)
+    clip_stage_line(result)
+    left = right = st.container()
+else:
+    with st.container(key="status", horizontal=True):
+        st.html(_HEADLINE, width="content")
+        status = st.container()
+    with st.container(key="clip_gallery"):
+        clip_gallery(state)
+    left, right = st.columns([3, 2], gap="medium")
+    with right, st.container(key="stretch", gap="small"):
+        stretch_choice(page, state, clip, device)
+    with status:
+        result = look(page, state, clip, device)
+with left, st.container(key="clip_maps", gap="small"):
+    if isinstance(result, str):
+        no_result(result)
+    else:
+        clip_maps(page, state, clip, result)
+if not page.stage:
+    with right, st.container(key="clip_numbers", gap="small"):
+        for notice in notices():
+            st.warning(plain(notice), icon=":material/info:")
+        if not isinstance(result, str):
+            clip_answer(result)
+            answer_over_time(result.chosen)
+            clip_cost(result)
+            clip_downloads(page, state, clip, result)
+            clip_line(clip, result.chosen.notes)
+address_bar(query_from_clip_state(state), key="clip_address")

@@ -1,0 +1,274 @@
+"""What of clips is computed once and kept, and who may see it, as `resources` does for photos.
+
+Models are asked a few frames at a time, and in between the page reports how far they are, which is
+also when Streamlit stops it if somebody pressed Stop. A function that is cached by Streamlit must
+not do that, so results stand on shelves of our own: one for all sessions, for what comes from the
+shipped clips, and one in each session, for what comes from its own.
+"""
+
+import hashlib
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from app import resources
+from app.clip_state import OwnClip
+from app.components.attention_player import ClipMedia
+from app.gallery import ClipSample, load_clips
+from tokenlearner.checkpoints import ClipModel, for_images
+from tokenlearner.clips import ClipExplanation, explain_clip
+from tokenlearner.media import ClipFacts, display_clip, probe, read_clip
+
+FRAME_SIDE_PX = 1280
+"""Long side at which frames are kept: what 720p has."""
+
+_LONGEST_SOUND_S = 120.0  # a player without sound is better than a long wait
+_WEBM = b"\x1a\x45\xdf\xa3"
+_SHARED_BYTES, _OWN_BYTES = 800 * 2**20, 400 * 2**20
+
+Report = Callable[[str, float], None]
+"""Told what is being done, and which share of it is done."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+class ClipOnPage:
+    """A clip and what is known about it.
+
+    Attributes:
+        source: The file: where it is, or its bytes.
+        sha256: Of its content.
+        facts: What it is.
+        title: What it shows, or its file's name.
+        sample: Where it comes from; None for one that the user brought.
+    """
+
+    source: Path | bytes
+    sha256: str
+    facts: ClipFacts
+    title: str
+    sample: ClipSample | None
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+class ClipResult:
+    """A stretch of a clip through one model or two.
+
+    Attributes:
+        chosen: By the model that the user chose.
+        other: By the one to compare it with; None if there is none.
+        media: The stretch for the player.
+    """
+
+    chosen: ClipExplanation
+    other: ClipExplanation | None
+    media: ClipMedia
+
+
+class _Shelf:
+    """The results that were used last, as many as fit.
+
+    Args:
+        max_bytes: What they may take; the last one may take more.
+    """
+
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._lock = threading.Lock()
+        self._results: OrderedDict[Any, tuple[Any, int]] = OrderedDict()
+
+    def get(self, key: Any) -> Any:
+        """Returns a result, or None."""
+        with self._lock:
+            if key not in self._results:
+                return None
+            self._results.move_to_end(key)
+            return self._results[key][0]
+
+    def put(self, key: Any, result: Any, num_bytes: int) -> None:
+        """Keeps a result, and gives up the oldest where there is no room."""
+        with self._lock:
+            self._results[key] = (result, num_bytes)
+            while len(self._results) > 1 and self._used() > self._max_bytes:
+                self._results.popitem(last=False)
+
+    def _used(self) -> int:
+        return sum(num_bytes for _, num_bytes in self._results.values())
+
+
+@st.cache_resource(max_entries=1, show_spinner=False)
+def _shared_shelf() -> _Shelf:
+    return _Shelf(_SHARED_BYTES)
+
+
+@st.cache_resource(max_entries=1, show_spinner=False, scope="session")
+def _own_shelf() -> _Shelf:
+    return _Shelf(_OWN_BYTES)
+
+
+@st.cache_resource(max_entries=1, show_spinner=False)
+def clips() -> dict[str, ClipSample]:
+    """The clips of the gallery by id, the one to open with first."""
+    return {clip.id: clip for clip in load_clips()}
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def sample_clip(clip_id: str) -> ClipOnPage:
+    """A clip of the gallery."""
+    sample = clips()[clip_id]
+    return ClipOnPage(
+        source=sample.path,
+        sha256=hashlib.sha256(sample.path.read_bytes()).hexdigest(),
+        facts=probe(sample.path),
+        title=sample.title,
+        sample=sample,
+    )
+
+
+@st.cache_resource(max_entries=1, show_spinner=False)
+def clip_thumbnails() -> dict[str, str]:
+    """Small pictures of all clips of the gallery by id, as data URIs."""
+    return {clip_id: _thumbnail(clip.path) for clip_id, clip in clips().items()}
+
+
+def _thumbnail(source: Path | bytes) -> str:
+    """The middle of a clip, small, as a data URI."""
+    frame = read_clip(source, num_frames=1, max_side_px=FRAME_SIDE_PX).frames[0]
+    return resources.thumbnail(frame)
+
+
+def read_own_clip(content: bytes, name: str) -> OwnClip:
+    """Reads what someone brought, as far as it takes to know that it can be used.
+
+    Raises:
+        MediaError: If it cannot be used.
+    """
+    with resources.device_turn():
+        return OwnClip(
+            name=name,
+            content=content,
+            sha256=hashlib.sha256(content).hexdigest(),
+            facts=probe(content),
+            thumbnail=_thumbnail(content),
+        )
+
+
+def own_clip_on_page(clip: OwnClip) -> ClipOnPage:
+    """A clip that this session brought, as the page shows it."""
+    return ClipOnPage(
+        source=clip.content, sha256=clip.sha256, facts=clip.facts, title=clip.name, sample=None
+    )
+
+
+def look_at(
+    clip: ClipOnPage,
+    *,
+    stretch: tuple[float, float],
+    num_frames: int,
+    models: tuple[str, ...],
+    device: str,
+    report: Report,
+) -> ClipResult:
+    """A stretch of a clip through one model or two; what was computed before is taken as it is.
+
+    Args:
+        clip: The clip.
+        stretch: Start and end, in seconds.
+        num_frames: How many frames an image model sees.
+        models: Names: the chosen one, and the one to compare it with if there is one.
+        device: Where the models are.
+        report: Called between the steps. It may raise, to stop.
+
+    Raises:
+        MediaError: If the clip cannot be read.
+        TokenLearnerError: If a model cannot be asked.
+    """
+    shelf = _shared_shelf() if clip.sample else _own_shelf()
+    media = _media(clip, stretch, shelf, report)
+    seen = []
+    for index, name in enumerate(models):
+
+        def report_frames(done: int, total: int, index: int = index, name: str = name) -> bool:
+            title = resources.offer(name).title
+            share = (index + done / total) / len(models)
+            report(f"{title}: {done} of {total} frames", share)
+            return True
+
+        count = frames_of(name, device) or num_frames
+        seen.append(_seen(clip, stretch, count, name, device, shelf, report, report_frames))
+    return ClipResult(
+        chosen=seen[0],
+        other=seen[1] if len(seen) > 1 else None,
+        media=media,
+    )
+
+
+def frames_of(model: str, device: str) -> int | None:
+    """How many frames a video model sees, no more and no fewer; None for an image model."""
+    found = resources.load_model(model, device)
+    return found.config.num_frames if isinstance(found, ClipModel) else None
+
+
+def _media(
+    clip: ClipOnPage, stretch: tuple[float, float], shelf: _Shelf, report: Report
+) -> ClipMedia:
+    key = ("media", clip.sha256, stretch)
+    if (media := shelf.get(key)) is None:
+        report("Preparing the clip for the screen", 0.0)
+        start, end = stretch
+        sound = clip.facts.has_audio and end - start <= _LONGEST_SOUND_S
+        with _turn(report):
+            content = display_clip(clip.source, start_s=start, end_s=end, with_sound=sound)
+        media = ClipMedia(
+            content=content,
+            type="video/webm" if content.startswith(_WEBM) else "video/mp4",
+            start_s=start,
+            duration_s=end - start,
+            fps=clip.facts.fps,
+            has_sound=sound,
+        )
+        shelf.put(key, media, len(media.content))
+    return media
+
+
+def _seen(
+    clip: ClipOnPage,
+    stretch: tuple[float, float],
+    num_frames: int,
+    model: str,
+    device: str,
+    shelf: _Shelf,
+    report: Report,
+    report_frames: Callable[[int, int], bool],
+) -> ClipExplanation:
+    weights = resources.model_info(model, device).sha256
+    key = (clip.sha256, stretch, num_frames, model, weights, device)
+    if (explanation := shelf.get(key)) is None:
+        report("Reading the clip", 0.0)
+        with _turn(report):
+            read = read_clip(
+                clip.source,
+                num_frames=num_frames,
+                start_s=stretch[0],
+                end_s=stretch[1],
+                max_side_px=FRAME_SIDE_PX,
+            )
+            report_frames(0, num_frames)
+            network = for_images(resources.load_model(model, device))
+            explanation = explain_clip(network, read, progress=report_frames)
+        maps = sum(found.maps.nbytes for found in explanation.learners)
+        shelf.put(key, explanation, explanation.frames.nbytes + maps)
+    return explanation
+
+
+@contextmanager
+def _turn(report: Report) -> Iterator[None]:
+    """Waits for this session's turn, and can be stopped while it waits."""
+    text = "Someone else’s work is being done; yours is next"
+    with resources.device_turn(lambda: report(text, 0.0)):
+        yield

@@ -1,0 +1,147 @@
+"""What the models answer to a clip, and what that cost."""
+
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from app.clip_resources import ClipResult
+from app.components.answer import LOW_CONFIDENCE, list_classes
+from app.components.cost import tokens_diagram
+from app.components.numbers import describe_saving, format_gflops, format_share
+from app.components.plain_text import plain
+from tokenlearner.clips import ClipExplanation
+
+_TOP = 3
+# One accent, a grey and a darker one between them: all at 3 : 1 or more on both pages.
+_LINES = ("#3b82f6", "#7b8594", "#b45309")
+_HEIGHT_PX = 116
+
+_DEFINITIONS = """
+**GFLOPs** are billions of multiply-accumulates, each counted once, as the papers’ tables do, for
+all the frames that a model saw of this stretch.
+
+An **image model** looks at each frame on its own, and its answer is the mean over the frames. A
+**video model** looks at all of them together.
+
+**Tokens** are what a transformer block works on, here those of all frames.
+"""
+
+
+def clip_answer(result: ClipResult) -> None:
+    """Shows the most probable class, what to make of it, and what the other model says."""
+    chosen = result.chosen
+    name, share = chosen.predictions[0]
+    remarks = [_how(chosen), f"It knows {len(chosen.class_names):,} answers and no other."]
+    if share < LOW_CONFIDENCE:
+        remarks.append("**Low confidence:** no answer reaches 50 %.")
+    with st.container(key="clip_answer", gap="small"):
+        st.markdown(f"## {plain(name)} · {format_share(share)}", anchors=False)
+        st.caption(" ".join(remarks), help=list_classes(chosen.class_names))
+        if result.other is not None:
+            name, share = result.other.predictions[0]
+            st.caption(
+                f"{plain(result.other.model_name)}: **{plain(name)}** · {format_share(share)}. "
+                f"{_how(result.other)}"
+            )
+
+
+def _how(explanation: ClipExplanation) -> str:
+    count = len(explanation.frames)
+    if explanation.frame_probabilities is None:
+        return f"It saw {count} frames together."
+    return f"The mean over {count} frame{'s' * (count != 1)}, each seen on its own."
+
+
+def answer_over_time(explanation: ClipExplanation) -> None:
+    """Draws how probable the leading answers are in each frame; for a video model, overall."""
+    top = np.argsort(-explanation.probabilities, kind="stable")[:_TOP].tolist()
+    names = [explanation.class_names[index] for index in top]
+    frames = explanation.frame_probabilities
+    with st.container(key="clip_predictions", gap="small"):
+        st.html(_legend(names, explanation.probabilities[top]))
+        if frames is None or len(frames) < 2:
+            return
+        st.plotly_chart(
+            {
+                "data": [
+                    _line(explanation.times_s, frames[:, index], name, color)
+                    for index, name, color in zip(top, names, _LINES, strict=False)
+                ],
+                "layout": _layout(),
+            },
+            height=_HEIGHT_PX,
+            config={"displayModeBar": False, "scrollZoom": False, "doubleClick": False},
+            alt=f"How probable {', '.join(names)} are in each of {len(frames)} frames.",
+        )
+
+
+def clip_cost(result: ClipResult) -> None:
+    """Shows the compute for the stretch, and the tokens of each block."""
+    chosen, other = result.chosen, result.other
+    headline = f"{format_gflops(chosen.macs)} GFLOPs for {_frames(chosen)}"
+    with st.container(key="cost", gap="small"):
+        st.markdown(f"## {headline}", anchors=False)
+        if other is not None:
+            st.caption(plain(_compare(chosen, other)))
+        else:
+            st.html(tokens_diagram(chosen.tokens_per_layer))
+        with st.popover("What is this?", icon=":material/info:", type="tertiary"):
+            st.markdown(_DEFINITIONS)
+
+
+def _compare(chosen: ClipExplanation, other: ClipExplanation) -> str:
+    about = f"{other.model_name}: {format_gflops(other.macs)} GFLOPs for {_frames(other)}"
+    if len(other.frames) != len(chosen.frames) or other.class_names != chosen.class_names:
+        return about
+    return f"{about}. {describe_saving(chosen.macs, other.macs)} with the chosen one"
+
+
+def _frames(explanation: ClipExplanation) -> str:
+    count = len(explanation.frames)
+    return f"{count} frame{'s' * (count != 1)}"
+
+
+def _line(times: np.ndarray, shares: np.ndarray, name: str, color: str) -> dict[str, Any]:
+    return {
+        "type": "scatter",
+        "mode": "lines+markers",
+        "name": name,
+        "x": times.round(3).tolist(),
+        "y": shares.tolist(),
+        "text": [format_share(float(share)) for share in shares],
+        "line": {"color": color, "width": 2},
+        "marker": {"size": 5},
+        "hovertemplate": "%{text} at %{x:.2f} s<extra>" + name + "</extra>",
+    }
+
+
+def _layout() -> dict[str, Any]:
+    return {
+        "height": _HEIGHT_PX,
+        "dragmode": False,
+        "showlegend": False,
+        "margin": {"l": 44, "r": 8, "t": 6, "b": 26},
+        "xaxis": {"ticksuffix": " s", "fixedrange": True, "automargin": False, "zeroline": False},
+        "yaxis": {
+            "range": [-0.04, 1.04],
+            "tickvals": [0, 0.5, 1],
+            "ticktext": ["0 %", "50 %", "100 %"],
+            "fixedrange": True,
+            "automargin": False,
+            "zeroline": False,
+        },
+    }
+
+
+def _legend(names: list[str], shares: np.ndarray) -> str:
+    entries = (
+        f'<span><i style="background: {color}"></i>{_escape(name)} {format_share(float(share))}'
+        "</span>"
+        for name, share, color in zip(names, shares, _LINES, strict=False)
+    )
+    return f'<div class="legend">{"".join(entries)}</div>'
+
+
+def _escape(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;")

@@ -1,0 +1,75 @@
+"""The clips to choose from, and the way to bring another."""
+
+import streamlit as st
+
+from app import clip_resources
+from app.clip_state import ClipState, choose_clip, own_clip, show_own_clip
+from app.components.photo_picker import Choice, photo_picker
+from app.state import say
+from tokenlearner.errors import MediaError
+
+# What file choosers offer. What a file is, its content decides.
+_SUFFIXES = ["mp4", "mov", "m4v", "webm", "mkv", "avi", "gif"]
+MAX_MEGABYTES = 100
+_OWN = "own"
+_TURN = "clip_upload_turn"
+
+
+def clip_gallery(state: ClipState) -> None:
+    """Shows the samples and the drop zone."""
+    samples, own = st.columns([2, 1], gap="medium", vertical_alignment="bottom")
+    with samples:
+        photo_picker(
+            _choices(),
+            selected=state.clip or _OWN,
+            key="clips",
+            on_pick=lambda choice: choose_clip(None if choice == _OWN else choice),
+            name="Clips",
+        )
+    with own:
+        _drop_zone()
+
+
+def step_clip(state: ClipState, step: int) -> None:
+    """Goes to the next sample or the one before, and round at the ends."""
+    ids = list(clip_resources.clips())
+    at = ids.index(state.clip) if state.clip in ids else 0
+    choose_clip(ids[(at + step) % len(ids)])
+
+
+def _choices() -> list[Choice]:
+    pictures = clip_resources.clip_thumbnails()
+    choices = [
+        Choice(id=clip.id, title=clip.title, thumbnail=pictures[clip.id], group="Samples")
+        for clip in clip_resources.clips().values()
+    ]
+    if own := own_clip():
+        mine = Choice(id=_OWN, title=own.name, thumbnail=own.thumbnail, group="Yours")
+        choices.insert(0, mine)
+    return choices
+
+
+def _drop_zone() -> None:
+    # A new key empties the drop zone: what was dropped is on the page, not in a list under it.
+    key = f"clip_upload_{st.session_state.get(_TURN, 0)}"
+
+    def take_file() -> None:
+        uploaded = st.session_state[key]
+        st.session_state[_TURN] = st.session_state.get(_TURN, 0) + 1
+        if uploaded is None:
+            return
+        try:
+            clip = clip_resources.read_own_clip(uploaded.getvalue(), uploaded.name)
+        except MediaError as error:
+            say(f"{uploaded.name}: {error}")
+        else:
+            show_own_clip(clip)
+
+    with st.container(key="own_clip"):
+        st.file_uploader(
+            f"Your own clip, up to {MAX_MEGABYTES} MB",
+            type=_SUFFIXES,
+            key=key,
+            on_change=take_file,
+            max_upload_size=MAX_MEGABYTES,
+        )

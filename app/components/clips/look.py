@@ -1,0 +1,85 @@
+"""The work: progress while it is done, and a Stop that stops it."""
+
+from collections.abc import Callable
+
+import streamlit as st
+
+from app import clip_resources
+from app.clip_resources import ClipOnPage, ClipResult
+from app.clip_state import ClipState
+from app.components.plain_text import plain, without_paths
+from app.state import PageState
+from tokenlearner.errors import TokenLearnerError
+
+_STOPPED = "clip_stopped"
+
+
+class _StoppedError(Exception):
+    """Somebody pressed Stop."""
+
+
+def models_of(page: PageState, state: ClipState) -> tuple[str, ...]:
+    """The chosen model, and the one to compare it with if there is one."""
+    other = state.other if state.other != page.model else None
+    return (page.model,) if other is None else (page.model, other)
+
+
+def look(page: PageState, state: ClipState, clip: ClipOnPage, device: str) -> ClipResult | str:
+    """Runs the clip through the models, in view of the user.
+
+    Returns:
+        The result, or a sentence that says why there is none; empty if it was stopped.
+    """
+    stretch = state.stretch(clip.facts.duration_s)
+    models = models_of(page, state)
+    job = (clip.sha256, stretch, state.num_frames, models, device)
+    place = st.empty()
+    try:
+        result = clip_resources.look_at(
+            clip,
+            stretch=stretch,
+            num_frames=state.num_frames,
+            models=models,
+            device=device,
+            report=_reporter(job, place),
+        )
+    except _StoppedError:
+        return ""
+    except TokenLearnerError as error:
+        return without_paths(str(error), {})
+    finally:
+        place.empty()
+    st.session_state.pop(_STOPPED, None)
+    return result
+
+
+def _reporter(job: object, place) -> Callable[[str, float], None]:
+    """Makes what tells the user how far the work is; where there is none, it is never called."""
+    bar = None
+
+    def report(text: str, share: float) -> None:
+        nonlocal bar
+        if st.session_state.get(_STOPPED) == job:
+            raise _StoppedError
+        if bar is None:
+            with place.container(horizontal=True, vertical_alignment="center", gap="small"):
+                bar = st.progress(0.0, width=260)
+                st.button("Stop", key="stop_clip", on_click=stop, icon=":material/stop_circle:")
+        # Every message is a moment at which Streamlit may end this run, as when Stop is pressed.
+        bar.progress(share, text=plain(text))
+
+    def stop() -> None:
+        st.session_state[_STOPPED] = job
+
+    return report
+
+
+def no_result(why: str) -> None:
+    """Says why there is nothing to see, and what to do."""
+    with st.container(key="no_result", gap="small"):
+        if why:
+            st.error(plain(why), icon=":material/error:")
+            st.markdown("Choose another clip or another stretch; the page goes on.")
+            return
+        st.markdown("**Stopped.** Nothing of this stretch was looked at to the end.")
+        st.button("Go on", on_click=lambda: st.session_state.pop(_STOPPED, None), key="go_on")

@@ -1,0 +1,104 @@
+"""The player on the page, with what it asks the page for."""
+
+import streamlit as st
+
+from app import resources
+from app.clip_resources import ClipOnPage, ClipResult
+from app.clip_state import ClipState, change_clip_state
+from app.components.attention_player import attention_player
+from app.components.clips.gallery import step_clip
+from app.components.learner_choice import learner_choice, learner_of
+from app.state import PageState, change_state
+from tokenlearner.clips import ClipExplanation
+from tokenlearner.media import encode_png
+from tokenlearner.rendering.overlay import ViewSettings, paint
+
+_PICTURE = "clip_picture_to_save"
+_WHOSE = "clip_whose_maps"
+
+
+def shown_of(state: ClipState, result: ClipResult) -> ClipExplanation:
+    """The explanation whose maps are in the player: those of the one model that has some."""
+    other = result.other
+    if other is None or not other.learners:
+        return result.chosen
+    return other if state.shows_other or not result.chosen.learners else result.chosen
+
+
+def clip_maps(page: PageState, state: ClipState, clip: ClipOnPage, result: ClipResult) -> None:
+    """Shows what a model looks at, or why there is nothing to show of it."""
+    shown = shown_of(state, result)
+    if not shown.learners:
+        _explain_absence(page, result)
+        return
+    if not page.stage:
+        _whose_maps(state, result)
+        learner_choice(page, shown)
+    learner = learner_of(page, shown)
+    event = attention_player(
+        explanation=shown,
+        tracks=shown.tracks(learner),
+        media=result.media,
+        learner=learner,
+        settings=page.view,
+        key="player",
+        stage=page.stage,
+        download=st.session_state.pop(_PICTURE, None),
+    )
+    if event is None:
+        return
+    if event.export is not None:
+        change_state(view=event.export)
+        picture = encode_png(picture_of(shown, event.export, learner=learner, step=event.at))
+        st.session_state[_PICTURE] = (f"{file_stem(clip)}_attention.png", picture)
+    if event.step:
+        step_clip(state, event.step)
+    st.rerun()
+
+
+def picture_of(explanation: ClipExplanation, settings: ViewSettings, *, learner: int, step: int):
+    """The first frame of a step with its maps over it."""
+    frame = explanation.frames[explanation.step_frames[step][0]]
+    steps = explanation.learners[learner].maps
+    return paint(frame, explanation.geometry.box, steps[step], settings, steps=steps)
+
+
+def file_stem(clip: ClipOnPage) -> str:
+    """How the names of files made of a clip begin."""
+    return "clip" if clip.sample is None else clip.sample.id
+
+
+def _whose_maps(state: ClipState, result: ClipResult) -> None:
+    both = [result.chosen, result.other]
+    if not all(one is not None and one.learners for one in both):
+        return
+    models = resources.models()
+    titles = [
+        models[one.model_name].title if one.model_name in models else one.model_name
+        for one in both
+        if one is not None
+    ]
+    st.session_state[_WHOSE] = titles[int(state.shows_other)]
+    st.segmented_control(
+        "Maps of",
+        titles,
+        key=_WHOSE,
+        required=True,
+        label_visibility="collapsed",
+        on_change=lambda: change_clip_state(shows_other=st.session_state[_WHOSE] == titles[1]),
+    )
+
+
+def _explain_absence(page: PageState, result: ClipResult) -> None:
+    with st.container(key="no_maps", gap="small"):
+        st.video(result.media.content, format=result.media.type)
+        st.markdown(
+            "**This model has no TokenLearner.** It works on all patches of every frame to the "
+            "end, so there are no learned tokens to follow."
+        )
+        if other := resources.offer(page.model).counterpart:
+            st.button(
+                f"See the same model with TokenLearner: {resources.offer(other).title}",
+                on_click=change_state,
+                kwargs={"model": other},
+            )

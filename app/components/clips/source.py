@@ -1,0 +1,33 @@
+"""The clip on the page: one of the samples or one that the user brought."""
+
+import streamlit as st
+
+from app import clip_resources
+from app.clip_resources import ClipOnPage
+from app.clip_state import ClipState, own_clip
+from app.components.plain_text import plain
+
+
+def clip_of(state: ClipState) -> ClipOnPage:
+    """The clip that the state asks for."""
+    own = own_clip()
+    if state.clip is None and own is not None:
+        return clip_resources.own_clip_on_page(own)
+    return clip_resources.sample_clip(state.clip or next(iter(clip_resources.clips())))
+
+
+def clip_line(clip: ClipOnPage, notes: tuple[str, ...]) -> None:
+    """Says what the clip shows, whose it is, and what was done to it."""
+    facts = clip.facts
+    said = [
+        f"{clip.title}, {facts.width_px} × {facts.height_px} px, {facts.duration_s:.1f} s, "
+        f"{facts.fps:.3g} frames/s, {facts.codec}",
+        *notes,
+    ]
+    if clip.sample is None:
+        said.append("it stays in this session, so a link cannot show it")
+    elif clip.sample.author == "not named":
+        said.append(clip.sample.licence)
+    else:
+        said.append(f"{clip.sample.author}, {clip.sample.licence}")
+    st.caption(plain(" · ".join(said)))

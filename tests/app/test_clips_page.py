@@ -1,0 +1,109 @@
+"""What the Clips page says, without a browser."""
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from app import clip_resources, resources
+from app.gallery import load_clips
+from tests.app.test_explore_page import MAIN, alerts, texts
+from tokenlearner import zoo
+from tokenlearner.clips import explain_clip
+from tokenlearner.media import read_clip
+
+CLIPS = {clip.id: clip for clip in load_clips()}
+FIRST = next(iter(CLIPS))
+
+
+def open_page(**query: str) -> AppTest:
+    page = AppTest.from_file(str(MAIN), default_timeout=120)
+    for key, value in query.items():
+        page.query_params[key] = value
+    page.run()
+    page.switch_page("app_pages/video.py").run()
+    assert not page.exception
+    assert not page.error
+    return page
+
+
+def test_opens_with_an_answer_of_the_library() -> None:
+    page = open_page(frames="4")
+    clip = read_clip(CLIPS[FIRST].path, num_frames=4)
+    name, share = explain_clip(zoo.load(zoo.names()[0]), clip).predictions[0]
+    assert f"## {name} · {100 * share:#.3g} %" in texts(page)
+    assert "The mean over 4 frames, each seen on its own." in texts(page)
+    assert "GFLOPs for 4 frames" in texts(page)
+    assert alerts(page) == []
+
+
+def test_a_stretch_and_a_number_of_frames() -> None:
+    page = open_page(frames="4")
+    (slider,) = page.slider
+    slider.set_range(1.0, 2.0).run()
+    page.selectbox(key="clip_frames").set_value(8).run()
+    clip = read_clip(CLIPS[FIRST].path, num_frames=8, start_s=1.0, end_s=2.0)
+    name, share = explain_clip(zoo.load(zoo.names()[0]), clip).predictions[0]
+    assert f"## {name} · {100 * share:#.3g} %" in texts(page)
+
+
+def test_two_models_on_one_clip() -> None:
+    entry = next(entry for entry in zoo.ENTRIES if entry.baseline)
+    page = open_page(model=entry.name, frames="4", **{"with": str(entry.baseline)})
+    assert f"{entry.baseline}".replace("-", "\\-") in texts(page)
+    assert "less compute with the chosen one" in texts(page)
+
+
+def test_a_model_without_a_learner_explains_itself() -> None:
+    baseline = next(entry.baseline for entry in zoo.ENTRIES if entry.baseline)
+    page = open_page(model=str(baseline), frames="4")
+    assert "This model has no TokenLearner" in texts(page)
+    assert "GFLOPs for 4 frames" in texts(page)
+
+
+def test_a_link_to_what_is_not_here() -> None:
+    page = open_page(clip="nothing", frames="4")
+    assert "nothing" in alerts(page)[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("words.mp4", b"This is no clip.", "words.mp4"),
+        ("empty.mp4", b"", "empty.mp4"),
+        ("half.mp4", CLIPS[FIRST].path.read_bytes()[:400], "half.mp4"),
+    ],
+)
+def test_a_broken_upload_leaves_the_page_as_it_was(name: str, content: bytes, said: str) -> None:
+    page = open_page(frames="4")
+    before = texts(page)
+    page.file_uploader[0].upload(name, content, "video/mp4").run()
+    (alert,) = alerts(page)
+    assert said in alert
+    assert texts(page) == before
+
+
+def test_an_upload_stays_in_its_session() -> None:
+    page, neighbour = open_page(frames="4"), open_page(frames="4")
+    content = CLIPS[FIRST].path.read_bytes()
+    page.file_uploader[0].upload("mine.mp4", content, "video/mp4").run()
+    assert "mine\\.mp4" in texts(page) or "mine.mp4" in texts(page)
+    assert "a link cannot show it" in texts(page)
+    assert "mine.mp4" not in texts(neighbour.run())
+
+
+def test_stopped_work_says_so_and_goes_on_when_asked() -> None:
+    page = open_page(frames="4")
+    clip = clip_resources.sample_clip(FIRST)
+    # As if somebody pressed Stop while the next eight frames were in work.
+    job = (
+        clip.sha256,
+        (0.0, clip.facts.duration_s),
+        8,
+        (zoo.names()[0],),
+        resources.pick_device("auto"),
+    )
+    page.session_state["clip_stopped"] = job
+    page.selectbox(key="clip_frames").set_value(8).run()
+    assert "Stopped." in texts(page)
+    assert "GFLOPs" not in texts(page)
+    page.button(key="go_on").click().run()
+    assert "The mean over 8 frames" in texts(page)

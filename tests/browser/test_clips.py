@@ -1,0 +1,209 @@
+"""The Clips page in a real Chromium: its canvas is compared with what the library paints."""
+
+import base64
+import json
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from playwright.sync_api import Browser, expect
+
+from app.gallery import load_clips
+from tests.browser.conftest import SCREEN
+from tests.browser.explorer import TIMEOUT_MS, Explorer
+from tokenlearner import zoo
+from tokenlearner.clips import ClipExplanation, explain_clip
+from tokenlearner.media import read_clip
+from tokenlearner.rendering import ViewSettings
+from tokenlearner.rendering.overlay import paint
+
+pytestmark = pytest.mark.browser
+
+CLIP = load_clips()[0]
+FRAMES = 4
+SAME = 3.0  # mean difference per channel that scaling and decoding in the browser account for
+
+# Plays, and keeps the canvas as it is when each step comes up, until all have.
+PLAY = """async (steps) => {
+  const roots = (node) => [...node.querySelectorAll("*")].flatMap((element) =>
+    element.shadowRoot ? [element.shadowRoot, ...roots(element.shadowRoot)] : []);
+  const player = roots(document).map((r) => r.querySelector(".player")).find(Boolean);
+  const seen = {};
+  const times = {};
+  player.querySelector('[data-do="play"]').click();
+  while (Object.keys(seen).length < steps) {
+    await new Promise(requestAnimationFrame);
+    const { step, time, drawMs } = player.dataset;
+    (times[step] ??= []).push([Number(time), Number(drawMs)]);
+    seen[step] ??= player.querySelector(".picture").toDataURL();
+  }
+  player.querySelector('[data-do="play"]').click();
+  return { seen, times };
+}"""
+
+
+@pytest.fixture(scope="module")
+def explanation() -> ClipExplanation:
+    clip = read_clip(CLIP.path, num_frames=FRAMES)
+    return explain_clip(zoo.load(zoo.names()[0]), clip)
+
+
+@pytest.fixture
+def visitor(server: str, browser: Browser) -> Iterator[Explorer]:
+    """Someone on the Clips page with the overlay alone: nothing of the clip shows through."""
+    explorer = Explorer(browser.new_context(viewport=SCREEN), server)  # pyright: ignore[reportArgumentType]
+    explorer.open_clips(f"?clip={CLIP.id}&frames={FRAMES}&opacity=1")
+    yield explorer
+    explorer.context.close()
+    assert explorer.complaints == []
+
+
+def step_of(visitor: Explorer) -> int:
+    return int(visitor.viewer.get_attribute("data-step") or -1)
+
+
+def time_of(visitor: Explorer) -> float:
+    return float(visitor.viewer.get_attribute("data-time") or -1)
+
+
+def wait_for_step(visitor: Explorer, step: int) -> None:
+    expect(visitor.viewer).to_have_attribute("data-step", str(step))
+
+
+def painted(
+    explanation: ClipExplanation, step: int, settings: ViewSettings, size: tuple[int, int]
+) -> np.ndarray:
+    """What the library makes of a step's first frame, at a size in width and height."""
+    frame = explanation.frames[explanation.step_frames[step][0]]
+    across, down = size[0] / frame.shape[1], size[1] / frame.shape[0]
+    left, top, right, bottom = explanation.geometry.box
+    box = (left * across, top * down, right * across, bottom * down)
+    small = cv2.resize(frame, size, interpolation=cv2.INTER_AREA)
+    steps = explanation.learners[0].maps
+    return paint(small, box, steps[step], settings, steps=steps)
+
+
+def off(shown: np.ndarray, wanted: np.ndarray) -> float:
+    inside = np.abs(shown.astype(int) - wanted)[4:-4, 4:-4]
+    return float(inside.mean())
+
+
+def settle(visitor: Explorer, explanation: ClipExplanation, step: int, settings: ViewSettings):
+    """Waits until the canvas shows a step as the library paints it."""
+    deadline = time.monotonic() + TIMEOUT_MS / 1000
+    while True:
+        shown = visitor.photo_pixels()
+        height, width = shown.shape[:2]
+        found = off(shown, painted(explanation, step, settings, (width, height)))
+        if found <= SAME:
+            return
+        assert time.monotonic() < deadline, f"step {step} is off by {found:.1f} levels"
+        time.sleep(0.05)
+
+
+def test_the_overlay_keeps_step_with_the_playing_clip(
+    visitor: Explorer, explanation: ClipExplanation
+) -> None:
+    record: dict[str, Any] = visitor.page.evaluate(PLAY, FRAMES)
+    starts = np.arange(FRAMES) * explanation.facts.duration_s / FRAMES
+    layout = json.loads(visitor.viewer.get_attribute("data-layout") or "{}")
+    x, y, width, height = (round(side) for side in layout["photo"])
+    settings = ViewSettings(opacity=1.0)
+    wanted = [painted(explanation, step, settings, (width, height)) for step in range(FRAMES)]
+    for step in range(FRAMES):
+        data = base64.b64decode(record["seen"][str(step)].split(",")[1])
+        canvas = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
+        assert canvas is not None
+        shown = canvas[y : y + height, x : x + width]
+        errors = [off(shown, other) for other in wanted]
+        assert errors[step] <= SAME, errors
+        assert min(e for k, e in enumerate(errors) if k != step) > errors[step], errors
+        # Samples lie in the middle of equal parts, so a step is in force for one such part; half a
+        # frame is the reach of rounding.
+        times = np.array(record["times"][str(step)])[:, 0]
+        reach = 0.51 / explanation.facts.fps
+        assert times.min() >= starts[step] - reach
+        assert times.max() <= starts[step] + explanation.facts.duration_s / FRAMES + reach
+    draws = [draw for times in record["times"].values() for _, draw in times]
+    assert np.median(draws) < 1000 / explanation.facts.fps  # it holds the frame rate
+
+
+def test_the_picture_is_the_frame_that_was_sampled(
+    visitor: Explorer, explanation: ClipExplanation
+) -> None:
+    visitor.page.locator('input[name="opacity"]').fill("30")
+    visitor.page.locator(".film").click(position={"x": 2, "y": 10})  # keys belong to the page again
+    for step in (1, 2):
+        visitor.page.keyboard.press("ArrowRight")
+        wait_for_step(visitor, step)
+        settle(visitor, explanation, step, ViewSettings(opacity=0.3))
+    visitor.page.keyboard.press("ArrowLeft")
+    settle(visitor, explanation, 1, ViewSettings(opacity=0.3))
+
+
+def test_keys_play_step_and_choose(visitor: Explorer, explanation: ClipExplanation) -> None:
+    visitor.page.keyboard.press("Space")
+    expect(visitor.viewer).to_have_attribute("data-playing", "1")
+    visitor.page.keyboard.press("Space")
+    expect(visitor.viewer).to_have_attribute("data-playing", "0")
+
+    visitor.page.locator(".film").click(position={"x": 2, "y": 10})
+    wait_for_step(visitor, 0)
+    expect(visitor.viewer).to_have_attribute("data-time", "0")
+    visitor.page.keyboard.press(".")
+    frame_s = 1 / explanation.facts.fps
+    deadline = time.monotonic() + TIMEOUT_MS / 1000
+    while not 0.5 * frame_s < time_of(visitor) < 1.5 * frame_s:
+        assert time.monotonic() < deadline, time_of(visitor)
+        time.sleep(0.05)
+    visitor.page.keyboard.press(",")
+    expect(visitor.viewer).to_have_attribute("data-time", "0")
+
+    visitor.page.keyboard.press("3")
+    settle(visitor, explanation, 0, ViewSettings(tokens=(2,), opacity=1.0))
+    visitor.page.wait_for_url("**token=3**")
+
+
+def test_a_click_on_the_curves_jumps(visitor: Explorer, explanation: ClipExplanation) -> None:
+    curves = visitor.page.locator(".tracks")
+    box = curves.bounding_box()
+    assert box is not None
+    curves.click(position={"x": 0.7 * box["width"], "y": 20})
+    wait_for_step(visitor, 2)
+    assert time_of(visitor) == pytest.approx(0.7 * explanation.facts.duration_s, abs=0.1)
+    strength = visitor.page.locator(".track-value").inner_text()
+    wanted = explanation.tracks().strength[2, 0]
+    assert f"token 1: {100 * wanted:#.3g} %" in strength
+    visitor.page.get_by_role("radio", name="Movement").check()
+    expect(visitor.page.locator(".track-value")).to_contain_text("of the diagonal")
+
+
+def test_everything_fits_on_one_screen(visitor: Explorer) -> None:
+    main = visitor.page.locator('[data-testid="stMain"]')
+    expect(visitor.page.locator(".js-plotly-plot").first).to_be_visible()
+    assert main.evaluate("main => main.scrollHeight <= main.clientHeight")
+    assert visitor.page.evaluate("document.body.scrollWidth <= innerWidth")
+
+
+def test_a_broken_upload_and_a_good_one(visitor: Explorer) -> None:
+    whole = CLIP.path.read_bytes()
+    visitor.upload("broken.mp4", whole[:500])
+    expect(visitor.page.get_by_role("alert")).to_contain_text("broken.mp4")
+    wait_for_step(visitor, 0)  # the page is as it was
+    visitor.upload("mine.mp4", whole)
+    expect(visitor.page.get_by_text("mine.mp4", exact=False).first).to_be_visible()
+    expect(visitor.page.get_by_role("alert")).to_have_count(0)
+    visitor.page.wait_for_url(lambda url: "clip=" not in url)  # a link cannot hold the clip
+
+
+def test_stop_stops(visitor: Explorer) -> None:
+    visitor.page.get_by_role("combobox", name="Frames").click()
+    visitor.page.get_by_role("option", name="64").click()
+    visitor.page.get_by_role("button", name="Stop", exact=True).click()
+    expect(visitor.page.get_by_text("Stopped.")).to_be_visible()
+    visitor.wait_until_idle()
+    visitor.page.get_by_role("button", name="Go on").click()
+    expect(visitor.page.locator(".step-name")).to_contain_text("of 64")
