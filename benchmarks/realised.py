@@ -132,7 +132,9 @@ def main() -> None:
         rounds=options.rounds,
     )
     for row in read(device).values():
-        print(f"{row['name']}: {row['words']}")
+        for way in row["ways"]:
+            print(f"{row['pair']}, batch {row['comparison']['batch_size']}, {way['how']}")
+            print(f"    {way['words']}")
     print("left: " + ("; ".join(left) or "nothing"))
 
 
@@ -149,9 +151,10 @@ def fill(
         row = read(device).get(case.name)
         known = Comparison.from_dict(row["comparison"]) if row else None
         clean = sum(not r.disturbed for r in known.rounds) if known else 0
-        if row and known and clean >= rounds and row["profiles"]:
-            _record(case, known, [Profile.from_dict(p) for p in row["profiles"]], device)
-            continue  # what is said of it may have changed
+        profiles = _profiles(row) if row else []
+        if known and clean >= rounds and len(profiles) == len(case.ways):
+            _record(case, known, profiles, device)  # what is said of it may have changed
+            continue
         if seconds_left() < _LEAST_SECONDS:
             left.append(case.name)
             continue
@@ -159,25 +162,37 @@ def fill(
         if known is None or clean < rounds:
             known = _add_rounds(known, case, candidates, device, rounds - clean, seconds_left())
             clean = sum(not r.disturbed for r in known.rounds)
-        passes = min(_PASSES, int(0.7 * seconds_left() / _pair_seconds(known)) - 3)
-        if clean < rounds or passes < 3:
-            left.append(case.name)
-            continue
-        profiles = profile(
-            {c.name: c.model for c in candidates[:2]},
-            batch_size=case.batch_size,
-            device=device,
-            dtype=case.ways[0].dtype,
-            passes=passes,
-        )
-        _record(case, known, profiles, device)
+            profiles = []
+        models = {c.name: c.model for c in candidates[:2]}
+        for index, way in list(enumerate(case.ways))[len(profiles) :]:
+            pass_seconds = max(0.01, _seconds(known, 2 * index) + _seconds(known, 2 * index + 1))
+            passes = min(_PASSES, int(0.7 * seconds_left() / pass_seconds) - 3)
+            if clean < rounds or passes < 3:
+                left.append(case.name)
+                break
+            profiles.append(
+                profile(
+                    models,
+                    batch_size=case.batch_size,
+                    device=device,
+                    dtype=way.dtype,
+                    optimised=way.mode == "optimised",
+                    passes=passes,
+                )
+            )
+            _record(case, known, profiles, device)
     return left
 
 
-def _pair_seconds(known: Comparison) -> float:
-    """A pass of the first pair, at least a hundredth of a second."""
-    rates = (known.images_per_second(index).median for index in (0, 1))
-    return max(0.01, sum(known.batch_size / rate for rate in rates))
+def _seconds(known: Comparison, index: int) -> float:
+    """A pass of a candidate."""
+    return known.batch_size / known.images_per_second(index).median
+
+
+def _profiles(row: dict[str, Any]) -> list[tuple[Profile, ...]]:
+    """The recorded profiles of each way that has them."""
+    found = (way["profiles"] for way in row["ways"])
+    return [tuple(map(Profile.from_dict, profiles)) for profiles in found if profiles]
 
 
 def read(device: torch.device) -> dict[str, dict[str, Any]]:
@@ -220,25 +235,18 @@ def _place(comparison: Comparison) -> tuple[Any, ...]:
     return conditions, tuple(replace(entry, peak_bytes=None) for entry in comparison.entries)
 
 
-def _record(case: Case, comparison: Comparison, profiles: Sequence[Profile], device: Any) -> None:
-    realised = comparison.realised_ratio()
-    assert realised is not None
-    losses = find_losses(*profiles) if profiles else ()
+def _record(
+    case: Case,
+    comparison: Comparison,
+    profiles: Sequence[tuple[Profile, ...]],
+    device: torch.device,
+) -> None:
+    of_ways = [*profiles, *[()] * len(case.ways)]
     row = {
         "name": case.name,
         "pair": case.pair,
-        "words": explain_losses(realised.median, losses),
-        "losses": [
-            {
-                "part": loss.part.name,
-                "ratio": round(loss.ratio, 4),
-                "reason": loss.reason,
-                "words": loss.words,
-            }
-            for loss in losses
-        ],
+        "ways": [_way(comparison, 2 * i, of_ways[i]) for i in range(len(case.ways))],
         "comparison": comparison.to_dict(),
-        "profiles": [one.to_dict() for one in profiles],
     }
     rows = read(device) | {case.name: row}
     order = {c.name: index for index, c in enumerate(cases(device))}
@@ -250,6 +258,30 @@ def _record(case: Case, comparison: Comparison, profiles: Sequence[Profile], dev
         "cases": sorted(rows.values(), key=lambda row: order.get(row["name"], len(order))),
     }
     write_json(_file(device), content)
+
+
+def _way(comparison: Comparison, base: int, profiles: tuple[Profile, ...]) -> dict[str, Any]:
+    """What became of the promise where both models ran one way."""
+    fast = base + 1
+    promised, realised = (
+        comparison.macs_ratio(fast, over=base),
+        comparison.realised_ratio(fast, over=base),
+    )
+    assert promised is not None
+    assert realised is not None
+    losses = find_losses(*profiles) if profiles else ()
+    return {
+        "how": str(comparison.entries[base].execution),
+        "speedup": comparison.speedup(fast, over=base).to_dict(),
+        "macs_ratio": round(promised, 4),
+        "realised_ratio": realised.to_dict(),
+        "words": explain_losses(realised.median, losses) if profiles else "",
+        "losses": [
+            {"part": loss.part.name, "ratio": round(loss.ratio, 4), "reason": loss.reason}
+            for loss in losses
+        ],
+        "profiles": [one.to_dict() for one in profiles],
+    }
 
 
 def _file(device: torch.device) -> Path:

@@ -53,8 +53,10 @@ def test_rounds_add_up_over_calls() -> None:
     after = Comparison.from_dict(recorded()["comparison"])
     assert (len(before.rounds), len(after.rounds)) == (1, 3)
     assert before.rounds[0] in after.rounds
-    assert len(recorded()["profiles"]) == 2
-    assert "of what the multiply-accumulates promise" in recorded()["words"]
+    (way,) = recorded()["ways"]
+    assert len(way["profiles"]) == 2
+    assert "of what the multiply-accumulates promise" in way["words"]
+    assert way["realised_ratio"]["n"] == 3
 
 
 def test_what_is_done_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -78,13 +80,17 @@ def test_other_software_starts_anew() -> None:
 
 
 def test_several_ways_share_their_rounds(tmp_path: Path) -> None:
-    case = replace(CASE, ways=(EAGER, Execution(dtype="bf16")))
-    assert case.name.endswith("batch 2, fp32 eager, bf16 eager")
+    case = replace(CASE, ways=(EAGER, Execution(dtype="bf16", mode="optimised")))
+    assert case.name.endswith("batch 2, fp32 eager, bf16 optimised")
     fill(case=case)
     found = Comparison.from_dict(recorded()["comparison"])
     assert [entry.execution.dtype for entry in found.entries] == ["fp32", "fp32", "bf16", "bf16"]
     (text,) = table.tables(tmp_path)
-    assert [line.split(" | ")[2] for line in text.splitlines()[2:4]] == ["fp32 eager", "bf16 eager"]
+    assert [line.split(" | ")[2] for line in text.splitlines()[2:4]] == [
+        "fp32 eager",
+        "bf16 optimised",
+    ]
+    assert [len(way["profiles"]) for way in recorded()["ways"]] == [2, 2]
 
 
 def test_table(tmp_path: Path) -> None:

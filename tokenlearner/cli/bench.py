@@ -146,6 +146,11 @@ class _Session:
     words: dict[int, str] = field(default_factory=dict)
     interrupted: bool = False
 
+    @property
+    def unit(self) -> str:
+        """What a batch consists of."""
+        return "clips" if getattr(self.pair[0][1], "takes", "") == "video" else "images"
+
     def measure(self, executions: list[Execution], sizes: tuple[int, ...]) -> None:
         """Measures one execution after the other at growing batch sizes, under a bar."""
         console = Console(stderr=True)
@@ -176,6 +181,7 @@ class _Session:
                     batch_size=result.batch_size,
                     device=self.device,
                     dtype=result.entries[0].execution.dtype,
+                    optimised=result.entries[0].execution.mode == "optimised",
                 )
                 losses = find_losses(*profiles)
             self.words[index] = explain_losses(realised.median, losses)
@@ -207,7 +213,7 @@ class _Session:
 
 def _show(session: _Session, console: Console, *, wanted: int) -> None:
     if session.done:
-        console.print(make_table(session.done))
+        console.print(make_table(session.done, unit=session.unit))
     for index, words in session.words.items():
         result = session.done[index]
         console.print(f"{result.entries[0].execution}, batch {result.batch_size}: {words}")

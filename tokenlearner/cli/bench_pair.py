@@ -6,6 +6,7 @@ from typing import Any
 
 from tokenlearner import zoo
 from tokenlearner.errors import ConfigError
+from tokenlearner.models.classifier import TransformerClassifier
 from tokenlearner.models.config import Version
 from tokenlearner.models.presets import vit
 from tokenlearner.models.vit import VisionTransformer
@@ -41,8 +42,8 @@ def shipped_pair(model: str | None, against: str | None) -> tuple[list[Named], s
         baseline_name, fast = _counterparts(name)
         pair = [(each, zoo.load(each)) for each in (baseline_name, fast) if each is not None]
         return pair, ""
-    if isinstance(network, VisionTransformer) and network.config.token_learner is not None:
-        bare = VisionTransformer(replace(network.config, token_learner=None)).eval()
+    if isinstance(network, TransformerClassifier) and network.config.token_learner is not None:
+        bare = type(network)(replace(network.config, token_learner=None)).eval()
         alone = f"{_name(network, name)} without learner"
         return [(alone, bare), (_name(network, name), network)], f"{alone} has {RANDOM}"
     return [(_name(network, name), network)], ""

@@ -9,15 +9,16 @@ from tokenlearner.efficiency.memory import in_words
 from tokenlearner.efficiency.rounds import Spread
 
 
-def make_table(results: Sequence[Comparison]) -> Table:
+def make_table(results: Sequence[Comparison], *, unit: str) -> Table:
     """Lays results out, one line for each model of each comparison.
 
     Args:
         results: At least one, all of the same models, each with at least one round.
+        unit: `images` or `clips`.
     """
     table = Table(box=None, pad_edge=False)
     table.add_column("model", overflow="fold")
-    for title in ("batch", "images/s", "middle half", "p50 ms", "p95 ms", "memory"):
+    for title in ("batch", f"{unit}/s", "middle half", "p50 ms", "p95 ms", "memory"):
         table.add_column(title, justify="right")
     for title in ("speed-up", "promised", "realised", "rounds"):
         table.add_column(title, justify="right")

@@ -160,12 +160,12 @@ class Comparison:
         realised = self.realised_ratio(index) if index else None
         return {
             "name": self.entries[index].label,
-            "images_per_second": _rounded(self.images_per_second(index)),
+            "images_per_second": self.images_per_second(index).to_dict(),
             "latency_p50_ms": _significant(self.latency_ms(index)),
             "latency_p95_ms": _significant(self.latency_ms(index, 95)),
-            "speedup": _rounded(self.speedup(index)) if index else None,
+            "speedup": self.speedup(index).to_dict() if index else None,
             "macs_ratio": _significant(self.macs_ratio(index)) if index else None,
-            "realised_ratio": _rounded(realised) if realised else None,
+            "realised_ratio": realised.to_dict() if realised else None,
         }
 
 
@@ -175,13 +175,6 @@ def _round(data: dict[str, Any]) -> Round:
         for sample in data["samples"]
     )
     return Round(tuple(samples), data["disturbed"])
-
-
-def _rounded(spread: Spread) -> dict[str, Any]:
-    return {
-        name: _significant(value) if isinstance(value, float) else value
-        for name, value in asdict(spread).items()
-    }
 
 
 def _significant(value: float | None) -> float | None:

@@ -20,8 +20,10 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from tokenlearner.efficiency.execution import Dtype, Execution, multiplying
+from tokenlearner.efficiency.fast_parts import replace_parts
 from tokenlearner.efficiency.flops import Cost
 from tokenlearner.efficiency.limits import Limits, measure_limits
+from tokenlearner.efficiency.memory import weight_bytes
 from tokenlearner.efficiency.rounds import Clock, Others, is_disturbed, others_cpu_seconds
 from tokenlearner.efficiency.throughput import input_shape, synchronizer
 from tokenlearner.efficiency.timm_flops import count_model
@@ -111,6 +113,7 @@ def profile(
     batch_size: int,
     device: torch.device,
     dtype: Dtype = "fp32",
+    optimised: bool = False,
     passes: int = 10,
     limits: Limits | None = None,
     clock: Clock = time.perf_counter,
@@ -123,6 +126,8 @@ def profile(
         batch_size: Images or clips in a pass.
         device: Where to compute.
         dtype: Number format of weights and activations.
+        optimised: Whether the copies get the fast parts of `optimise`, which in bf16 and fp16
+            leaves some parts in fp32.
         passes: Of each model that are timed, after two that are not.
         limits: Of this device in this format, if they were measured before.
         clock: Tells seconds.
@@ -138,7 +143,10 @@ def profile(
         limits = limits or measure_limits(
             device, execution.torch_dtype, synchronize=wait, clock=clock
         )
-    watched = [_Watched(model, batch_size, device, execution, clock) for model in models.values()]
+    watched = [
+        _Watched(model, batch_size, device, execution.torch_dtype, optimised=optimised, clock=clock)
+        for model in models.values()
+    ]
     with torch.inference_mode(), multiplying(dtype):
         for one in watched:
             one.warm_up()
@@ -175,14 +183,24 @@ class _Watched:
     """A private copy of a model with a stopwatch, and what goes through it."""
 
     def __init__(
-        self, model: Any, batch_size: int, device: torch.device, execution: Execution, clock: Clock
+        self,
+        model: Any,
+        batch_size: int,
+        device: torch.device,
+        dtype: torch.dtype,
+        *,
+        optimised: bool,
+        clock: Clock,
     ) -> None:
-        dtype = execution.torch_dtype
-        self.private = copy.deepcopy(model).to(device, dtype).eval()
+        outer = torch.float32 if optimised else dtype
+        self.private = copy.deepcopy(model).to(device, outer).eval()
+        if optimised:
+            replace_parts(self.private.requires_grad_(False), dtype=dtype)
         shape = input_shape(model, batch_size)
-        self.images = torch.randn(shape, generator=torch.Generator().manual_seed(0))
-        self.images = self.images.to(device, dtype)
-        self.stopwatch = _Stopwatch(parts(self.private), synchronizer(device), clock)
+        images = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+        self.images = images.to(device, outer)
+        weights = {name: weight_bytes(part, dtype) for name, part in parts(model).items()}
+        self.stopwatch = _Stopwatch(parts(self.private), weights, synchronizer(device), clock)
         self.disturbed: list[bool] = []
 
     def warm_up(self) -> None:
@@ -207,9 +225,13 @@ class _Stopwatch:
     """Notes when parts of a private copy begin and end, what goes through them and how often."""
 
     def __init__(
-        self, modules: dict[str, nn.Module], wait: Callable[[], None] | None, clock: Clock
+        self,
+        modules: dict[str, nn.Module],
+        weights: dict[str, int],
+        wait: Callable[[], None] | None,
+        clock: Clock,
     ) -> None:
-        self.wait, self.clock = wait, clock
+        self.weights, self.wait, self.clock = weights, wait, clock
         self.seconds: dict[str, list[float]] = defaultdict(list)
         self.traffic_bytes: dict[str, int] = {}
         self.calls: dict[str, int] = Counter()
@@ -235,14 +257,14 @@ class _Stopwatch:
         self.current, self._started = name, self._now()
 
     def _leave(
-        self, name: str, module: nn.Module, args: Any, kwargs: dict[str, Any], result: Any
+        self, name: str, _: nn.Module, args: Any, kwargs: dict[str, Any], result: Any
     ) -> None:
         self.launches[name].append(self.clock() - self._started)
         self.seconds[name].append(self._now() - self._started)
         self.current = "head"
         moved = (*args, *kwargs.values(), *(result if isinstance(result, tuple) else (result,)))
         tensors = (x for x in moved if isinstance(x, torch.Tensor))
-        self.traffic_bytes[name] = _size(module) + sum(x.nbytes for x in tensors)
+        self.traffic_bytes[name] = self.weights[name] + sum(x.nbytes for x in tensors)
 
     def _now(self) -> float:
         if self.wait is not None:
@@ -292,8 +314,3 @@ def _stages(
         )
         for stage in cost.stages
     )
-
-
-def _size(module: nn.Module) -> int:
-    tensors = (*module.parameters(), *module.buffers())
-    return sum(tensor.nbytes for tensor in tensors)

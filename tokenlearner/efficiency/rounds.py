@@ -117,6 +117,13 @@ class Spread:
         lower, median, upper = statistics.quantiles(values, n=4, method="inclusive")
         return cls(median, lower, upper, len(values))
 
+    def to_dict(self) -> dict[str, float]:
+        """Returns JSON-able data, to four digits."""
+        of_four = {
+            name: float(f"{getattr(self, name):.4g}") for name in ("median", "lower", "upper")
+        }
+        return of_four | {"n": self.n}
+
     def times(self, factor: float) -> "Spread":
         """Returns the spread of all numbers times a positive factor."""
         return Spread(self.median * factor, self.lower * factor, self.upper * factor, self.n)
