@@ -53,7 +53,7 @@ def _line(pair: str, found: Comparison, base: int) -> str:
         f"{found.speedup(fast, over=base).median:.2f}×",
         f"{promised:.2f}×",
         f"**{realised.median:.0%}** ({realised.lower:.0%} – {realised.upper:.0%})",
-        f"{found.speedup(fast).median:.2f}×",
+        f"{found.speedup(fast).median:.2f}×" if base else "",
         f"{len(found.used)}{dropped}",
     ]
     return "| " + " | ".join(cells) + " |"

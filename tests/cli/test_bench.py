@@ -15,6 +15,11 @@ from tokenlearner.cli.main import app
 from tokenlearner.efficiency.comparison import Comparison
 from tokenlearner.efficiency.throughput import Progress, Stopped, sweep
 from tokenlearner.errors import MeasurementError
+from tokenlearner.models import (
+    TokenLearnerConfig,
+    VideoVisionTransformer,
+    VideoVisionTransformerConfig,
+)
 
 SHORT = ("--seconds", "0.01", "--rounds", "2", "--device", "cpu")
 
@@ -66,6 +71,26 @@ def test_a_folder_with_a_learner_stands_beside_itself_without(model: Path) -> No
     assert "tiny without learner has random weights" in result.stdout
     assert "tiny without learner, fp32 eager" in result.stdout
     assert "of what the multiply-accumulates promise" not in result.stdout
+
+
+def test_a_clip_model_is_measured_in_clips(tmp_path: Path) -> None:
+    config = VideoVisionTransformerConfig(
+        image_size=(16, 16),
+        num_classes=3,
+        dim=8,
+        depth=2,
+        num_heads=2,
+        mlp_dim=16,
+        num_frames=4,
+        token_learner=TokenLearnerConfig(num_tokens=2, at=1),
+    )
+    network = VideoVisionTransformer(config)
+    network.info = tiny.model(name="clips").info
+    network.save_pretrained(tmp_path / "model")
+    result = call(tmp_path / "model", "--batch", 1)
+    assert result.exit_code == 0, result.output
+    assert "clips/s" in result.stdout
+    assert "clips without learner has random weights" in result.stdout
 
 
 def test_a_folder_without_learner_stands_alone(baseline: Path) -> None:

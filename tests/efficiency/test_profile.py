@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from typing import Any
 
 import pytest
 import timm
@@ -9,6 +10,7 @@ import torch
 
 from tests import tiny
 from tokenlearner.efficiency import count_model
+from tokenlearner.efficiency.execution import Dtype
 from tokenlearner.efficiency.limits import Limits, measure_limits
 from tokenlearner.efficiency.profile import Profile, parts, profile
 from tokenlearner.models import insert_token_learner
@@ -100,6 +102,21 @@ def test_disturbed_passes_are_left_out() -> None:
         others=readings.__next__,
     )
     assert found.seconds == 10
+
+
+@pytest.mark.parametrize("dtype", ["fp32", "bf16"])
+def test_optimised_models(dtype: Dtype) -> None:
+    """The same stages; weights move in the format of the products, answers' as well."""
+    model: Any = tiny.model()
+    (found,) = profile(
+        {"fast": model}, batch_size=2, device=CPU, dtype=dtype, optimised=True, passes=2
+    )
+    assert [s.name for s in found.stages] == [s.name for s in count_model(model).stages]
+    assert all(stage.seconds > 0 for stage in found.stages)
+    (plain,) = measure(tiny=model)
+    moved = [one.stages[1].traffic_bytes for one in (found, plain)]
+    assert moved[0] == moved[1] if dtype == "fp32" else moved[0] < moved[1]
+    assert type(model.encoder.blocks[0].mlp.fc1) is torch.nn.Linear
 
 
 def test_models_of_timm() -> None:

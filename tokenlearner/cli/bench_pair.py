@@ -43,7 +43,8 @@ def shipped_pair(model: str | None, against: str | None) -> tuple[list[Named], s
         pair = [(each, zoo.load(each)) for each in (baseline_name, fast) if each is not None]
         return pair, ""
     if isinstance(network, TransformerClassifier) and network.config.token_learner is not None:
-        bare = type(network)(replace(network.config, token_learner=None)).eval()
+        kind: Any = type(network)
+        bare = kind(replace(network.config, token_learner=None)).eval()
         alone = f"{_name(network, name)} without learner"
         return [(alone, bare), (_name(network, name), network)], f"{alone} has {RANDOM}"
     return [(_name(network, name), network)], ""

@@ -119,10 +119,8 @@ class Spread:
 
     def to_dict(self) -> dict[str, float]:
         """Returns JSON-able data, to four digits."""
-        of_four = {
-            name: float(f"{getattr(self, name):.4g}") for name in ("median", "lower", "upper")
-        }
-        return of_four | {"n": self.n}
+        values = {"median": self.median, "lower": self.lower, "upper": self.upper}
+        return {name: float(f"{value:.4g}") for name, value in values.items()} | {"n": self.n}
 
     def times(self, factor: float) -> "Spread":
         """Returns the spread of all numbers times a positive factor."""
