@@ -25,7 +25,7 @@ from tokenlearner.efficiency.comparison import Comparison
 from tokenlearner.efficiency.execution import EAGER, Execution, Mode
 from tokenlearner.efficiency.machine import choose_device, describe_hardware
 from tokenlearner.efficiency.profile import Profile, profile
-from tokenlearner.efficiency.reality import explain_losses, find_losses
+from tokenlearner.efficiency.reality import KEPT, explain_losses, find_losses
 from tokenlearner.efficiency.rounds import Plan
 from tokenlearner.efficiency.throughput import Candidate, compare
 from tokenlearner.models import VisionTransformer, VisionTransformerConfig
@@ -270,12 +270,13 @@ def _way(comparison: Comparison, base: int, profiles: tuple[Profile, ...]) -> di
     assert promised is not None
     assert realised is not None
     losses = find_losses(*profiles) if profiles else ()
+    is_explained = bool(profiles) or realised.median >= KEPT
     return {
         "how": str(comparison.entries[base].execution),
         "speedup": comparison.speedup(fast, over=base).to_dict(),
         "macs_ratio": round(promised, 4),
         "realised_ratio": realised.to_dict(),
-        "words": explain_losses(realised.median, losses) if profiles else "",
+        "words": explain_losses(realised.median, losses) if is_explained else "",
         "losses": [
             {"part": loss.part.name, "ratio": round(loss.ratio, 4), "reason": loss.reason}
             for loss in losses

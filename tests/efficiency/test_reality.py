@@ -83,6 +83,13 @@ def test_reasons(facts: dict[str, Any], reason: str, words: str) -> None:
     assert loss.words == f"blocks after the learner: {words} (0.2 GMAC/s, the baseline 1)"
 
 
+def test_what_the_baseline_has_too_is_no_reason() -> None:
+    slow = profile(stage("block 0", 5.0, 4e9), stage("learner 1", 0.5, 0.5e9))
+    loss = find_losses(BASE, slow)[0]
+    assert (loss.part.name, loss.reason) == ("blocks before the learner", "same work")
+    assert "the same as in the baseline, so this is how exactly was measured" in loss.words
+
+
 def test_a_large_batch_makes_no_small_products() -> None:
     late = fast()
     large = profile(*late.stages, batch_size=64)

@@ -114,7 +114,9 @@ def bench(
         execution.check(computer)
     plan = Plan(rounds=rounds, seconds=seconds, warmup_passes=3 if computer.type == "cpu" else 20)
     console = Console()
-    console.print(f"{describe_hardware(computer)}, {torch.get_num_threads()} threads", style="bold")
+    threads = torch.get_num_threads()
+    title = f"{describe_hardware(computer)}, {threads} thread{'' if threads == 1 else 's'}"
+    console.print(title, style="bold")
     if remark:
         console.print(remark)
     sizes = POWERS if all_batches else tuple(sorted(set(batch or (1, 8))))

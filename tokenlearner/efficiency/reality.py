@@ -10,12 +10,13 @@ from typing import Literal
 
 from tokenlearner.efficiency.profile import Profile, StageTime
 
-Reason = Literal["launches", "memory", "small products", "other work"]
+Reason = Literal["launches", "memory", "small products", "other work", "same work"]
 
 KEPT = 0.97
 """A realised fraction from which on the promise counts as kept: timing is no more exact."""
 
 _OTHER_WORK = {"head": "positions, last norm, pooling and answers, little of which is counted"}
+_BEFORE = "blocks before the learner"
 _AFTER = "blocks after the learner"
 _DOMINATES = 0.5
 _SMALL_ROWS = 512
@@ -66,7 +67,8 @@ class Loss:
         ratio: Share of the whole pass that is lost; below 0 where time is won.
         reason: `launches`: calling the operations takes the time; `memory`: reading weights and
             tokens does; `small products`: matrices of so few rows that the kernels do not come up
-            to speed; `other work`: norms, softmax and activations, which nobody counts.
+            to speed; `other work`: norms, softmax and activations, which nobody counts; `same
+            work`: the baseline's own, so that only the measurement can differ.
         words: The same for people.
     """
 
@@ -131,6 +133,8 @@ def explain_losses(realised_ratio: float, losses: Iterable[Loss]) -> str:
 
 def _reason(part: Part, profile: Profile, usual: float) -> Reason:
     seconds = part.seconds
+    if part.name == _BEFORE:
+        return "same work"
     if sum(stage.launch_seconds for stage in part.stages) >= _DOMINATES * seconds:
         return "launches"
     moving = sum(stage.traffic_bytes for stage in part.stages) / profile.limits.bytes_per_second
@@ -149,6 +153,7 @@ def _words(part: Part, profile: Profile, reason: Reason, usual: float) -> str:
         f"byte where this device can do {profile.limits.balance:.2g}",
         "small products": f"matrices of {_rows(part, profile):,} rows are too small for the "
         "kernels",
+        "same work": "the same as in the baseline, so this is how exactly was measured",
         "other work": _OTHER_WORK.get(
             part.name, "norms, softmax, activations and copies, which the count leaves out"
         ),
