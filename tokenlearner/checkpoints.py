@@ -5,6 +5,7 @@ from pathlib import Path
 import torch
 
 from tokenlearner.errors import CheckpointError, ConfigError
+from tokenlearner.models.conv_video import ConvVideoNetwork
 from tokenlearner.models.timm_vit import TimmVisionTransformer
 from tokenlearner.models.vit import VisionTransformer
 from tokenlearner.models.vivit import VideoVisionTransformer
@@ -38,14 +39,19 @@ __all__ = [
 ImageModel = VisionTransformer | TimmVisionTransformer
 """Every kind of model for images that a folder can hold."""
 
-ClipModel = VideoVisionTransformer
+ClipModel = VideoVisionTransformer | ConvVideoNetwork
 """Every kind of model for clips that a folder can hold."""
 
 AnyModel = ImageModel | ClipModel
 
 _KINDS = {
     kind.__name__: kind
-    for kind in (VisionTransformer, TimmVisionTransformer, VideoVisionTransformer)
+    for kind in (
+        VisionTransformer,
+        TimmVisionTransformer,
+        VideoVisionTransformer,
+        ConvVideoNetwork,
+    )
 }
 
 
@@ -93,7 +99,7 @@ def for_images(model: AnyModel) -> ImageModel:
     Raises:
         ConfigError: If it takes clips.
     """
-    if isinstance(model, VideoVisionTransformer):
+    if isinstance(model, ClipModel):
         name = model.info.name if model.info else type(model).__name__
         raise ConfigError(f"{name} takes clips, not photos; choose a model for images")
     return model

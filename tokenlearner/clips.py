@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 from tokenlearner.answers import Answer, facts_of, info_of
 from tokenlearner.attention.tracks import Tracks, follow
 from tokenlearner.checkpoints import AnyModel, ClipModel, ImageModel
-from tokenlearner.efficiency.flops import Stage, count_macs
+from tokenlearner.efficiency.flops import Stage
 from tokenlearner.efficiency.operations import repeat
 from tokenlearner.efficiency.timm_flops import count_model
 from tokenlearner.errors import ConfigError, ShapeError
 from tokenlearner.inference import Look, look
 from tokenlearner.media.videos import Clip, ClipFacts, read_clip
+from tokenlearner.models.conv_video_config import ConvVideoConfig
 from tokenlearner.models.video_config import VideoVisionTransformerConfig
 from tokenlearner.modules.tubelets import sample_frames
 from tokenlearner.preprocess import Geometry
@@ -214,7 +215,8 @@ def _see_at_once(model: ClipModel, frames: NDArray[np.uint8]) -> _Seen:
     """Shows frames to a model for clips."""
     info, config = info_of(model), model.config
     image_size = info.preprocessing.image_size
-    if config.stack_frames and image_size[0] % config.patch_size[0]:
+    stacked = isinstance(config, VideoVisionTransformerConfig) and config.stack_frames
+    if stacked and image_size[0] % config.patch_size[0]:
         raise ConfigError(
             f"{info.name} cuts {image_size[0]} px high frames, stacked, into patches of "
             f"{config.patch_size[0]} px, which straddle them; so its maps have no place on a frame"
@@ -229,14 +231,16 @@ def _see_at_once(model: ClipModel, frames: NDArray[np.uint8]) -> _Seen:
             for m in seen.learners
         ),
         step_frames=_step_frames(config, len(frames)),
-        stages=count_macs(config, image_size=image_size, num_frames=len(frames)).stages,
+        stages=count_model(model, image_size=image_size, num_frames=len(frames)).stages,
     )
 
 
 def _step_frames(
-    config: VideoVisionTransformerConfig, num_frames: int
+    config: VideoVisionTransformerConfig | ConvVideoConfig, num_frames: int
 ) -> tuple[tuple[int, int], ...]:
     """Returns which frames each tubelet spans, where sampling leaves some out those between too."""
+    if isinstance(config, ConvVideoConfig):
+        return tuple((frame, frame + 1) for frame in range(num_frames))
     used = sample_frames(num_frames, config.sampled_frames or num_frames)
     length = config.tubelet_frames
     starts = range(0, len(used) - length + 1, length)

@@ -116,8 +116,11 @@ def look(model: AnyModel, photos: Sequence[NDArray[np.uint8]]) -> Look:
     config = model.config.token_learner
     rows, columns = trace.grid
     patch_height, patch_width = model.config.patch_size
+    height, width = geometries[0].model_size
+    # Patches leave a remainder out; convolutions pad it.
+    size = (min(rows * patch_height, height), min(columns * patch_width, width))
     return Look(
-        geometry=geometries[0].trim((rows * patch_height, columns * patch_width)),
+        geometry=geometries[0].trim(size),
         probabilities=trace.logits.float().softmax(dim=1).cpu().numpy(),
         learners=tuple(
             LearnerMaps(

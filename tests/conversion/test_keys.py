@@ -197,5 +197,7 @@ def test_what_the_official_code_cannot_do_is_refused() -> None:
         assert difference in str(caught.value)
     with pytest.raises(ConversionError, match=r"version 1\.0 on a 2x3 grid that is not folded"):
         to_scenic(small_model(at=1, version="1.0"))
+    with pytest.raises(ConversionError, match=r"version 1\.0 with num_layers=1"):
+        to_scenic(TokenLearner(4, 8, num_layers=1))
     with pytest.raises(ConversionError, match="bottleneck_dim other than 64"):
         to_scenic(small_model(at=1, bottleneck_dim=32))

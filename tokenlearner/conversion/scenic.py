@@ -140,6 +140,8 @@ def _differences(module: nn.Module) -> Iterator[str]:
                 yield "an activation after the last layer of an MLP"
             case Attention() if part.out.in_features != part.out.out_features:
                 yield "attention wider than its tokens (head_dim)"
+            case TokenLearner() if len(part.convs) != 4:
+                yield f"version 1.0 with num_layers={len(part.convs)}"
             case Encoder():
                 yield from _encoder_differences(part)
             case VideoVisionTransformer():

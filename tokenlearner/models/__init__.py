@@ -1,9 +1,11 @@
 """Models for images and clips, timm's with a learner, configurations, what `trace` returns."""
 
 from tokenlearner.models.config import TokenLearnerConfig, VisionTransformerConfig
+from tokenlearner.models.conv_video import ConvVideoNetwork
+from tokenlearner.models.conv_video_config import ConvVideoConfig
 from tokenlearner.models.encoder import Encoder
 from tokenlearner.models.info import ModelInfo, Provenance
-from tokenlearner.models.outputs import EncoderTrace, FuserTrace, LearnerTrace, Trace
+from tokenlearner.models.outputs import ConvTrace, EncoderTrace, FuserTrace, LearnerTrace, Trace
 from tokenlearner.models.timm_config import TimmConfig
 from tokenlearner.models.timm_info import describe_timm
 from tokenlearner.models.timm_vit import TimmVisionTransformer, insert_token_learner
@@ -12,6 +14,9 @@ from tokenlearner.models.vit import VisionTransformer
 from tokenlearner.models.vivit import VideoVisionTransformer
 
 __all__ = [
+    "ConvTrace",
+    "ConvVideoConfig",
+    "ConvVideoNetwork",
     "Encoder",
     "EncoderTrace",
     "FuserTrace",

@@ -191,8 +191,8 @@ class VisionTransformerConfig:
             if name in data:
                 data[name] = tuple(data[name])
         if data.get("token_learner") is not None:
-            data["token_learner"] = _build(TokenLearnerConfig, data["token_learner"])
-        return _build(cls, data)
+            data["token_learner"] = build_config(TokenLearnerConfig, data["token_learner"])
+        return build_config(cls, data)
 
 
 def _require_at_least_one(config: object, *names: str) -> None:
@@ -205,7 +205,8 @@ def _require_at_least_one(config: object, *names: str) -> None:
 T = TypeVar("T")
 
 
-def _build(cls: type[T], data: dict[str, Any]) -> T:
+def build_config(cls: type[T], data: dict[str, Any]) -> T:
+    """Builds a configuration of fields by name, and says which ones it does not know."""
     known = {f.name for f in fields(cls)}  # pyright: ignore[reportArgumentType]
     if unknown := sorted(set(data) - known):
         raise ConfigError(f"{cls.__name__} has no field {unknown}; it has {sorted(known)}")

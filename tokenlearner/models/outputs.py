@@ -61,6 +61,29 @@ class EncoderTrace:
 
 
 @dataclass(frozen=True, slots=True)
+class ConvTrace:
+    """A convolutional video network at work.
+
+    Attributes:
+        logits: The answer.
+        blocks: What each block returned.
+        learners: In order of use.
+        fusers: In order of use.
+        representation: What the last layer saw.
+        grid: Rows and columns of the maps.
+        steps: Time steps; every frame is one.
+    """
+
+    logits: Float[Tensor, "batch classes"]
+    blocks: tuple[Tensor, ...]
+    learners: tuple[LearnerTrace, ...]
+    fusers: tuple[FuserTrace, ...]
+    representation: Float[Tensor, "batch features"]
+    grid: tuple[int, int]
+    steps: int
+
+
+@dataclass(frozen=True, slots=True)
 class Trace:
     """A classifier at work.
 

@@ -97,6 +97,7 @@ class TokenLearner(_Learner):
         num_tokens: Tokens to learn (S in the paper).
         in_channels: Channels of the grid.
         pooling: `sum` over positions (official default) or `mean` (the Keras example).
+        num_layers: Convolutions; the paper's convolutional video models have one.
         activation: GELU variant.
         fold_to_square: Treat any grid as a square of side sqrt(position), whatever its real rows
             and columns are, as the official encoder does. Only for checkpoints trained that way.
@@ -112,17 +113,20 @@ class TokenLearner(_Learner):
         in_channels: int,
         *,
         pooling: Pooling = "sum",
+        num_layers: int = 4,
         activation: Activation = "gelu_tanh",
         fold_to_square: bool = False,
     ) -> None:
         super().__init__(num_tokens, in_channels)
+        if num_layers < 1:
+            raise ConfigError(f"num_layers is {num_layers}; it must be at least 1")
         if pooling not in ("sum", "mean"):
             raise ConfigError(f"pooling is {pooling!r}; it must be 'sum' or 'mean'")
         self.pooling = pooling
         self.fold_to_square = fold_to_square
         convs = [
             nn.Conv2d(channels, num_tokens, kernel_size=3, padding=1, bias=False)
-            for channels in (in_channels, num_tokens, num_tokens, num_tokens)
+            for channels in (in_channels, *[num_tokens] * (num_layers - 1))
         ]
         for conv in convs:
             nn.init.kaiming_normal_(conv.weight, nonlinearity="linear")  # LeCun normal, as Flax

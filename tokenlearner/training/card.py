@@ -8,6 +8,7 @@ from tokenlearner.checkpoints import AnyModel
 from tokenlearner.efficiency.timm_flops import count_model
 from tokenlearner.errors import ConfigError
 from tokenlearner.models.config import TokenLearnerConfig, VisionTransformerConfig
+from tokenlearner.models.conv_video import ConvVideoNetwork
 from tokenlearner.models.info import ModelInfo, Provenance
 from tokenlearner.models.timm_config import TimmConfig
 from tokenlearner.models.timm_vit import TimmVisionTransformer
@@ -101,6 +102,7 @@ def _front_matter(info: ModelInfo, dataset: Dataset, report: Mapping[str, Any]) 
 
 def _about(model: AnyModel, dataset: Dataset) -> str:
     assert model.info is not None
+    assert not isinstance(model, ConvVideoNetwork)  # no recipe trains one
     config = model.config
     cost = count_model(model)
     parameters = sum(parameter.numel() for parameter in model.parameters())

@@ -6,8 +6,9 @@ from dataclasses import replace
 import torch
 from torch import nn
 
-from tokenlearner.checkpoints import AnyModel
+from tokenlearner.checkpoints import AnyModel, ImageModel
 from tokenlearner.errors import ConfigError
+from tokenlearner.models.conv_video import ConvVideoNetwork
 from tokenlearner.models.timm_info import FUSER, LEARNER
 from tokenlearner.models.timm_vit import TimmVisionTransformer
 from tokenlearner.models.vivit import VideoVisionTransformer
@@ -35,9 +36,10 @@ def fine_tuning(source: AnyModel, *, distil: bool = False) -> Recipe:
         distil: Learn from a teacher's answers as well.
 
     Raises:
-        ConfigError: If the model does not say how photos are prepared, or takes pictures that are
-            not square.
+        ConfigError: If the model does not say how photos are prepared, takes pictures that are not
+            square, or is a convolutional network.
     """
+    source = _trainable(source)
     if source.info is None:
         raise ConfigError("the model to start from has no info, so its preprocessing is unknown")
     height, width = source.config.image_size
@@ -73,7 +75,11 @@ def with_classes(source: AnyModel, class_names: tuple[str, ...]) -> AnyModel:
     """Returns a copy of a model that answers with these classes.
 
     The head's rows of classes that both have are kept; the others start at zero.
+
+    Raises:
+        ConfigError: If the model is a convolutional network.
     """
+    source = _trainable(source)
     assert source.info is not None
     if isinstance(source, TimmVisionTransformer):
         model = copy.deepcopy(source)
@@ -90,6 +96,15 @@ def with_classes(source: AnyModel, class_names: tuple[str, ...]) -> AnyModel:
         initialise(model, source)
     model.info = replace(source.info, class_names=class_names)
     return model
+
+
+def _trainable(source: AnyModel) -> ImageModel | VideoVisionTransformer:
+    if isinstance(source, ConvVideoNetwork):
+        name = source.info.name if source.info else "the model to start from"
+        raise ConfigError(
+            f"{name} is a convolutional network; only vision transformers can be trained further"
+        )
+    return source
 
 
 def _heads(model: TimmVisionTransformer) -> list[nn.Linear]:
