@@ -18,7 +18,7 @@ from tokenlearner.media.limits import ClipLimits
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame
 
-JUMP_FRAMES = 8
+JUMP_FRAMES = 5
 """A jump is made if it saves decoding more frames than this; measured by benchmarks/clips.py."""
 
 # Their decoders look at `skip_frame` packet by packet. AV1's looks once, VP9's not at all.
