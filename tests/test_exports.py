@@ -18,6 +18,8 @@ PUBLIC = [
     "TokenLearnerError",
     "TokenLearnerV11",
     "Trace",
+    "VideoVisionTransformer",
+    "VideoVisionTransformerConfig",
     "VisionTransformer",
     "VisionTransformerConfig",
     "describe_timm",

@@ -74,7 +74,7 @@ class TokenBottleneck(nn.Module):
         spatial: A 3x3 convolution first.
         bottleneck_dim: Hidden width of the fuser's MLP.
 
-    Source: arXiv:2106.11297v2, section 4.
+    Source: arXiv:2106.11297v2, tables 11 and 12.
     """
 
     def __init__(
