@@ -29,9 +29,11 @@ from tokenlearner import zoo
 from tokenlearner.checkpoints import AnyModel, ClipModel, for_images
 from tokenlearner.efficiency import Cost, count_model
 from tokenlearner.efficiency.machine import available_devices
+from tokenlearner.efficiency.placement import Curve, curve
 from tokenlearner.errors import CheckpointError
 from tokenlearner.inference import Explanation, explain
 from tokenlearner.media import Image, encode_png, read_image
+from tokenlearner.models import TokenLearnerConfig, VisionTransformerConfig
 from tokenlearner.models.info import ModelInfo
 from tokenlearner.preprocess import Preprocessing, prepare
 
@@ -184,6 +186,20 @@ def _model_cost(place: str, state: str, device: str, _model: AnyModel) -> Cost:
 def recorded() -> tuple[Recorded, ...]:
     """What was measured on other machines."""
     return read_recorded()
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def placement_curves(
+    plain: VisionTransformerConfig,
+    learner: TokenLearnerConfig,
+    counts: tuple[int, ...],
+    extra_layers: int,
+) -> tuple[Curve, ...]:
+    """What a model costs with a learner anywhere in it, for numbers of tokens."""
+    return tuple(
+        curve(plain, replace(learner, num_tokens=count), extra_layers=extra_layers)
+        for count in counts
+    )
 
 
 @st.cache_resource(max_entries=1, show_spinner=False)

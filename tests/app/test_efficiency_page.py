@@ -3,15 +3,19 @@
 from pathlib import Path
 
 import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 
+from app import resources
 from app.components.numbers import format_gflops
+from app.recorded import read_placement, read_recorded
 from tokenlearner import zoo
 from tokenlearner.checkpoints import for_images
 from tokenlearner.efficiency import count_macs, count_model
 from tokenlearner.models.presets import vit
 
 MAIN = Path(__file__).parents[2] / "app" / "main.py"
+SHIPPED = {entry.name for entry in zoo.ENTRIES if entry.dataset in ("imagenette", "cifar10")}
 
 
 def open_page(**query: str) -> AppTest:
@@ -84,3 +88,55 @@ def test_more_tokens_than_patches_are_explained() -> None:
 def test_a_shipped_model_keeps_its_patch() -> None:
     page = open_page(section="placement", design="imagenette-conv-vit-tl8")
     assert "Patch: 16 px, as the model has it" in texts(page)
+
+
+def test_published_results_and_ours_side_by_side() -> None:
+    page = open_page(section="published", dataset="CIFAR-10")
+    assert page.selectbox(key="published_dataset").value == "CIFAR-10"
+    theirs, ours = (table.value for table in page.dataframe)
+    assert {"mini ViT", "mini ViT + TokenLearner"} <= set(theirs["model"])
+    assert list(ours["model"]) == [entry.title for entry in zoo.ENTRIES if entry.name in SHIPPED]
+    metrics = zoo.metrics("cifar10-mini-vit-tl8")["metrics"]
+    assert round(metrics["top1_percent"], 2) in list(ours["test top-1 %"])
+    assert "47 to the printed digit" in texts(page)
+
+
+def test_published_results_are_filtered() -> None:
+    page = open_page(section="published", dataset="ImageNet-1k", table="table-1")
+    assert set(page.dataframe[0].value["base"]) == {"S/32", "B/32", "B/16"}
+    page.pills(key="published_bases").set_value(["S/32"]).run()
+    assert set(checked(page).dataframe[0].value["base"]) == {"S/32"}
+    # Another table has other bases; all of them are shown.
+    page.selectbox(key="published_table").set_value("table-5").run()
+    assert set(checked(page).dataframe[0].value["base"]) == {"L/16"}
+
+
+def test_a_link_to_a_table_that_is_not_there() -> None:
+    page = open_page(section="published", dataset="nothing", table="nowhere", bases="X/1")
+    assert page.selectbox(key="published_table").value == ""
+    assert len(page.dataframe[0].value) > 20
+
+
+def test_measured_in_this_session() -> None:
+    page = open_page(model="cifar10-mini-vit-tl8")
+    page.selectbox(key="measure_batch").set_value(1).run()
+    page.button(key="measure").click().run()
+    said = texts(checked(page))
+    assert "as fast here, of 1.27× promised" in said
+    assert "Batch 1, fp32 eager" in said
+    assert "Stopped early" not in said
+    mine = page.dataframe[0].value.iloc[0]
+    assert (mine["model"], mine["machine"]) == ("CIFAR-10, 8 tokens", "this one")
+    assert not page.button(key="measure").disabled
+
+
+def test_without_the_recorded_results(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(resources, "read_recorded", lambda: read_recorded(tmp_path))
+    monkeypatch.setattr(resources, "read_placement", lambda: read_placement(tmp_path))
+    st.cache_resource.clear()
+    assert len(open_page().dataframe) == 0
+    open_page(section="placement", curves="speedup")
+    assert "All the places that anybody trained" in texts(
+        open_page(section="placement", curves="accuracy")
+    )
+    st.cache_resource.clear()

@@ -15,6 +15,7 @@ from app.components.efficiency.records import rows
 from app.components.efficiency.session import Measurement, keep, latest, measurements
 from tests.app.measured import comparison
 from tokenlearner.efficiency import count_macs
+from tokenlearner.efficiency.execution import Execution
 from tokenlearner.efficiency.rounds import Plan
 from tokenlearner.efficiency.throughput import Stopped
 from tokenlearner.models.presets import mini_vit
@@ -24,7 +25,7 @@ SETUP = Setup(
     names=PAIR,
     device="cpu",
     batch_size=1,
-    dtype="fp32",
+    execution=Execution(),
     plan=Plan(rounds=2, seconds=5, warmup_passes=1, sample_seconds=0.01),
     explains=False,
 )
@@ -70,6 +71,12 @@ def test_a_stop_keeps_the_rounds_that_are_done() -> None:
     assert len(found.comparison.rounds) == 1
     with resources.measuring() as is_alone:  # the one that was stopped is gone
         assert is_alone()
+
+
+def test_optimised_models_are_measured_as_such() -> None:
+    measure(replace(SETUP, execution=Execution(mode="optimised")), show=lambda *_: None)
+    (found,) = measurements()
+    assert {str(entry.execution) for entry in found.comparison.entries} == {"fp32 optimised"}
 
 
 def test_the_other_who_measures_is_mentioned() -> None:

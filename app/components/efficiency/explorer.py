@@ -1,5 +1,6 @@
 """Where to put the learner: every choice, what it costs, and what is known of its accuracy."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -19,7 +20,7 @@ from app.components.efficiency.settings import (
 )
 from app.components.numbers import describe_saving, format_gflops, format_times
 from tokenlearner.efficiency.flops import Cost, count_macs
-from tokenlearner.efficiency.placement import Curve, curve, place
+from tokenlearner.efficiency.placement import Curve, place
 from tokenlearner.models import VisionTransformerConfig
 from tokenlearner.rendering.charts import placement_chart, stage_chart
 
@@ -125,10 +126,7 @@ def _results(
     if curves == "accuracy":
         accuracy_by_place(resources.placement_sweep(), height=_CURVES_PX)
     else:
-        lines = [
-            curve(plain, replace(learner, num_tokens=count), extra_layers=extra)
-            for count in TOKEN_COUNTS
-        ]
+        lines = resources.placement_curves(plain, replace(learner, at=0), TOKEN_COUNTS, extra)
         show_chart(
             placement_chart(
                 lines,
@@ -183,7 +181,7 @@ def _name(placement: Placement, design: Design) -> str:
     return f"{size} at {placement.side_px} px"
 
 
-def _describe(lines: list[Curve], before: Cost, placement: Placement, name: str) -> str:
+def _describe(lines: Sequence[Curve], before: Cost, placement: Placement, name: str) -> str:
     chosen = next(line for line in lines if line.num_tokens == placement.num_tokens)
     return (
         f"Curves of compute against the learner’s place in {name}, one for each of "
@@ -194,7 +192,7 @@ def _describe(lines: list[Curve], before: Cost, placement: Placement, name: str)
     )
 
 
-def _rows(lines: list[Curve], before: Cost) -> list[dict[str, Any]]:
+def _rows(lines: Sequence[Curve], before: Cost) -> list[dict[str, Any]]:
     return [
         {
             "tokens": line.num_tokens,

@@ -12,7 +12,7 @@ from app import resources
 from app.components.efficiency.session import Measurement, keep, latest
 from app.components.plain_text import plain, without_paths
 from tokenlearner.efficiency.comparison import Comparison
-from tokenlearner.efficiency.execution import Dtype, Execution
+from tokenlearner.efficiency.execution import Dtype, Execution, Mode
 from tokenlearner.efficiency.limits import measure_limits
 from tokenlearner.efficiency.machine import has_bfloat16
 from tokenlearner.efficiency.profile import profile
@@ -40,7 +40,7 @@ class Setup:
         names: The plain model, then the one with a learner.
         device: Where.
         batch_size: Photos or clips in a pass.
-        dtype: Number format.
+        execution: How they run.
         plan: How long.
         explains: Whether to find out afterwards why the promise was kept or not.
     """
@@ -48,14 +48,16 @@ class Setup:
     names: tuple[str, ...]
     device: str
     batch_size: int
-    dtype: Dtype
+    execution: Execution
     plan: Plan
     explains: bool = False
 
 
 def measuring_choices(names: Sequence[str], device: str) -> Setup:
-    """Offers how to measure; a device without fast bfloat16 is not asked for it."""
+    """Offers how to measure, as far as the device can."""
+    is_gpu = device == "cuda"
     formats: list[Dtype] = ["fp32", "bf16"] if has_bfloat16(torch.device(device)) else ["fp32"]
+    modes: list[Mode] = ["eager", "optimised", *(["graphs"] if is_gpu else [])]
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         batch_size = st.selectbox(
             "Batch",
@@ -63,7 +65,7 @@ def measuring_choices(names: Sequence[str], device: str) -> Setup:
             index=BATCH_SIZES.index(_DEFAULT_BATCH),
             key="measure_batch",
             help="How many inputs go through the model at a time. A GPU needs many to be busy.",
-            width=100,
+            width=80,
         )
         dtype = st.selectbox(
             "Numbers",
@@ -71,23 +73,32 @@ def measuring_choices(names: Sequence[str], device: str) -> Setup:
             key="measure_dtype",
             help="fp32 is exact to about 7 digits; bf16 to 2 or 3, and faster where the device "
             "has hardware for it.",
-            width=100,
+            width=94,
+        )
+        mode = st.selectbox(
+            "Run",
+            modes,
+            key="measure_mode",
+            help="Eager runs the model as it is. Optimised runs the same answers from layouts and "
+            "kernels made for inference; on a GPU that takes a while to prepare. Graphs replay "
+            "recorded CUDA calls.",
+            width=120,
         )
         length = st.selectbox(
             "Length",
             list(_PLANS),
             key="measure_length",
-            help="Quick takes about ten seconds. Thorough takes about a minute, and finds out "
-            "where the time goes.",
-            width=130,
+            help="Quick takes about ten seconds. Thorough takes about a minute and, for eager "
+            "models, finds out where the time goes.",
+            width=116,
         )
     return Setup(
         names=tuple(names),
         device=device,
         batch_size=batch_size,
-        dtype=dtype,
+        execution=Execution(dtype=dtype, mode=mode),
         plan=_PLANS[length],
-        explains=length == "Thorough",
+        explains=length == "Thorough" and mode == "eager",
     )
 
 
@@ -102,9 +113,9 @@ def measure(setup: Setup, *, show: Callable[[str, float], None]) -> None:
         show: Called with what is happening, and how much of it is over, after every round.
     """
     models = [resources.load_model(name, setup.device) for name in setup.names]
-    execution = Execution(dtype=setup.dtype)
     candidates = [
-        Candidate(name, model, execution) for name, model in zip(setup.names, models, strict=True)
+        Candidate(name, model, setup.execution)
+        for name, model in zip(setup.names, models, strict=True)
     ]
     device = torch.device(setup.device)
     events = sweep(candidates, device=device, batch_sizes=[setup.batch_size], plan=setup.plan)
@@ -141,7 +152,7 @@ def _find_reason(
     show("Finding out what the device can do at best", 1.0)
     with resources.device_turn():
         limits = measure_limits(
-            device, Execution(dtype=setup.dtype).torch_dtype, synchronize=synchronizer(device)
+            device, setup.execution.torch_dtype, synchronize=synchronizer(device)
         )
     show("Finding out where the time goes", 1.0)
     with resources.device_turn():
@@ -149,7 +160,7 @@ def _find_reason(
             dict(zip(setup.names, models, strict=True)),
             batch_size=setup.batch_size,
             device=device,
-            dtype=setup.dtype,
+            dtype=setup.execution.dtype,
             passes=_PROFILE_PASSES,
             limits=limits,
         )

@@ -41,15 +41,16 @@ def pair(model: str, device: str) -> None:
     columns = _columns(model, device)
     before, after = columns[0], columns[-1]
     is_asked = st.session_state.pop(_ASKED, False)
-    left, right = st.columns([2, 3], gap="large")
+    left, right = st.columns([5, 6], gap="large")
     with left, st.container(key="pair_cost", gap="small"):
         headline = f"{format_gflops(after.cost.macs)} GFLOPs for one {after.unit}"
         if after is not before:
             headline = describe_saving(after.cost.macs, before.cost.macs)
-        st.markdown(f"## {headline}", anchors=False)
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            st.markdown(f"## {headline}", anchors=False, width="content")
+            with st.popover("What is this?", icon=":material/info:", type="tertiary"):
+                st.markdown(_ABOUT)
         table = st.empty()
-        with st.popover("What is this?", icon=":material/info:", type="tertiary"):
-            st.markdown(_ABOUT)
         setup = measuring_choices([column.name for column in columns], device)
         found = latest(setup.names, device=device)
         _draw_table(table, columns, None if found is None else found.comparison)
@@ -63,11 +64,11 @@ def pair(model: str, device: str) -> None:
             )
             stop = st.empty()
         progress = st.empty()
-        if found is not None and not is_asked:
-            reality_check(found)
     with right, st.container(key="pair_stages", gap="small"):
         _stages(columns)
-        records()
+        if found is not None and not is_asked:
+            reality_check(found)
+    records()
     if not is_asked:
         return
     stop.button("Stop", icon=":material/stop:", key="stop_measuring")

@@ -12,7 +12,7 @@ from app.components.numbers import format_number, format_times
 from tokenlearner.efficiency.comparison import Comparison
 
 _NUMBERS = ("batch", "per second", "faster", "promised", "realised")
-_ROW_PX, _MOST_PX = 32, 260
+_ROW_PX, _MOST_PX = 32, 226
 
 
 def records() -> None:

@@ -20,7 +20,7 @@ SECTIONS = {
 CURVES = {
     "gflops": "GFLOPs",
     "speedup": "Speed-up",
-    "accuracy": "Accuracy, where it is known",
+    "accuracy": "Accuracy, where known",
 }
 """What the explorer can draw against the learner's place, by its name in links."""
 
