@@ -1,6 +1,6 @@
 """Our modules beside those of others: same work, one process, interleaved rounds.
 
-    TOKENLEARNER_PEERS=... python -m benchmarks.peers [--seconds 240] [SHAPE ...]
+    TOKENLEARNER_PEERS=... python -m benchmarks.peers [--seconds 150] [SHAPE ...]
 
 `benchmarks.peer_modules` says what TOKENLEARNER_PEERS holds; a peer that is not there is left out.
 Every shape that `results/peers_<hardware>.json` lacks is measured, while there is time; SHAPE
@@ -39,7 +39,7 @@ def main() -> None:
     """Reads the command line and measures until everything is done or the time is over."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("shapes", nargs="*", metavar="SHAPE", help="beginnings; missing ones else")
-    parser.add_argument("--seconds", type=float, default=240.0, help="time for this call")
+    parser.add_argument("--seconds", type=float, default=150.0, help="time for this call")
     options = parser.parse_args()
     finders: dict[str, Callable[[], list[Entry]]] = {
         str(shape): lambda shape=shape: find_entries(shape) for shape in SHAPES
