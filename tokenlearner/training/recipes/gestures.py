@@ -29,7 +29,7 @@ def gestures_vivit() -> Recipe:
             interpolation="bilinear",
         ),
         canvas=(112, 112),
-        stages=((60, 112),),
+        stages=((150, 112),),
         batch_size=16,
         optimizer="muon",
         learning_rate=5e-4,
