@@ -71,7 +71,8 @@ export function createClip(video, { onFrame, onState, onFailure }) {
       video.src = url;
       shown = at;
       return new Promise((resolve) => {
-        video.addEventListener("loadedmetadata", resolve, { once: true });
+        // Not before its first frame is there: what was drawn without would stay on the screen.
+        video.addEventListener("loadeddata", resolve, { once: true });
       }).then(() => {
         // A canvas takes these as the picture's size; rotation is in them.
         video.width = video.videoWidth;
