@@ -68,7 +68,7 @@ def run() -> None:
             _shared_choices(state, problem)
     if problem:
         _instead_of_page(state, problem)
-    elif page is not clips and resources.takes_clips(state.model, device):
+    elif page is pages[0] and resources.takes_clips(state.model, device):
         clips_instead(models[state.model], clips)
     else:
         page.run()

@@ -26,7 +26,7 @@ from app.gallery import Sample, load_samples
 from app.options import Options, read_options
 from app.recorded import PlacementSweep, Recorded, read_placement, read_recorded
 from tokenlearner import zoo
-from tokenlearner.checkpoints import AnyModel, ClipModel, for_images
+from tokenlearner.checkpoints import AnyModel, ClipModel
 from tokenlearner.efficiency import Cost, count_model
 from tokenlearner.efficiency.machine import available_devices
 from tokenlearner.efficiency.placement import Curve, curve
@@ -179,7 +179,7 @@ def model_cost(name: str, device: str) -> Cost:
 
 @st.cache_resource(max_entries=32, show_spinner=False)
 def _model_cost(place: str, state: str, device: str, _model: AnyModel) -> Cost:
-    return count_model(for_images(_model))
+    return count_model(_model)
 
 
 @st.cache_resource(max_entries=1, show_spinner=False)

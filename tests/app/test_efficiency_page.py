@@ -10,9 +10,16 @@ from app import resources
 from app.components.numbers import format_gflops
 from app.recorded import read_placement, read_recorded
 from tokenlearner import zoo
-from tokenlearner.checkpoints import for_images
+from tokenlearner.checkpoints import for_images, save_model
 from tokenlearner.efficiency import count_macs, count_model
+from tokenlearner.models import (
+    ModelInfo,
+    TokenLearnerConfig,
+    VideoVisionTransformer,
+    VideoVisionTransformerConfig,
+)
 from tokenlearner.models.presets import vit
+from tokenlearner.preprocess import Preprocessing
 
 MAIN = Path(__file__).parents[2] / "app" / "main.py"
 SHIPPED = {entry.name for entry in zoo.ENTRIES if entry.dataset in ("imagenette", "cifar10")}
@@ -140,3 +147,35 @@ def test_without_the_recorded_results(monkeypatch: pytest.MonkeyPatch, tmp_path:
         open_page(section="placement", curves="accuracy")
     )
     st.cache_resource.clear()
+
+
+def test_models_for_clips_are_counted_and_measured_as_such(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    model = VideoVisionTransformer(
+        VideoVisionTransformerConfig(
+            image_size=(32, 32),
+            patch_size=(8, 8),
+            num_frames=8,
+            num_classes=3,
+            dim=24,
+            depth=4,
+            num_heads=2,
+            mlp_dim=48,
+            token_learner=TokenLearnerConfig(num_tokens=2, at=2),
+        )
+    )
+    model.info = ModelInfo(
+        name="clips",
+        class_names=("up", "down", "still"),
+        preprocessing=Preprocessing(image_size=(32, 32), mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5)),
+    )
+    save_model(tmp_path / "clips", model)
+    monkeypatch.setenv("TOKENLEARNER_MODELS", str(tmp_path))
+    page = open_page(model="own:clips")
+    assert "GFLOPs for one clip" in texts(page)
+    assert "GFLOPs for a clip" in texts(page)
+    page.button(key="measure").click().run()
+    rates = [line for line in texts(checked(page)).split("<tr>") if "clips per second" in line]
+    assert "–" not in rates[0]
+    assert "as fast here" not in texts(page)  # there is nothing to compare it with

@@ -67,7 +67,8 @@ def _shipped(entry: zoo.ZooEntry) -> tuple[str, Design] | None:
         config = resources.load_model(entry.name, resources.pick_device("auto")).config
     except TokenLearnerError:  # the sidebar says so where it is chosen
         return None
-    if not isinstance(config, VisionTransformerConfig) or config.token_learner is None:
+    # Models for clips are a kind of their own, with other costs.
+    if type(config) is not VisionTransformerConfig or config.token_learner is None:
         return None
     plain = replace(config, token_learner=None)
     side_px, patch_px = config.image_size[0], config.patch_size[0]

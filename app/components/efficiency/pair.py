@@ -111,8 +111,9 @@ def _stages(columns: Sequence[Column]) -> None:
         ],
     )
     blocks = [stage.tokens for stage in columns[-1].cost.stages if stage.kind == "block"]
-    st.caption("Tokens that each block works on")
-    st.html(tokens_diagram(tuple(blocks)))
+    if blocks:
+        st.caption("Tokens that each block works on")
+        st.html(tokens_diagram(tuple(blocks)))
 
 
 def _columns(model: str, device: str) -> list[Column]:
