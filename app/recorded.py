@@ -112,16 +112,16 @@ def read_placement(folder: Path = FOLDER) -> PlacementSweep | None:
 def _pairs(case: dict[str, Any]) -> Iterator[Recorded]:
     """The ways in which a case was run, each with its own pair of models."""
     whole = Comparison.from_dict(case["comparison"])
-    title = case["name"].partition(", batch ")[0]
-    for first in range(0, len(whole.entries) if whole.rounds else 0, 2):
-        part = slice(first, first + 2)
+    if not whole.rounds:
+        return
+    for index, way in enumerate(case["ways"]):
+        part = slice(2 * index, 2 * index + 2)
         yield Recorded(
-            title=title,
+            title=case["pair"],
             comparison=replace(
                 whole,
                 entries=whole.entries[part],
                 rounds=tuple(replace(r, samples=r.samples[part]) for r in whole.rounds),
             ),
-            # The profile is that of the first way.
-            reason=case["words"] if first == 0 else "",
+            reason=way["words"],
         )

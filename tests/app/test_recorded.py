@@ -10,7 +10,7 @@ import pytest
 from app.recorded import read_placement, read_recorded
 from tests.app.measured import comparison
 
-CASE = "B/16 at 224 px, 8 tokens at 6, batch 8, bf16 eager, bf16 graphs"
+PAIR = "B/16 at 224 px, 8 tokens at 6"
 
 
 def write(folder: Path, name: str, content: object) -> None:
@@ -25,13 +25,14 @@ def test_no_folder_no_results(tmp_path: Path) -> None:
 def test_every_way_to_run_a_pair_is_a_pair_of_its_own(tmp_path: Path) -> None:
     names = ("B/16", "B/16 with 8 tokens at 6") * 2
     whole = comparison((4.0, 2.0, 1.2, 0.3), (4.0, 2.0, 1.2, 0.3), names=names)
-    case = {"name": CASE, "words": "kept", "comparison": whole.to_dict()}
+    ways = [{"words": "lost"}, {"words": "kept"}]
+    case = {"pair": PAIR, "ways": ways, "comparison": whole.to_dict()}
     write(tmp_path, "realised_a.json", {"cases": [case]})
     eager, graphs = read_recorded(tmp_path)
-    assert eager.title == "B/16 at 224 px, 8 tokens at 6"
+    assert eager.title == PAIR
     assert eager.place == ("B", 16, 224, 8, 6)
     assert (eager.comparison.speedup().median, graphs.comparison.speedup().median) == (2.0, 4.0)
-    assert (eager.reason, graphs.reason) == ("kept", "")
+    assert (eager.reason, graphs.reason) == ("lost", "kept")
     assert replace(eager, title="something else").place is None
 
 
@@ -39,7 +40,7 @@ def test_every_way_to_run_a_pair_is_a_pair_of_its_own(tmp_path: Path) -> None:
 def test_a_broken_file_takes_no_other_with_it(
     content: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    case = {"name": CASE, "words": "", "comparison": comparison((2.0, 1.0)).to_dict()}
+    case = {"pair": PAIR, "ways": [{"words": ""}], "comparison": comparison((2.0, 1.0)).to_dict()}
     (tmp_path / "realised_a.json").write_text(content)
     write(tmp_path, "realised_b.json", {"cases": [case]})
     with caplog.at_level(logging.WARNING):
@@ -48,7 +49,7 @@ def test_a_broken_file_takes_no_other_with_it(
 
 
 def test_a_case_without_rounds_is_left_out(tmp_path: Path) -> None:
-    case = {"name": CASE, "words": "", "comparison": comparison().to_dict()}
+    case = {"pair": PAIR, "ways": [{"words": ""}], "comparison": comparison().to_dict()}
     write(tmp_path, "realised_a.json", {"cases": [case]})
     assert read_recorded(tmp_path) == ()
 
@@ -64,3 +65,11 @@ def test_the_placement_sweep(tmp_path: Path, caplog: pytest.LogCaptureFixture) -
     write(tmp_path, "placement.json", {"what": "top-1", "runs": []})
     assert read_placement(tmp_path) is None
     assert "placement.json is left out" in caplog.text
+
+
+def test_the_shipped_results_can_be_read(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        found, _ = read_recorded(), read_placement()
+    assert caplog.text == ""
+    assert {recorded.title for recorded in found} >= {PAIR}
+    assert all(recorded.comparison.conditions.hardware for recorded in found)

@@ -20,8 +20,11 @@ def records() -> None:
     mine, others = measurements(), resources.recorded()
     if not mine and not others:
         return
-    shown = [_shown(found.comparison, _title(found.comparison), here=True) for found in mine]
-    shown += [_shown(found.comparison, found.title, here=False) for found in others]
+    shown = [
+        _shown(found.comparison, _title(found.comparison), found.reason, here=True)
+        for found in mine
+    ]
+    shown += [_shown(found.comparison, found.title, found.reason, here=False) for found in others]
     comparisons = [found.comparison for found in (*mine, *others)]
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.caption("Measured here and elsewhere", width="content")
@@ -83,7 +86,7 @@ def _title(comparison: Comparison) -> str:
     return offer.title if offer else name
 
 
-def _shown(comparison: Comparison, title: str, *, here: bool) -> dict[str, str]:
+def _shown(comparison: Comparison, title: str, reason: str, *, here: bool) -> dict[str, str]:
     """A comparison for people: the last model against the first."""
     where, last = comparison.conditions, len(comparison.entries) - 1
     promise, realised = comparison.macs_ratio(last), comparison.realised_ratio(last)
@@ -99,6 +102,7 @@ def _shown(comparison: Comparison, title: str, *, here: bool) -> dict[str, str]:
         "promised": "" if promise is None else format_times(promise),
         "realised": "" if realised is None else f"{realised.median:.0%}",
         "date": where.date,
+        "what became of the promise": reason,
     }
 
 
