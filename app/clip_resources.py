@@ -21,7 +21,7 @@ from app import resources
 from app.clip_state import OwnClip
 from app.components.attention_player import ClipMedia
 from app.gallery import ClipSample, load_clips
-from tokenlearner.checkpoints import ClipModel, for_images
+from tokenlearner.checkpoints import ClipModel
 from tokenlearner.clips import ClipExplanation, explain_clip
 from tokenlearner.media import ClipFacts, display_clip, probe, read_clip
 
@@ -259,7 +259,7 @@ def _seen(
                 max_side_px=FRAME_SIDE_PX,
             )
             report_frames(0, num_frames)
-            network = for_images(resources.load_model(model, device))
+            network = resources.load_model(model, device)
             explanation = explain_clip(network, read, progress=report_frames)
         maps = sum(found.maps.nbytes for found in explanation.learners)
         shelf.put(key, explanation, explanation.frames.nbytes + maps)

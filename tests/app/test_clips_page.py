@@ -1,12 +1,17 @@
 """What the Clips page says, without a browser."""
 
+import sys
+from pathlib import Path
+
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from app import clip_resources, resources
 from app.gallery import load_clips
+from tests import tiny
 from tests.app.test_explore_page import MAIN, alerts, texts
 from tokenlearner import zoo
+from tokenlearner.checkpoints import ClipModel, save_model
 from tokenlearner.clips import explain_clip
 from tokenlearner.media import read_clip
 
@@ -79,6 +84,31 @@ def test_a_broken_upload_leaves_the_page_as_it_was(name: str, content: bytes, sa
     (alert,) = alerts(page)
     assert said in alert
     assert texts(page) == before
+
+
+def test_a_model_for_clips(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save_model(tmp_path / "models/clipper", tiny.clip_model(name="clipper"))
+    monkeypatch.setattr(sys, "argv", ["app/main.py", "--models", str(tmp_path / "models")])
+    model = zoo.load(tmp_path / "models/clipper")
+    assert isinstance(model, ClipModel)
+
+    # The page for photos leads to the page for clips, and has no more to say.
+    photos = AppTest.from_file(str(MAIN), default_timeout=120)
+    photos.query_params["model"] = "own:clipper"
+    photos.run()
+    assert not photos.exception
+    assert "clipper is a model for clips" in photos.info[0].value
+    assert "GFLOPs" not in texts(photos)
+
+    page = open_page(model="own:clipper", **{"with": zoo.names()[0]})
+    count = model.config.num_frames
+    explanation = explain_clip(model, read_clip(CLIPS[FIRST].path, num_frames=count))
+    name, share = explanation.predictions[0]
+    assert f"## {name} · {100 * share:#.3g} %" in texts(page)
+    assert f"It saw {count} frames together." in texts(page)
+    assert "The mean over 16 frames, each seen on its own." in texts(page)
+    assert page.selectbox(key="clip_frames").disabled
+    assert page.segmented_control(key="clip_whose_maps").options[0] == "clipper"
 
 
 def test_an_upload_stays_in_its_session() -> None:

@@ -16,7 +16,7 @@ from tests.browser.conftest import SCREEN
 from tests.browser.explorer import TIMEOUT_MS, Explorer
 from tokenlearner import zoo
 from tokenlearner.clips import ClipExplanation, explain_clip
-from tokenlearner.media import read_clip
+from tokenlearner.media import probe, read_clip
 from tokenlearner.rendering import ViewSettings
 from tokenlearner.rendering.overlay import paint
 
@@ -197,6 +197,21 @@ def test_a_broken_upload_and_a_good_one(visitor: Explorer) -> None:
     expect(visitor.page.get_by_text("mine.mp4", exact=False).first).to_be_visible()
     expect(visitor.page.get_by_role("alert")).to_have_count(0)
     visitor.page.wait_for_url(lambda url: "clip=" not in url)  # a link cannot hold the clip
+
+
+def test_a_film_and_the_tracks_to_take_away(visitor: Explorer, explanation: ClipExplanation):
+    visitor.page.get_by_role("button", name="Save clip, filmstrip, numbers…").click()
+    with visitor.page.expect_download() as film:
+        visitor.page.get_by_role("button", name="Film with the overlay").click()
+    facts = probe(film.value.path())
+    assert (facts.codec, facts.has_audio) == ("h264", True)
+    assert facts.num_frames == explanation.facts.num_frames
+    middle = read_clip(film.value.path(), num_frames=FRAMES).frames[2]
+    height, width = middle.shape[:2]
+    assert off(middle, painted(explanation, 2, ViewSettings(opacity=1.0), (width, height))) <= SAME
+    with visitor.page.expect_download() as tracks:
+        visitor.page.get_by_role("button", name="Tracks of all tokens").click()
+    assert tracks.value.path().read_text() == explanation.tracks().to_csv()
 
 
 def test_stop_stops(visitor: Explorer) -> None:

@@ -13,6 +13,7 @@ from tokenlearner.attention.tracks import Tracks
 from tokenlearner.clips import ClipExplanation
 from tokenlearner.media import encode_jpeg
 from tokenlearner.rendering.overlay import ViewSettings
+from tokenlearner.rendering.video import step_starts_s
 
 _THUMBNAIL_PX = 96  # height of a picture of the filmstrip: twice that on the screen
 _THUMBNAIL_ASPECTS = (0.6, 2.0)  # how narrow and how wide one may be; what is beyond is cut
@@ -112,10 +113,10 @@ def step_times(
         From when on it is in force, halfway from the last frame of the step before to its own
         first, 0 for the first step; and when its first frame is on the screen.
     """
-    times = np.clip(explanation.times_s - media.start_s, 0, media.duration_s)
-    first = np.array([times[start] for start, _ in explanation.step_frames])
-    last = np.array([times[stop - 1] for _, stop in explanation.step_frames])
-    return np.concatenate(([0.0], (last[:-1] + first[1:]) / 2)), first
+    starts = step_starts_s(explanation)
+    first = np.array([explanation.times_s[start] for start, _ in explanation.step_frames])
+    starts, first = (np.clip(t - media.start_s, 0, media.duration_s) for t in (starts, first))
+    return starts, first
 
 
 def filmstrip(explanation: ClipExplanation) -> tuple[bytes, dict[str, Any]]:
@@ -148,12 +149,12 @@ def filmstrip(explanation: ClipExplanation) -> tuple[bytes, dict[str, Any]]:
 
 def _curves(tracks: Tracks) -> tuple[NDArray[np.float32], list[dict[str, str]]]:
     """The player's curves `[curve, step, token]`, and what they are."""
-    if tracks.strength_kind == "mass":
-        strength = 100 * tracks.strength, "How much of the picture’s grid it lights up"
-    else:
-        strength = 100 * tracks.strength, "Share of its attention on one patch, the strongest"
+    strength = {
+        "mass": "How much of the picture it lights up",
+        "peak": "Share of its attention on one patch, the strongest",
+    }
     curves = {
-        "Strength": strength,
+        "Strength": (100 * tracks.strength, strength[tracks.strength_kind]),
         "Width": (100 * tracks.entropy, "Share of the picture that it looks at"),
         "Movement": (100 * tracks.movement_ratio, "Way since the step before, of the diagonal"),
     }

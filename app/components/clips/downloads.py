@@ -1,48 +1,95 @@
 """What can be taken away of a clip besides the picture, which the player saves itself."""
 
+from collections.abc import Callable
+from dataclasses import replace
+
 import streamlit as st
 
+from app import resources
 from app.clip_resources import ClipOnPage, ClipResult
 from app.clip_state import ClipState
 from app.components.clips.player import file_stem, shown_of
 from app.components.learner_choice import learner_of
 from app.components.view_button import view_button
 from app.state import PageState, change_state
+from tokenlearner.clips import ClipExplanation
+from tokenlearner.media import encode_png
+from tokenlearner.rendering import render_filmstrip, render_overlay_video, render_token_tube
+
+_AS_SHOWN, _MOSAIC, _COMPOSITE = (
+    "As on the screen",
+    "All tokens, side by side",
+    "All in one picture",
+)
 
 
 def clip_downloads(page: PageState, state: ClipState, clip: ClipOnPage, result: ClipResult) -> None:
-    """Offers films, the filmstrip and the numbers; none is made before someone asks for it."""
-    label = "Save clip, filmstrip, numbers…"
-    if view_button(label, key="save_clip", on_press=lambda shown: change_state(view=shown)):
+    """Offers films, filmstrips and the numbers; none is made before someone asks for it."""
+    if view_button(
+        "Save clip, filmstrip, numbers…",
+        key="save_clip",
+        on_press=lambda shown: change_state(view=shown),
+    ):
         _offer(page, state, clip, result)
 
 
 @st.dialog("Save what the model followed")
 def _offer(page: PageState, state: ClipState, clip: ClipOnPage, result: ClipResult) -> None:
-    shown = shown_of(state, result)
-    name = file_stem(clip)
+    shown, name = shown_of(state, result), file_stem(clip)
     if shown.learners:
         learner = learner_of(page, shown)
-        st.download_button(
-            "Tracks of all tokens (CSV)",
-            data=lambda: shown.tracks(learner).to_csv(),
-            file_name=f"{name}_tracks.csv",
-            mime="text/csv",
-            on_click="ignore",
-            icon=":material/table:",
-            width="stretch",
+        _offer_film(page, state, clip, shown, learner)
+        _button(
+            "Filmstrip, as on the screen (PNG)",
+            lambda: encode_png(render_filmstrip(shown, page.view, learner=learner)),
+            f"{name}_filmstrip.png",
+            ":material/theaters:",
         )
-        st.caption("Strength, place, movement and steadiness of each token at each step.")
-    st.download_button(
-        "All numbers (.npz)",
-        data=shown.to_npz,
-        file_name=f"{name}.npz",
-        mime="application/octet-stream",
-        on_click="ignore",
-        icon=":material/data_array:",
-        width="stretch",
-    )
+        _button(
+            "Filmstrips of all tokens (PNG)",
+            lambda: encode_png(render_token_tube(shown, page.view, learner=learner)),
+            f"{name}_tokens.png",
+            ":material/grid_view:",
+        )
+        _button(
+            "Tracks of all tokens (CSV)",
+            lambda: shown.tracks(learner).to_csv().encode(),
+            f"{name}_tracks.csv",
+            ":material/table:",
+        )
+    _button("All numbers (.npz)", shown.to_npz, f"{name}.npz", ":material/data_array:")
     st.caption(
-        "Frames, maps, tokens, probabilities and costs; `tokenlearner.ClipExplanation.load` opens "
-        "it."
+        "Each is made when you press it. The numbers are frames, maps, tokens, probabilities and "
+        "costs; `tokenlearner.ClipExplanation.load` opens them."
+    )
+
+
+def _offer_film(
+    page: PageState, state: ClipState, clip: ClipOnPage, shown: ClipExplanation, learner: int
+) -> None:
+    kind = st.selectbox("Film", [_AS_SHOWN, _MOSAIC, _COMPOSITE], key="film_kind")
+    with_sound = clip.facts.has_audio and st.toggle("With sound", value=True, key="film_sound")
+    settings = replace(page.view, mode="composite") if kind == _COMPOSITE else page.view
+    start, end = state.stretch(clip.facts.duration_s)
+
+    def make() -> bytes:
+        with resources.device_turn():
+            return render_overlay_video(
+                shown,
+                clip.source,
+                settings,
+                learner=learner,
+                mosaic=kind == _MOSAIC,
+                start_s=start,
+                end_s=end,
+                with_sound=with_sound,
+            )
+
+    _button("Film with the overlay (MP4)", make, f"{file_stem(clip)}.mp4", ":material/movie:")
+    st.caption("At the clip’s own frame rate; it takes about as long as the stretch does.")
+
+
+def _button(label: str, make: Callable[[], bytes], file: str, icon: str) -> None:
+    st.download_button(
+        label, data=make, file_name=file, on_click="ignore", icon=icon, width="stretch"
     )

@@ -32,7 +32,7 @@ def clip_maps(page: PageState, state: ClipState, clip: ClipOnPage, result: ClipR
         _explain_absence(page, result)
         return
     if not page.stage:
-        _whose_maps(state, result)
+        _whose_maps(page, state, result)
         learner_choice(page, shown)
     learner = learner_of(page, shown)
     event = attention_player(
@@ -68,16 +68,13 @@ def file_stem(clip: ClipOnPage) -> str:
     return "clip" if clip.sample is None else clip.sample.id
 
 
-def _whose_maps(state: ClipState, result: ClipResult) -> None:
-    both = [result.chosen, result.other]
-    if not all(one is not None and one.learners for one in both):
+def _whose_maps(page: PageState, state: ClipState, result: ClipResult) -> None:
+    """Offers the maps of either model, where both have some; the clip plays on meanwhile."""
+    if state.other is None or result.other is None:
         return
-    models = resources.models()
-    titles = [
-        models[one.model_name].title if one.model_name in models else one.model_name
-        for one in both
-        if one is not None
-    ]
+    if not result.chosen.learners or not result.other.learners:
+        return
+    titles = [resources.offer(name).title for name in (page.model, state.other)]
     st.session_state[_WHOSE] = titles[int(state.shows_other)]
     st.segmented_control(
         "Maps of",
