@@ -131,6 +131,16 @@ def test_the_overlay_keeps_step_with_the_playing_clip(
     assert np.median(draws) < 1000 / explanation.facts.fps  # it holds the frame rate
 
 
+def test_opens_with_the_first_frame(visitor: Explorer) -> None:
+    # Before anything was drawn again: what came with the clip, under no overlay.
+    visitor.open_clips(f"?clip={CLIP.id}&frames={FRAMES}&opacity=0")
+    expect(visitor.viewer).to_have_attribute("data-time", "0")
+    shown = visitor.photo_pixels()
+    first = read_clip(CLIP.path, num_frames=1, end_s=0.01).frames[0]
+    size = (shown.shape[1], shown.shape[0])
+    assert off(shown, cv2.resize(first, size, interpolation=cv2.INTER_AREA)) <= SAME
+
+
 def test_the_picture_is_the_frame_that_was_sampled(
     visitor: Explorer, explanation: ClipExplanation
 ) -> None:

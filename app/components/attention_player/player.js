@@ -135,7 +135,7 @@ function createPlayer(root) {
     setText(find(".end"), `${header.duration_s.toFixed(2)} s`);
     find('[data-do="sound"]').hidden = !header.media.has_sound;
     const time = sameClip ? clip.now : 0;
-    board.take({ header, reel, photo: video, colormaps: readColormaps(header), step: 0 });
+    board.take({ header, reel, photo: video, colormaps: readColormaps(header) });
     if (video.readyState >= 2) showFrame(time);
   }
 

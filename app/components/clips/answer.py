@@ -40,10 +40,9 @@ def clip_answer(result: ClipResult) -> None:
         st.caption(" ".join(remarks), help=list_classes(chosen.class_names))
         if result.other is not None:
             name, share = result.other.predictions[0]
-            st.caption(
-                f"{plain(result.other.model_name)}: **{plain(name)}** · {format_share(share)}. "
-                f"{_how(result.other)}"
-            )
+            said = f"{plain(result.other.model_name)}: **{plain(name)}** · {format_share(share)}."
+            how = _how(result.other)
+            st.caption(said if how == _how(chosen) else f"{said} {how}")
 
 
 def _how(explanation: ClipExplanation) -> str:

@@ -86,7 +86,7 @@ def _offer_film(
             )
 
     _button("Film with the overlay (MP4)", make, f"{file_stem(clip)}.mp4", ":material/movie:")
-    st.caption("At the clip’s own frame rate; it takes about as long as the stretch does.")
+    st.caption("All frames of the stretch, at the clip’s own frame rate.")
 
 
 def _button(label: str, make: Callable[[], bytes], file: str, icon: str) -> None:

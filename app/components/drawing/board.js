@@ -19,6 +19,7 @@ import {
 } from "./words.js";
 
 const EXPORT_PATIENCE_MS = 20_000;
+const NOTHING_YET = -1; // no frame of a clip has come; of a photo none ever does
 
 // `what` names what is looked at. `save(settings)` and `obey(intent)` get what only the outside can
 // do, `ownIntentOf(event)` may claim keys, and `drawn(view, colours)` follows every drawing.
@@ -29,7 +30,7 @@ export function createBoard(root, { what, save, obey, ownIntentOf, drawn = () =>
   let reel = null;
   let photo = null; // anything that a canvas can draw, with `width` and `height`
   let step = 0;
-  let moment = 0; // tells one frame of a clip from the next
+  let moment = NOTHING_YET; // tells one frame of a clip from the next
   let colormaps = {};
   let palette = null;
   let settings = null;
@@ -98,9 +99,18 @@ export function createBoard(root, { what, save, obey, ownIntentOf, drawn = () =>
     const colours = { opacity: view.opacity, colormap: colormaps[view.colormap], palette };
     if (!picture.draw({ scene, photo, header, settings: view, colours, showBox, moment })) return;
     const ratio = window.devicePixelRatio || 1;
-    const stripWants = JSON.stringify([header.id, step, settings, view.opacity, view.colormap, ratio]);
+    const stripWants = JSON.stringify([
+      header.id,
+      step,
+      moment === NOTHING_YET,
+      settings,
+      view.opacity,
+      view.colormap,
+      ratio,
+    ]);
     if (stripWants !== stripShows || strip.isResized()) {
-      if (strip.draw(scene, photo, settings, colours, ratio, step)) stripShows = stripWants;
+      const now = moment === NOTHING_YET ? NOTHING_YET : step;
+      if (strip.draw(scene, photo, settings, colours, ratio, now)) stripShows = stripWants;
     }
     picture.markCell(cell);
     report(view, scene);
@@ -201,7 +211,8 @@ export function createBoard(root, { what, save, obey, ownIntentOf, drawn = () =>
     // Something else to look at; the user's choices stay.
     take(next) {
       ({ header, reel, photo, colormaps } = next);
-      step = Math.min(next.step ?? 0, reel.length - 1);
+      step = 0;
+      moment = NOTHING_YET;
       palette = Uint8Array.from(reel.peaks.flatMap((_, token) => hexToRgb(colourOf(token))));
       settings = withKnownTokens(settings ?? header.settings, reel.count);
       current = settings.mode === "composite" ? ALL : settings.tokens[0];
