@@ -35,6 +35,14 @@ def test_the_table_of_a_model_for_clips() -> None:
     assert any(line[:3] == ["learner", "12", "256"] for line in lines)
 
 
+def test_the_table_of_a_convolutional_model_for_clips() -> None:
+    result = call("Charades", "--convention", "two_flops_per_mac")
+    assert result.exit_code == 0, result.output
+    lines = [line.split() for line in result.output.splitlines()]
+    assert lines[-2] == ["all", "138.4"]
+    assert any(line[:3] == ["learner", "25", "512"] for line in lines)
+
+
 @pytest.mark.parametrize("convention", CONVENTIONS)
 def test_json_of_a_folder(convention: str, tmp_path: Path) -> None:
     model = tiny.model()

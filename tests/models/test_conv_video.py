@@ -15,7 +15,6 @@ from torch.utils.flop_counter import FlopCounterMode
 from tests import tiny
 from tokenlearner.checkpoints import for_images, load_model, save_model
 from tokenlearner.clips import explain_clip
-from tokenlearner.efficiency import count_model
 from tokenlearner.errors import ConfigError, ShapeError
 from tokenlearner.media.videos import Clip, ClipFacts
 from tokenlearner.models import ConvVideoConfig, ConvVideoNetwork, ModelInfo, TokenLearnerConfig
@@ -189,19 +188,6 @@ def test_folder(tmp_path: Path) -> None:
     torch.testing.assert_close(loaded(clips), model(clips), rtol=0, atol=0)
     with pytest.raises(ConfigError, match="conv takes clips, not photos"):
         for_images(loaded)
-
-
-def test_count_is_what_pytorch_counts() -> None:
-    """`SMALL` halves its grid three times, rounding up."""
-    model = random_model(SMALL)
-    for size, frames in (((32, 48), 4), ((35, 21), 3)):
-        with FlopCounterMode(display=False) as counter:
-            model(torch.zeros(1, 3, frames, *size))
-        cost = count_model(model, image_size=size, num_frames=frames)
-        assert 2 * cost.macs == counter.get_total_flops()
-    kinds = [stage.kind for stage in cost.stages]
-    assert kinds == ["embedding", *["block"] * 5, "pool", "head"]
-    assert cost.stages[5].tokens == 3 * 5 * 3
 
 
 def test_explains_a_clip() -> None:

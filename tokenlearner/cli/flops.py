@@ -14,8 +14,9 @@ from tokenlearner.efficiency.flops import Cost
 from tokenlearner.efficiency.memory import activation_bytes, in_words, weight_bytes
 from tokenlearner.efficiency.timm_flops import count_model
 from tokenlearner.errors import ConfigError
+from tokenlearner.models.conv_video import ConvVideoNetwork
+from tokenlearner.models.conv_video_config import PUBLISHED as CONV_VIDEO
 from tokenlearner.models.presets import PUBLISHED
-from tokenlearner.models.video_config import VideoVisionTransformerConfig
 from tokenlearner.models.video_presets import PUBLISHED as KINETICS
 from tokenlearner.models.vit import VisionTransformer
 from tokenlearner.models.vivit import VideoVisionTransformer
@@ -28,7 +29,8 @@ def flops(
         str,
         typer.Argument(
             help="Shipped model, model folder, hf-hub:owner/name@revision, or a model of the "
-            "paper: 'L/16', 'B/16, 8 tokens at 6, fuser', for clips 'L/16x2, 16 tokens at 12', ..."
+            "paper: 'L/16', 'B/16, 8 tokens at 6, fuser', for clips 'L/16x2, 16 tokens at 12', "
+            "'Charades', ..."
         ),
     ],
     image_size: Annotated[
@@ -79,6 +81,8 @@ def _find(name: str) -> Any:
         return VisionTransformer.build(PUBLISHED[name].to_dict())
     if name in KINETICS:
         return VideoVisionTransformer.build(KINETICS[name].to_dict())
+    if name in CONV_VIDEO:
+        return ConvVideoNetwork.build(CONV_VIDEO[name].to_dict())
     return zoo.load(name)
 
 
@@ -91,10 +95,8 @@ def _parse_size(text: str) -> tuple[int, int]:
 
 
 def _input_shape(network: Any, height: int, width: int) -> tuple[int, ...]:
-    config = network.config
-    if isinstance(config, VideoVisionTransformerConfig):
-        return (1, 3, config.num_frames, height, width)
-    return (1, 3, height, width)
+    frames = (network.config.num_frames,) if network.takes == "video" else ()
+    return (1, 3, *frames, height, width)
 
 
 def _as_data(

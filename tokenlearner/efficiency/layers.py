@@ -57,6 +57,18 @@ def convolution(
     return _with_bias(work, "bias" if bias else None)
 
 
+def attention(tokens: int, dim: int, *, num_heads: int, inner_dim: int) -> Operations:
+    """Self-attention between `tokens` tokens; `inner_dim` is that of all heads."""
+    return (
+        *projection(tokens, dim, 3 * inner_dim),
+        Operation("scale", tokens, inner_dim),
+        Operation("attention", num_heads * tokens, tokens, inner_dim // num_heads),
+        Operation("softmax", num_heads * tokens, tokens),
+        Operation("attention", tokens, inner_dim, tokens),
+        *projection(tokens, inner_dim, dim),
+    )
+
+
 @lru_cache(maxsize=1024)
 def block(
     tokens: int,
@@ -68,16 +80,11 @@ def block(
     activation: Activation,
     mlp_activates_output: bool,
 ) -> Operations:
-    """A pre-norm transformer block on `tokens` tokens; `inner_dim` is that of all heads."""
+    """A pre-norm transformer block on `tokens` tokens."""
     last = (Operation(activation, tokens, dim),) if mlp_activates_output else ()
     return (
         Operation("layer_norm", tokens, dim),
-        *projection(tokens, dim, 3 * inner_dim),
-        Operation("scale", tokens, inner_dim),
-        Operation("attention", num_heads * tokens, tokens, inner_dim // num_heads),
-        Operation("softmax", num_heads * tokens, tokens),
-        Operation("attention", tokens, inner_dim, tokens),
-        *projection(tokens, inner_dim, dim),
+        *attention(tokens, dim, num_heads=num_heads, inner_dim=inner_dim),
         Operation("add", tokens, dim),
         Operation("layer_norm", tokens, dim),
         *linear(tokens, dim, mlp_dim),
@@ -89,8 +96,23 @@ def block(
 
 
 @lru_cache(maxsize=1024)
-def learner(config: TokenLearnerConfig, dim: int, grid: Grid, activation: Activation) -> Operations:
-    """A TokenLearner on a grid of tokens of `dim` channels."""
+def learner(
+    config: TokenLearnerConfig,
+    dim: int,
+    grid: Grid,
+    activation: Activation,
+    *,
+    num_layers: int = 4,
+) -> Operations:
+    """A TokenLearner on a grid of tokens of `dim` channels.
+
+    Args:
+        config: The learner.
+        dim: Channels of a token.
+        grid: Rows and columns.
+        activation: GELU variant.
+        num_layers: Convolutions of version 1.0.
+    """
     positions, tokens = grid[0] * grid[1], config.num_tokens
     norm = Operation("layer_norm", positions, dim)
     pooling = Operation("weighted_sum", tokens, dim, positions)
@@ -101,8 +123,8 @@ def learner(config: TokenLearnerConfig, dim: int, grid: Grid, activation: Activa
         first = convolution(grid, dim, tokens, kernel=(3, 3), padding=(1, 1))
         later = convolution(grid, tokens, tokens, kernel=(3, 3), padding=(1, 1))
         active = Operation(activation, positions, tokens)
-        sigmoid = Operation("sigmoid", positions, tokens)
-        return (norm, *first, active, *later, active, *later, active, *later, sigmoid, pooling)
+        others = (active, *later) * (num_layers - 1)
+        return (norm, *first, *others, Operation("sigmoid", positions, tokens), pooling)
     if config.version == "grouped":
         mix = convolution((positions,), dim, dim, kernel=(1,), groups=config.groups)
         draw = convolution((positions,), dim, tokens, kernel=(1,))

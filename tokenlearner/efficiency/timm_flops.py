@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from tokenlearner.efficiency import layers
-from tokenlearner.efficiency.conv_flops import count_conv_video
+from tokenlearner.efficiency.conv_video_flops import count_conv_video
 from tokenlearner.efficiency.flops import Cost, Stage, count_macs
 from tokenlearner.efficiency.operations import Operation, Operations
 from tokenlearner.efficiency.recorder import record
@@ -39,7 +39,7 @@ def count_model(
     if isinstance(model, TimmVisionTransformer):
         return count_timm_macs(model, image_size=image_size)
     if isinstance(model, ConvVideoNetwork):
-        return count_conv_video(model, image_size=image_size, num_frames=num_frames)
+        return count_conv_video(model.config, image_size=image_size, num_frames=num_frames)
     return count_macs(model.config, image_size=image_size, num_frames=num_frames)
 
 

@@ -213,13 +213,7 @@ def _make_block(
         middle = SplitConvolution(inner_width, stride=stride, groups=inner_width)
     squeeze_width = None
     if place % 2 == 0:  # in every other block
-        squeeze_width = _round_to_eights(inner_width * config.squeeze_ratio)
+        squeeze_width = config.squeeze_width(inner_width)
     return ConvVideoBlock(
         in_width, width, inner_width, middle, stride=stride, squeeze_width=squeeze_width
     )
-
-
-def _round_to_eights(width: float) -> int:
-    """Rounds as X3D does: to a multiple of eight that is no more than a tenth below."""
-    rounded = max(8, int(width + 4) // 8 * 8)
-    return rounded if rounded >= 0.9 * width else rounded + 8

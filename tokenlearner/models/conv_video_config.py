@@ -106,6 +106,15 @@ class ConvVideoConfig:
         side = self.patch_size[0]
         return -(-self.image_size[0] // side), -(-self.image_size[1] // side)
 
+    def squeeze_width(self, inner_width: int) -> int:
+        """Returns the inner width of squeeze-and-excitation on so many channels, as X3D rounds it.
+
+        That is to a multiple of eight which is no more than a tenth below.
+        """
+        width = inner_width * self.squeeze_ratio
+        rounded = max(8, int(width + 4) // 8 * 8)
+        return rounded if rounded >= 0.9 * width else rounded + 8
+
     def to_dict(self) -> dict[str, Any]:
         """Returns JSON-able data."""
         return asdict(self)
