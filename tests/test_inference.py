@@ -65,6 +65,15 @@ class TestExplain:
         assert explanation.maps is learner.maps
         np.testing.assert_allclose(explanation.maps.sum(axis=(1, 2)), [1, 1], rtol=1e-5)
 
+    def test_several_answers_may_be_right_at_once(self, photo: Path) -> None:
+        model = tiny.model()
+        assert model.info is not None
+        model.info = replace(model.info, multi_label=True)
+        images, _ = prepare(read_image(photo).pixels, model.info.preprocessing)
+        np.testing.assert_allclose(
+            explain(model, photo).probabilities, model(images)[0].sigmoid().detach(), rtol=1e-6
+        )
+
     def test_path_bytes_object_and_pixels_are_the_same(self, photo: Path) -> None:
         model = tiny.model()
         wanted = explain(model, photo)

@@ -14,6 +14,8 @@ from PIL import Image as PillowImage
 
 from tokenlearner.media.videos import Clip, ClipFacts
 from tokenlearner.models import (
+    ConvVideoConfig,
+    ConvVideoNetwork,
     ModelInfo,
     TokenLearnerConfig,
     VideoVisionTransformer,
@@ -187,5 +189,24 @@ def clip_model(*, learner: bool = True, name: str = "tiny-clips") -> VideoVision
     network = VideoVisionTransformer(clip_config(learner=learner))
     assert network.head is not None
     torch.nn.init.normal_(network.head.weight)
+    network.info = ModelInfo(name=name, class_names=CLASSES, preprocessing=preprocessing())
+    return network.eval()
+
+
+def conv_model(*, name: str = "tiny-conv") -> ConvVideoNetwork:
+    """A convolutional network for clips with random weights."""
+    network = ConvVideoNetwork(
+        ConvVideoConfig(
+            num_classes=len(CLASSES),
+            image_size=(16, 16),
+            num_frames=4,
+            widths=(4, 8),
+            depths=(1, 2),
+            head_dim=16,
+            token_learner=TokenLearnerConfig(
+                num_tokens=2, at=1, version="1.0", fuser=True, bottleneck_dim=4
+            ),
+        )
+    )
     network.info = ModelInfo(name=name, class_names=CLASSES, preprocessing=preprocessing())
     return network.eval()

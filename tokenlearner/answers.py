@@ -30,7 +30,8 @@ class Answer(Generic[AnyLearner]):
         weights_sha256: Checksum of its weights file; empty for a model made by hand.
         geometry: Which part of the picture the model saw.
         class_names: Name of each answer.
-        probabilities: Of each answer, float32 `[classes]`.
+        probabilities: Of each answer, float32 `[classes]`; they add up to 1 unless several answers
+            may be right at once.
         learners: One entry per TokenLearner in order of use; empty for a baseline.
         stages: What each part of the model cost for all that is shown here, in
             multiply-accumulates.

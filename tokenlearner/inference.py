@@ -114,6 +114,8 @@ def look(model: AnyModel, photos: Sequence[NDArray[np.uint8]]) -> Look:
     with torch.inference_mode():
         trace = model.trace(inputs)
     config = model.config.token_learner
+    logits = trace.logits.float()
+    probabilities = logits.sigmoid() if info.multi_label else logits.softmax(dim=1)
     rows, columns = trace.grid
     patch_height, patch_width = model.config.patch_size
     height, width = geometries[0].model_size
@@ -121,7 +123,7 @@ def look(model: AnyModel, photos: Sequence[NDArray[np.uint8]]) -> Look:
     size = (min(rows * patch_height, height), min(columns * patch_width, width))
     return Look(
         geometry=geometries[0].trim(size),
-        probabilities=trace.logits.float().softmax(dim=1).cpu().numpy(),
+        probabilities=probabilities.cpu().numpy(),
         learners=tuple(
             LearnerMaps(
                 block=learner.block,

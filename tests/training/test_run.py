@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from huggingface_hub import ModelCard
@@ -87,6 +88,16 @@ class TestExport:
         assert (origin.epochs, origin.seed) == (2, 0)
         assert origin.versions["torch"] == str(torch.__version__)
 
+    def test_several_labels_are_remembered(self, data: LabelledImages, tmp_path: Path) -> None:
+        several = replace(data, labels=np.eye(3, dtype=bool)[data.labels])
+        for photos, is_multi_label in ((data, False), (several, True)):
+            out = tmp_path / str(is_multi_label)
+            trainer = start(photos, out, loss="sigmoid")
+            list(trainer.run())
+            info = load_model(export(trainer, data="tiny")).info
+            assert info is not None
+            assert info.multi_label == is_multi_label
+
     def test_again_from_the_finished_run(self, data: LabelledImages, tmp_path: Path) -> None:
         trainer = start(data, tmp_path)
         list(trainer.run())
@@ -134,6 +145,22 @@ class TestCard:
         figures = [metric["value"] for metric in result["metrics"]]
         metrics = content["metrics"]
         assert figures == [round(metrics[f"top{k}_percent"], 2) for k in (1, 5)]
+
+    def test_front_matter_of_a_model_of_clips(self, content: dict[str, Any]) -> None:
+        model = tiny.clip_model()
+        assert model.info is not None
+        model.info = replace(model.info, provenance=tiny.model().info.provenance)  # pyright: ignore[reportOptionalMemberAccess]
+        data = ModelCard(render_card(model, content)).data.to_dict()
+        assert data["pipeline_tag"] == "video-classification"
+        (result,) = data["model-index"][0]["results"]
+        assert result["task"]["type"] == "video-classification"
+
+    def test_of_a_convolutional_network_there_is_none(self, content: dict[str, Any]) -> None:
+        model = tiny.conv_model()
+        assert model.info is not None
+        model.info = replace(model.info, provenance=tiny.model().info.provenance)  # pyright: ignore[reportOptionalMemberAccess]
+        with pytest.raises(ConfigError, match="tiny-conv is a convolutional network"):
+            render_card(model, content)
 
     def test_everything_a_user_should_know(self, content: dict[str, Any]) -> None:
         text = render_card(tiny.model(), content)

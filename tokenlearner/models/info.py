@@ -51,6 +51,8 @@ class ModelInfo:
         preprocessing: How photos are prepared.
         provenance: Where the weights come from; None for random weights.
         untrained_parts: Parts with random weights beside trained ones: `TokenLearner`, `head`.
+        multi_label: Whether several answers may be right at once: each then has a probability of
+            its own (sigmoid), where otherwise all add up to 1 (softmax).
         source: Folder or repository the weights were read from.
         sha256: Checksum of the weights file, hexadecimal.
     """
@@ -60,6 +62,7 @@ class ModelInfo:
     preprocessing: Preprocessing
     provenance: Provenance | None = None
     untrained_parts: tuple[str, ...] = ()
+    multi_label: bool = False
     source: str = ""
     sha256: str = ""
 
@@ -89,6 +92,7 @@ class ModelInfo:
             preprocessing=Preprocessing.from_dict(data["preprocessing"]),
             provenance=None if provenance is None else _provenance(provenance),
             untrained_parts=tuple(data.get("untrained_parts", ())),
+            multi_label=bool(data.get("multi_label", False)),
             **where,
         )
 

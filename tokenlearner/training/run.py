@@ -85,6 +85,7 @@ def export(
         name=name or recipe.name,
         class_names=trainer.class_names,
         preprocessing=recipe.preprocessing,
+        multi_label=trainer.labels.ndim == 2,
         provenance=Provenance(
             trained_on=dataset.title,
             data_licence=dataset.licence,
