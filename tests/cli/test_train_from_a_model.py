@@ -98,6 +98,13 @@ class TestInit:
         assert info.provenance.teacher == "tiny"
 
 
+def test_a_convolutional_network_starts_nothing(data: Path, tmp_path: Path) -> None:
+    save_model(tmp_path / "conv", tiny.conv_model())
+    result = call(data, tmp_path / "run", NAME, "--init", tmp_path / "conv")
+    assert result.exit_code == 1
+    assert "tiny-conv is a ConvVideoNetwork, and the recipe imagenette-tiny" in result.stderr
+
+
 class TestFineTune:
     def test_needs_a_model(self, data: Path, tmp_path: Path) -> None:
         result = call(data, tmp_path / "run", "fine-tune")

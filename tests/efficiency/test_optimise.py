@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from tests import tiny
 from tests.efficiency.test_packed_linear import needs_onednn, relative_error
 from tests.models.test_vit import LEARNERS, every_learner
 from tests.models.timm_models import KINDS, images, with_learner
@@ -120,6 +121,17 @@ def test_timms_trace() -> None:
 
 
 @needs_onednn
+@pytest.mark.parametrize("make", [tiny.clip_model, tiny.conv_model])
+def test_models_of_clips(make: Any) -> None:
+    model, clips = make(), torch.randn(2, 3, 4, 16, 16)
+    fast = optimise(model)
+    check(fast, model, clips, 1e-5)
+    with torch.no_grad():
+        wanted = model.trace(clips)
+    (mine,), (theirs,) = fast.trace(clips).learners, wanted.learners
+    assert relative_error(mine.maps, theirs.maps) < 1e-5
+
+
 def test_all_large_layers_are_packed() -> None:
     fast = optimise(started_model(token_learner=LEARNERS["1.1 and fuser"], representation_size=24))
     left = {name for name, module in fast.named_modules() if type(module) is nn.Linear}

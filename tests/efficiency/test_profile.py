@@ -13,6 +13,7 @@ from tokenlearner.efficiency import count_model
 from tokenlearner.efficiency.execution import Dtype
 from tokenlearner.efficiency.limits import Limits, measure_limits
 from tokenlearner.efficiency.profile import Profile, parts, profile
+from tokenlearner.errors import MeasurementError
 from tokenlearner.models import insert_token_learner
 
 CPU = torch.device("cpu")
@@ -129,6 +130,11 @@ def test_models_of_timm() -> None:
     ]
     (found,) = measure(timms=model)
     assert [s.name for s in found.stages] == [s.name for s in count_model(model).stages]
+
+
+def test_stages_of_a_convolutional_network_cannot_be_told_apart() -> None:
+    with pytest.raises(MeasurementError, match="so its stages cannot be timed"):
+        measure(conv=tiny.conv_model())
 
 
 def test_json_round_trip() -> None:

@@ -19,9 +19,10 @@ from tokenlearner.errors import ConfigError, DataError
 from tokenlearner.models import VideoVisionTransformer, VisionTransformer
 from tokenlearner.training import recipes
 from tokenlearner.training.data import LabelledClips, LabelledImages, read_clips
+from tokenlearner.training.fit import check_fit
 from tokenlearner.training.initialise import initialise
 from tokenlearner.training.loop import Trainer
-from tokenlearner.training.recipes import ClipSampling, Recipe
+from tokenlearner.training.recipes import ClipSampling, Distillation, Recipe
 from tokenlearner.training.samples import SamplesFromClips
 
 CPU = torch.device("cpu")
@@ -92,6 +93,14 @@ class TestTrainer:
         assert (row, reason) == (3, "")
         assert torch.equal(pixels, samples[0, 3][0])
         assert not torch.equal(pixels, samples[1, 3][0])
+
+    def test_teachers_take_clips(self, data: LabelledClips) -> None:
+        recipe = tiny_clips.recipe(distillation=Distillation())
+        teacher = tiny.conv_model()
+        teacher.info = None
+        check_fit(recipe, data, model=None, teacher=teacher)
+        with pytest.raises(ConfigError, match="trains on clips, which its teacher does not take"):
+            check_fit(recipe, data, model=None, teacher=tiny.model())
 
     def test_an_unusable_clip_is_replaced_by_the_next(self, data: LabelledClips) -> None:
         files = (b"no clip", *list(data.encoded)[1:])

@@ -74,6 +74,16 @@ class TestEvaluate:
         assert metrics.loss == pytest.approx(float(wanted), rel=1e-5)
         assert metrics.num_images == 1
 
+    def test_convolutional_networks(self) -> None:
+        data = replace(clips(tiny_clips.moving(0)), class_names=tiny.CLASSES)
+        model = tiny.conv_model()
+        metrics = evaluate(model, data, device=CPU, views=Views(temporal=2))
+        (inputs,) = iter_views(data, tiny.preprocessing(), 4, Views(temporal=2))
+        with torch.inference_mode():
+            logits = model(inputs).mean(dim=0, keepdim=True).double()
+        wanted = torch.nn.functional.cross_entropy(logits, torch.zeros(1, dtype=torch.long))
+        assert metrics.loss == pytest.approx(float(wanted), rel=1e-5)
+
     def test_photos_and_clips_are_told_apart(self) -> None:
         photos = LabelledImages("photos", (tiny.photo(0, 1),), np.zeros(1, int), tiny_clips.CLASSES)
         with pytest.raises(ConfigError, match="tiny-clips takes clips, but photos holds photos"):

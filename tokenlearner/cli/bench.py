@@ -20,7 +20,7 @@ from tokenlearner.efficiency.comparison import Comparison
 from tokenlearner.efficiency.execution import Execution
 from tokenlearner.efficiency.machine import choose_device, describe_hardware
 from tokenlearner.efficiency.profile import profile
-from tokenlearner.efficiency.reality import KEPT, explain_losses, find_losses
+from tokenlearner.efficiency.reality import KEPT, Loss, explain_losses, find_losses
 from tokenlearner.efficiency.rounds import Plan
 from tokenlearner.efficiency.throughput import POWERS, Candidate, Progress, Stopped, sweep
 from tokenlearner.errors import MeasurementError
@@ -176,17 +176,23 @@ class _Session:
             realised = result.realised_ratio() if len(self.pair) > 1 else None
             if realised is None:
                 continue
-            losses = ()
-            if realised.median < KEPT:
-                profiles = profile(
-                    dict(self.pair),
-                    batch_size=result.batch_size,
-                    device=self.device,
-                    dtype=result.entries[0].execution.dtype,
-                    optimised=result.entries[0].execution.mode == "optimised",
-                )
-                losses = find_losses(*profiles)
-            self.words[index] = explain_losses(realised.median, losses)
+            try:
+                losses = self._find_losses(result) if realised.median < KEPT else ()
+            except MeasurementError as error:
+                self.words[index] = f"why less is realised is not known: {error}"
+            else:
+                self.words[index] = explain_losses(realised.median, losses)
+
+    def _find_losses(self, result: Comparison) -> tuple[Loss, ...]:
+        execution = result.entries[0].execution
+        profiles = profile(
+            dict(self.pair),
+            batch_size=result.batch_size,
+            device=self.device,
+            dtype=execution.dtype,
+            optimised=execution.mode == "optimised",
+        )
+        return find_losses(*profiles)
 
     def report(self, command: str) -> dict[str, Any]:
         """Returns what `--json` writes."""

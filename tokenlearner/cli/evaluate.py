@@ -9,12 +9,11 @@ import torch
 import typer
 
 from tokenlearner import zoo
-from tokenlearner.checkpoints import CARD_FILE, METRICS_FILE, AnyModel, write_whole
+from tokenlearner.checkpoints import CARD_FILE, METRICS_FILE, AnyModel, ClipModel, write_whole
 from tokenlearner.cli.photos import read_checked, read_checked_clips, watch
 from tokenlearner.efficiency.machine import choose_device
 from tokenlearner.errors import ConfigError
-from tokenlearner.models.vivit import VideoVisionTransformer
-from tokenlearner.training.card import render_card
+from tokenlearner.training.card import check_describable, render_card
 from tokenlearner.training.clip_views import Views
 from tokenlearner.training.metrics import Metrics, iter_logits, list_names, measure, report
 from tokenlearner.training.multi_label import read_real
@@ -65,9 +64,11 @@ def evaluate(
     name, folder = network.info.name, Path(network.info.source)
     if save and not folder.is_dir():
         raise ConfigError(f"--save writes into a model folder, and {model} is none; download it")
+    if save:
+        check_describable(network)
     views = Views(temporal=temporal_views, spatial=spatial_views)
     valid = None
-    if isinstance(network, VideoVisionTransformer):
+    if isinstance(network, ClipModel):
         photos = read_checked_clips(data, split, max_unusable=max_unusable)
         step = 1
     else:

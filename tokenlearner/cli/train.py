@@ -10,7 +10,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from tokenlearner import zoo
-from tokenlearner.checkpoints import AnyModel
+from tokenlearner.checkpoints import AnyModel, ClipModel
 from tokenlearner.cli.photos import say_unusable
 from tokenlearner.efficiency.machine import choose_device, describe_hardware, has_bfloat16
 from tokenlearner.errors import ConfigError
@@ -218,7 +218,7 @@ def _prepare(
 def _takes_clips(recipe: str, init: str | None) -> bool:
     """Whether a recipe trains on clips; fine-tuning does if the model to start from takes them."""
     if recipe == FINE_TUNE:
-        return init is not None and isinstance(zoo.load(init), VideoVisionTransformer)
+        return init is not None and isinstance(zoo.load(init), ClipModel)
     return RECIPES[recipe]().clips is not None
 
 
@@ -231,8 +231,9 @@ def _start(
 ) -> VisionTransformer | VideoVisionTransformer:
     if not isinstance(source, TransformerClassifier):
         raise ConfigError(
-            f"{_name(source)} is a model of timm, and the recipe {recipe.name} trains one of this "
-            f"library; {FINE_TUNE} trains it further as it is"
+            f"{_name(source)} is a {type(source).__name__}, and the recipe {recipe.name} trains a "
+            f"vision transformer of this library; start from one, or let {FINE_TUNE} train a model "
+            "of timm further as it is"
         )
     torch.manual_seed(recipe.seed)
     model = recipe.build()

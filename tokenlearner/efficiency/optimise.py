@@ -8,7 +8,7 @@ from torch import nn
 
 from tokenlearner.efficiency.fast_parts import replace_parts
 from tokenlearner.errors import CheckpointError, ConfigError
-from tokenlearner.models.outputs import Trace
+from tokenlearner.models.outputs import ConvTrace, Trace
 from tokenlearner.models.pretrained import PretrainedModel
 from tokenlearner.modules.shapes import Float, Tensor
 
@@ -17,7 +17,7 @@ def optimise(model: PretrainedModel, *, dtype: torch.dtype = torch.float32) -> "
     """Makes a fast copy of a model, for inference on the device where the model is.
 
         fast = optimise(model, dtype=torch.bfloat16)
-        fast(images)  # float32 images in, float32 logits out
+        fast(images)  # float32 images or clips in, float32 logits out
 
     On a CPU linear layers are packed for oneDNN, which the copy is ready for at once. On a GPU the
     copy is compiled, which takes its time when it first sees a batch of another shape.
@@ -59,12 +59,12 @@ class OptimisedModel(nn.Module):
         self._forward = torch.compile(model.forward, dynamic=False) if compiled else model.forward
 
     @torch.no_grad()
-    def forward(self, images: Float[Tensor, "batch 3 height width"]) -> Any:
+    def forward(self, images: Float[Tensor, "batch 3 *time height width"]) -> Any:
         """Returns what the model returns."""
         return self._forward(images)
 
     @torch.no_grad()
-    def trace(self, images: Float[Tensor, "batch 3 height width"]) -> Trace:
+    def trace(self, images: Float[Tensor, "batch 3 *time height width"]) -> Trace | ConvTrace:
         """Does what `forward` does, never compiled, and returns everything on the way."""
         return self._model.trace(images)
 

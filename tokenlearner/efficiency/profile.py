@@ -27,6 +27,8 @@ from tokenlearner.efficiency.memory import weight_bytes
 from tokenlearner.efficiency.rounds import Clock, Others, is_disturbed, others_cpu_seconds
 from tokenlearner.efficiency.throughput import input_shape, synchronizer
 from tokenlearner.efficiency.timm_flops import count_model
+from tokenlearner.errors import MeasurementError
+from tokenlearner.models.conv_video import ConvVideoNetwork
 from tokenlearner.models.timm_vit import TimmVisionTransformer
 
 _WHOLE = "whole"
@@ -135,6 +137,10 @@ def profile(
 
     Returns:
         A profile for each model.
+
+    Raises:
+        ConfigError: If the device cannot compute in that format.
+        MeasurementError: If a model's stages cannot be told apart; see `parts`.
     """
     execution = Execution(dtype=dtype)
     execution.check(device)
@@ -168,7 +174,16 @@ def profile(
 
 
 def parts(model: Any) -> dict[str, nn.Module]:
-    """Returns the parts of a model by the names of their stages; what is left is the `head`."""
+    """Returns the parts of a model by the names of their stages; what is left is the `head`.
+
+    Raises:
+        MeasurementError: If the model is a convolutional network.
+    """
+    if isinstance(model, ConvVideoNetwork):
+        raise MeasurementError(
+            "the learners of a convolutional network are inside its blocks, so its stages cannot "
+            "be timed one by one; compare whole passes"
+        )
     if isinstance(model, TimmVisionTransformer):
         embedding, blocks, holder = model.backbone.patch_embed, model.backbone.blocks, model
     else:

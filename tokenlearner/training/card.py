@@ -26,15 +26,16 @@ def render_card(model: AnyModel, report: Mapping[str, Any]) -> str:
         report: The content of its `metrics.json`; see `tokenlearner.training.metrics.report`.
 
     Raises:
-        ConfigError: If the model has no provenance.
+        ConfigError: As `check_describable`.
     """
+    check_describable(model)
     info = model.info
-    if info is None or info.provenance is None:
-        raise ConfigError("a model card needs provenance; this model does not tell its origin")
+    assert info is not None
     provenance = info.provenance
+    assert provenance is not None
     dataset = dataset_titled(provenance.trained_on)
     sections = [
-        _front_matter(info, dataset, report),
+        _front_matter(info, dataset, report, takes=model.takes),
         f"# {info.name}",
         _about(model, dataset),
         "## Use",
@@ -57,6 +58,21 @@ def render_card(model: AnyModel, report: Mapping[str, Any]) -> str:
     return "\n\n".join(sections) + "\n"
 
 
+def check_describable(model: AnyModel) -> None:
+    """Refuses a model that no card can be written for.
+
+    Raises:
+        ConfigError: If it has no provenance, or is a convolutional network.
+    """
+    if model.info is None or model.info.provenance is None:
+        raise ConfigError("a model card needs provenance; this model does not tell its origin")
+    if isinstance(model, ConvVideoNetwork):
+        raise ConfigError(
+            f"{model.info.name} is a convolutional network, and model cards are for vision "
+            "transformers; write its card by hand"
+        )
+
+
 _FEW_CLASSES = 20
 """So many can be listed one by one."""
 
@@ -66,7 +82,9 @@ _PAPER = (
 )
 
 
-def _front_matter(info: ModelInfo, dataset: Dataset, report: Mapping[str, Any]) -> str:
+def _front_matter(
+    info: ModelInfo, dataset: Dataset, report: Mapping[str, Any], *, takes: str
+) -> str:
     assert info.provenance is not None
     figures = [
         {"type": "accuracy", "name": f"top-{k} (%)", "value": round(value, 2)}
@@ -81,14 +99,14 @@ def _front_matter(info: ModelInfo, dataset: Dataset, report: Mapping[str, Any]) 
         "split": report["data"]["split"],
     }
     result = {
-        "task": {"type": "image-classification"},
+        "task": {"type": f"{takes}-classification"},
         "dataset": measured_on,
         "metrics": figures,
     }
     entries = {
         "license": info.provenance.weights_licence.lower(),
         "library_name": "tokenlearner",
-        "pipeline_tag": "image-classification",
+        "pipeline_tag": f"{takes}-classification",
         "datasets": [dataset.hub_id] if dataset.hub_id else [],
         "tags": ["tokenlearner", "vision-transformer", "attention-maps"],
         "model-index": [{"name": info.name, "results": [result]}],
@@ -102,7 +120,7 @@ def _front_matter(info: ModelInfo, dataset: Dataset, report: Mapping[str, Any]) 
 
 def _about(model: AnyModel, dataset: Dataset) -> str:
     assert model.info is not None
-    assert not isinstance(model, ConvVideoNetwork)  # no recipe trains one
+    assert not isinstance(model, ConvVideoNetwork), "`check_describable` refuses it"
     config = model.config
     cost = count_model(model)
     parameters = sum(parameter.numel() for parameter in model.parameters())

@@ -6,10 +6,9 @@ from dataclasses import asdict
 
 from torch import nn
 
-from tokenlearner.checkpoints import AnyModel
+from tokenlearner.checkpoints import AnyModel, ClipModel
 from tokenlearner.errors import ConfigError, DataError
 from tokenlearner.models.timm_config import TimmConfig
-from tokenlearner.models.vivit import VideoVisionTransformer
 from tokenlearner.training.data import LabelledClips, LabelledImages
 from tokenlearner.training.recipes import Recipe
 
@@ -61,7 +60,7 @@ def check_fit(
         raise ConfigError(
             f"the recipe {recipe.name} and the teacher do not fit: {has}; give both or neither"
         )
-    if teacher is not None and isinstance(teacher, VideoVisionTransformer) != bool(recipe.clips):
+    if teacher is not None and isinstance(teacher, ClipModel) != bool(recipe.clips):
         raise ConfigError(
             f"the recipe {recipe.name} trains on {data.things}, which its teacher does not take; "
             "give another teacher"

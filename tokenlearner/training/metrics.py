@@ -9,11 +9,10 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
-from tokenlearner.checkpoints import AnyModel
+from tokenlearner.checkpoints import AnyModel, ClipModel
 from tokenlearner.efficiency.machine import describe_hardware, describe_versions
 from tokenlearner.errors import ConfigError, DataError
 from tokenlearner.models.info import ModelInfo
-from tokenlearner.models.vivit import VideoVisionTransformer
 from tokenlearner.modules.shapes import Float, Tensor
 from tokenlearner.preprocess import Preprocessing, prepare
 from tokenlearner.training.clip_views import Views, iter_views
@@ -116,7 +115,7 @@ def iter_logits(
         load_average_precision()  # if it is missing, now and not after hours of computing
     model = model.to(device).eval()
     if isinstance(data, LabelledClips):
-        if not isinstance(model, VideoVisionTransformer):
+        if not isinstance(model, ClipModel):
             raise ConfigError(f"{info.name} takes photos, but {data.source} holds clips")
         for clip in iter_views(data, info.preprocessing, model.config.num_frames, views):
             parts = clip.split(max(1, batch_size))
@@ -124,7 +123,7 @@ def iter_logits(
                 answers = torch.cat([model(part.to(device)).float().cpu() for part in parts])
             yield answers.mean(dim=0, keepdim=True)[:, order]
         return
-    if isinstance(model, VideoVisionTransformer):
+    if isinstance(model, ClipModel):
         raise ConfigError(f"{info.name} takes clips, but {data.source} holds photos")
     for batch in iter_batches(data, info.preprocessing, batch_size):
         with torch.inference_mode():
