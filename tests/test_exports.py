@@ -5,6 +5,9 @@ import tokenlearner
 PUBLIC = [
     "Clip",
     "ClipExplanation",
+    "ClipLearnerMaps",
+    "ConvVideoConfig",
+    "ConvVideoNetwork",
     "Explanation",
     "Image",
     "LearnerMaps",

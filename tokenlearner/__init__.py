@@ -11,12 +11,14 @@ Space-Time Tokenization for Videos", NeurIPS 2021 (arXiv:2106.11297).
 """
 
 from tokenlearner import zoo
-from tokenlearner.clips import ClipExplanation, explain_clip
+from tokenlearner.clips import ClipExplanation, ClipLearnerMaps, explain_clip
 from tokenlearner.errors import TokenLearnerError
 from tokenlearner.inference import Explanation, LearnerMaps, explain
 from tokenlearner.media.images import Image, read_image
 from tokenlearner.media.videos import Clip, read_clip
 from tokenlearner.models import (
+    ConvVideoConfig,
+    ConvVideoNetwork,
     ModelInfo,
     Provenance,
     TimmVisionTransformer,
@@ -38,6 +40,9 @@ __version__ = "0.1.0"
 __all__ = [
     "Clip",
     "ClipExplanation",
+    "ClipLearnerMaps",
+    "ConvVideoConfig",
+    "ConvVideoNetwork",
     "Explanation",
     "Image",
     "LearnerMaps",
