@@ -273,6 +273,10 @@ class TestErrors:
             explain_clip(tiny.model(), clip(3), num_frames=4)
         assert len(explain_clip(tiny.model(), clip(3), num_frames=3).frames) == 3
 
+    def test_no_frames(self, tmp_path: Path) -> None:
+        with pytest.raises(ConfigError, match="num_frames is 0"):
+            explain_clip(tiny.model(), tmp_path / "clip.mp4", num_frames=0)
+
     def test_unreadable(self, tmp_path: Path) -> None:
         with pytest.raises(MediaError):
             explain_clip(tiny.model(), tmp_path / "none.mp4")

@@ -126,14 +126,15 @@ def explain_clip(
 
     Raises:
         ConfigError: If the model does not know its preprocessing and classes, is training, or has
-            patches that straddle frames; or if a `Clip` has another number of frames than
-            `num_frames`.
+            patches that straddle frames; or if `num_frames` is below 1, or not what a `Clip` has.
         MediaError: If a file cannot be used.
         ShapeError: If a `Clip` holds no frames, too few for the model, or no RGB frames.
     """
     info_of(model)
     if not isinstance(clip, Clip):
-        clip = read_clip(clip, num_frames=num_frames or default_num_frames(model))
+        if num_frames is None:
+            num_frames = default_num_frames(model)
+        clip = read_clip(clip, num_frames=num_frames)
     elif num_frames not in (None, len(clip.frames)):
         raise ConfigError(
             f"num_frames is {num_frames}, but this clip has {len(clip.frames)} frames; leave "

@@ -9,6 +9,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from tokenlearner.efficiency import CONVENTIONS, count_model
 from tokenlearner.efficiency.conv_video_flops import count_conv_video
 from tokenlearner.efficiency.recorder import record
+from tokenlearner.errors import ConfigError
 from tokenlearner.models import TokenLearnerConfig
 from tokenlearner.models.conv_video import ConvVideoNetwork
 from tokenlearner.models.conv_video_config import PUBLISHED, ConvVideoConfig, x2plus1d_m
@@ -52,6 +53,11 @@ def test_agrees_at_another_size() -> None:
         model(torch.empty(1, 3, 9, 33, 70, device="meta"))
     cost = count_model(model, image_size=(33, 70), num_frames=9)
     assert 2 * cost.macs == counter.get_total_flops()
+
+
+def test_no_frames_are_no_size() -> None:
+    with pytest.raises(ConfigError, match="num_frames is 0; it must be at least 1"):
+        count_conv_video(BACKBONE, num_frames=0)
 
 
 def test_the_backbone_holds_what_pytorch_computes() -> None:

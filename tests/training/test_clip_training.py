@@ -151,6 +151,9 @@ class TestCommands:
         runner, run = CliRunner(), tmp_path / "run"
         words = ["train", "tiny-clips", "--data", str(folder), "--out", str(run)]
         words += ["--init", str(tmp_path / "image"), "--device", "cpu"]
+        result = runner.invoke(app, [*words, "--image-column", "image"])
+        assert result.exit_code == 1
+        assert "leave out what is for photos: --image-column" in result.stderr
         result = runner.invoke(app, words)
         assert result.exit_code == 0, result.output
         assert "preparing 12 clips" in result.output
@@ -159,6 +162,9 @@ class TestCommands:
         assert model.info is not None
         assert model.info.class_names == tiny_clips.CLASSES
         words = ["evaluate", str(run / "model"), "--data", str(folder), "--save"]
+        result = runner.invoke(app, [*words, "--label-column", "label"])
+        assert result.exit_code == 1
+        assert "takes clips; leave out what is for photos: --label-column" in result.stderr
         result = runner.invoke(app, [*words, "--temporal-views", "2"])
         assert result.exit_code == 0, result.output
         assert "4 clips" in result.output

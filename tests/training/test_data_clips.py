@@ -90,6 +90,11 @@ class TestLists:
             "clips/d.mp4: There is no such file",
         )
 
+    def test_rows_that_end_early(self, tmp_path: Path) -> None:
+        text = "class,split,path\nx,train,clips/a.mp4\nx,train\n"
+        data = read_clips(self.write(tmp_path, text), "train", max_unusable=0.5)
+        assert len(data) == len(data.unusable) == 1
+
     @pytest.mark.parametrize(
         ("text", "message"),
         [

@@ -10,7 +10,12 @@ import typer
 
 from tokenlearner import zoo
 from tokenlearner.checkpoints import CARD_FILE, METRICS_FILE, AnyModel, ClipModel, write_whole
-from tokenlearner.cli.photos import read_checked, read_checked_clips, watch
+from tokenlearner.cli.photos import (
+    read_checked,
+    read_checked_clips,
+    refuse_options_of_photos,
+    watch,
+)
 from tokenlearner.efficiency.machine import choose_device
 from tokenlearner.errors import ConfigError
 from tokenlearner.training.card import check_describable, render_card
@@ -69,6 +74,9 @@ def evaluate(
     views = Views(temporal=temporal_views, spatial=spatial_views)
     valid = None
     if isinstance(network, ClipModel):
+        refuse_options_of_photos(
+            name, image_column=image_column, label_column=label_column, real=real
+        )
         photos = read_checked_clips(data, split, max_unusable=max_unusable)
         step = 1
     else:

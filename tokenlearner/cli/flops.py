@@ -12,6 +12,7 @@ from tokenlearner import zoo
 from tokenlearner.efficiency.conventions import CONVENTIONS, Convention
 from tokenlearner.efficiency.flops import Cost
 from tokenlearner.efficiency.memory import activation_bytes, in_words, weight_bytes
+from tokenlearner.efficiency.throughput import input_shape
 from tokenlearner.efficiency.timm_flops import count_model
 from tokenlearner.errors import ConfigError
 from tokenlearner.models.conv_video import ConvVideoNetwork
@@ -61,7 +62,7 @@ def flops(
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
         "weight_bytes": weight_bytes(network, torch.float32),
         "activation_bytes": activation_bytes(
-            network, _input_shape(network, height, width), torch.float32
+            network, input_shape(network, image_size=size), torch.float32
         ),
     }
     if as_json:
@@ -92,11 +93,6 @@ def _parse_size(text: str) -> tuple[int, int]:
     if not (height.isdecimal() and width.isdecimal() and int(height) and int(width)):
         raise ConfigError(f"image size {text!r} is no size; give pixels, as 384 or 256x320")
     return int(height), int(width)
-
-
-def _input_shape(network: Any, height: int, width: int) -> tuple[int, ...]:
-    frames = (network.config.num_frames,) if network.takes == "video" else ()
-    return (1, 3, *frames, height, width)
 
 
 def _as_data(

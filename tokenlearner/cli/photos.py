@@ -7,6 +7,7 @@ import typer
 from rich.console import Console
 from rich.progress import Progress, track
 
+from tokenlearner.errors import ConfigError
 from tokenlearner.modules.shapes import Tensor
 from tokenlearner.training.data import LabelledClips, LabelledImages, read_clips, read_images
 
@@ -43,6 +44,21 @@ def read_checked_clips(source: str, split: str, *, max_unusable: float) -> Label
         DataError: As `read_clips` and `LabelledClips.scan`.
     """
     return _check(read_clips(source, split, max_unusable=max_unusable), split)
+
+
+def refuse_options_of_photos(name: str, **given: object) -> None:
+    """Refuses options that mean nothing for clips.
+
+    Args:
+        name: Of what takes the clips.
+        given: The options by their names, with underscores; None where not given.
+
+    Raises:
+        ConfigError: If one is given.
+    """
+    options = [f"--{option.replace('_', '-')}" for option in given if given[option] is not None]
+    if options:
+        raise ConfigError(f"{name} takes clips; leave out what is for photos: {', '.join(options)}")
 
 
 D = TypeVar("D", bound=LabelledImages | LabelledClips)

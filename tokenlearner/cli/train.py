@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from tokenlearner import zoo
 from tokenlearner.checkpoints import AnyModel, ClipModel
-from tokenlearner.cli.photos import say_unusable
+from tokenlearner.cli.photos import refuse_options_of_photos, say_unusable
 from tokenlearner.efficiency.machine import choose_device, describe_hardware, has_bfloat16
 from tokenlearner.errors import ConfigError
 from tokenlearner.models.classifier import TransformerClassifier
@@ -84,6 +84,7 @@ def train(
     with joined_processes(choose_device(device)) as computer:
         _say(f"reading {data}")
         if _takes_clips(recipe, init):
+            refuse_options_of_photos(recipe, image_column=image_column, label_column=label_column)
             photos = read_clips(data, split, max_unusable=max_unusable)
         else:
             photos = read_images(

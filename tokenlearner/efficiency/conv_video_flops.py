@@ -32,9 +32,11 @@ def count_conv_video(
     Raises:
         ConfigError: If the image or the clip is too small.
     """
-    height, width = image_size or config.image_size
-    config = replace(config, image_size=(height, width), num_frames=num_frames or config.num_frames)
-    channels = config.widths[0]
+    if image_size is not None:
+        config = replace(config, image_size=image_size)
+    if num_frames is not None:
+        config = replace(config, num_frames=num_frames)
+    (height, width), channels = config.image_size, config.widths[0]
     size, work = _spatial((config.num_frames, height, width), 3, channels, stride=2)
     work += _temporal(size, channels, kernel=5)
     work += (_norm(size, channels), _each("relu", size, channels))

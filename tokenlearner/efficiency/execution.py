@@ -130,7 +130,7 @@ def prepare(
         with torch.inference_mode(), multiplying(execution.dtype):
             return forward(images)
 
-    if execution.mode in ("compile", "optimised"):
+    if execution.mode == "compile" or (is_optimised and images.is_cuda):
         try:
             run()
         except Exception as error:  # the compiler, its compiler and its cache fail in any way

@@ -87,11 +87,19 @@ class Stopped:
     reason: str
 
 
-def input_shape(model: Any, batch_size: int = 1) -> tuple[int, ...]:
-    """Returns the shape of a batch that a model is made for, of images or of clips."""
+def input_shape(
+    model: Any, batch_size: int = 1, *, image_size: tuple[int, int] | None = None
+) -> tuple[int, ...]:
+    """Returns the shape of a batch that a model is made for, of images or of clips.
+
+    Args:
+        model: Of this library.
+        batch_size: Images or clips.
+        image_size: Height and width in pixels; the model's own unless given.
+    """
     frames = getattr(model.config, "num_frames", None)
     time_axis = () if frames is None else (frames,)
-    return (batch_size, 3, *time_axis, *model.config.image_size)
+    return (batch_size, 3, *time_axis, *(image_size or model.config.image_size))
 
 
 def compare(

@@ -129,7 +129,7 @@ def _read_list(
 ) -> tuple[PhotosInFolder, np.ndarray, tuple[str, ...], list[str]]:
     try:
         with file.open(newline="", encoding="utf-8-sig") as lines:
-            reader = csv.DictReader(lines)
+            reader = csv.DictReader(lines, restval="")
             columns, rows = list(reader.fieldnames or ()), list(reader)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{file} cannot be read as a CSV list: {error}") from error
