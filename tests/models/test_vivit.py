@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from tokenlearner.errors import ShapeError
+from tokenlearner.errors import ConfigError, ShapeError
 from tokenlearner.models import (
     TokenLearnerConfig,
     VideoVisionTransformer,
@@ -48,6 +48,11 @@ def random_model(config: VideoVisionTransformerConfig) -> VideoVisionTransformer
         if "norm" not in name:
             nn.init.normal_(parameter, std=0.2)
     return model
+
+
+def test_a_model_for_images_is_not_made_of_its_configuration() -> None:
+    with pytest.raises(ConfigError, match="for clips; make a VideoVisionTransformer of it"):
+        VisionTransformer(SMALL)
 
 
 @every_learner

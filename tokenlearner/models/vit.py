@@ -4,11 +4,12 @@ from typing import Any
 
 import torch
 
-from tokenlearner.errors import ShapeError
+from tokenlearner.errors import ConfigError, ShapeError
 from tokenlearner.models.classifier import TransformerClassifier
 from tokenlearner.models.config import VisionTransformerConfig
 from tokenlearner.models.encoder import Encoder
 from tokenlearner.models.outputs import Trace
+from tokenlearner.models.video_config import VideoVisionTransformerConfig
 from tokenlearner.modules.embed import ConvStem, PatchEmbedding
 from tokenlearner.modules.grids import Grid
 from tokenlearner.modules.shapes import Float, Tensor
@@ -26,11 +27,18 @@ class VisionTransformer(TransformerClassifier):
     Attributes:
         info: Name, answers, preprocessing and origin; None for a model made by hand.
 
+    Raises:
+        ConfigError: If the configuration is one for clips.
+
     Source: `TokenLearnerViT` of google-research/scenic; with `num_classes=0`,
     `TokenLearnerViTRepresentation`.
     """
 
     def __init__(self, config: VisionTransformerConfig) -> None:
+        if isinstance(config, VideoVisionTransformerConfig):
+            raise ConfigError(
+                "this configuration is for clips; make a VideoVisionTransformer of it"
+            )
         if config.stem_widths:
             embedding = ConvStem(config.dim, config.stem_widths)
         else:
