@@ -11,7 +11,7 @@ import torch
 
 from tokenlearner.checkpoints import CONFIG_FILE, for_images, load_model
 from tokenlearner.efficiency.machine import has_bfloat16
-from tokenlearner.efficiency.timm_flops import count_model
+from tokenlearner.efficiency.model_flops import count_model
 from tokenlearner.training.data import LabelledImages, read_images
 from tokenlearner.training.loop import Trainer
 from tokenlearner.training.metrics import evaluate

@@ -12,8 +12,8 @@ from tokenlearner.answers import Answer, facts_of, info_of
 from tokenlearner.attention.tracks import Tracks, follow
 from tokenlearner.checkpoints import AnyModel, ClipModel, ImageModel
 from tokenlearner.efficiency.flops import Stage
+from tokenlearner.efficiency.model_flops import count_model
 from tokenlearner.efficiency.operations import repeat
-from tokenlearner.efficiency.timm_flops import count_model
 from tokenlearner.errors import ConfigError, ShapeError
 from tokenlearner.inference import Look, look
 from tokenlearner.media.videos import Clip, ClipFacts, read_clip

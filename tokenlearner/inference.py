@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from tokenlearner.answers import Answer, facts_of, info_of
 from tokenlearner.checkpoints import AnyModel, ClipModel, for_images
-from tokenlearner.efficiency.timm_flops import count_model
+from tokenlearner.efficiency.model_flops import count_model
 from tokenlearner.media.images import Image, read_image
 from tokenlearner.preprocess import Geometry, prepare
 

@@ -12,8 +12,8 @@ from tokenlearner import zoo
 from tokenlearner.efficiency.conventions import CONVENTIONS, Convention
 from tokenlearner.efficiency.flops import Cost
 from tokenlearner.efficiency.memory import activation_bytes, in_words, weight_bytes
+from tokenlearner.efficiency.model_flops import count_model
 from tokenlearner.efficiency.throughput import input_shape
-from tokenlearner.efficiency.timm_flops import count_model
 from tokenlearner.errors import ConfigError
 from tokenlearner.models.conv_video import ConvVideoNetwork
 from tokenlearner.models.conv_video_config import PUBLISHED as CONV_VIDEO

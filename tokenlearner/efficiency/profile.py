@@ -24,9 +24,9 @@ from tokenlearner.efficiency.fast_parts import replace_parts
 from tokenlearner.efficiency.flops import Cost
 from tokenlearner.efficiency.limits import Limits, measure_limits
 from tokenlearner.efficiency.memory import weight_bytes
+from tokenlearner.efficiency.model_flops import count_model
 from tokenlearner.efficiency.rounds import Clock, Others, is_disturbed, others_cpu_seconds
 from tokenlearner.efficiency.throughput import input_shape, synchronizer
-from tokenlearner.efficiency.timm_flops import count_model
 from tokenlearner.errors import MeasurementError
 from tokenlearner.models.conv_video import ConvVideoNetwork
 from tokenlearner.models.timm_vit import TimmVisionTransformer

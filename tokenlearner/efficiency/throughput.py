@@ -29,8 +29,8 @@ from tokenlearner.efficiency.memory import (
     reset_peak,
     weight_bytes,
 )
+from tokenlearner.efficiency.model_flops import count_model
 from tokenlearner.efficiency.rounds import Clock, Others, Plan, Run, run_rounds
-from tokenlearner.efficiency.timm_flops import count_model
 from tokenlearner.errors import MeasurementError
 
 POWERS = tuple(2**exponent for exponent in range(10))

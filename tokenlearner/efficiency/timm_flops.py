@@ -12,35 +12,12 @@ import torch
 from torch import nn
 
 from tokenlearner.efficiency import layers
-from tokenlearner.efficiency.conv_video_flops import count_conv_video
-from tokenlearner.efficiency.flops import Cost, Stage, count_macs
+from tokenlearner.efficiency.flops import Cost, Stage
 from tokenlearner.efficiency.operations import Operation, Operations
 from tokenlearner.efficiency.recorder import record
-from tokenlearner.models.classifier import TransformerClassifier
-from tokenlearner.models.conv_video import ConvVideoNetwork
 from tokenlearner.models.timm_vit import TimmVisionTransformer
 
 _Module = TypeVar("_Module", bound=nn.Module)
-
-
-def count_model(
-    model: TransformerClassifier | TimmVisionTransformer | ConvVideoNetwork,
-    *,
-    image_size: tuple[int, int] | None = None,
-    num_frames: int | None = None,
-) -> Cost:
-    """Counts a model of any kind, for an image or a clip.
-
-    Args:
-        model: Is left as it is.
-        image_size: Height and width in pixels; the model's own unless given.
-        num_frames: Of a clip; the model's own unless given.
-    """
-    if isinstance(model, TimmVisionTransformer):
-        return count_timm_macs(model, image_size=image_size)
-    if isinstance(model, ConvVideoNetwork):
-        return count_conv_video(model.config, image_size=image_size, num_frames=num_frames)
-    return count_macs(model.config, image_size=image_size, num_frames=num_frames)
 
 
 def count_timm_macs(

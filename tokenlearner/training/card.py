@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tokenlearner.checkpoints import AnyModel
-from tokenlearner.efficiency.timm_flops import count_model
+from tokenlearner.efficiency.model_flops import count_model
 from tokenlearner.errors import ConfigError
 from tokenlearner.models.config import TokenLearnerConfig, VisionTransformerConfig
 from tokenlearner.models.conv_video import ConvVideoNetwork

@@ -13,7 +13,7 @@ from PIL import Image as PillowImage
 from torch import nn
 
 from tokenlearner.checkpoints import AnyModel
-from tokenlearner.efficiency.timm_flops import count_model
+from tokenlearner.efficiency.model_flops import count_model
 from tokenlearner.errors import TrainingError
 from tokenlearner.media.video_files import encode_video
 from tokenlearner.modules.shapes import Tensor
