@@ -93,13 +93,14 @@ def test_a_clip_model_is_measured_in_clips(tmp_path: Path) -> None:
     assert "clips without learner has random weights" in result.stdout
 
 
-def test_no_reason_for_a_convolutional_network(
+def test_a_convolutional_network_is_measured_without_a_reason(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tokenlearner.cli.bench.KEPT", float("inf"))
     tiny.conv_model().save_pretrained(tmp_path / "conv")
-    result = call(tmp_path / "conv", "--against", tmp_path / "conv", "--batch", 1)
+    result = call(tmp_path / "conv", "--batch", 1)
     assert result.exit_code == 0, result.output
+    assert "tiny-conv without learner has random weights" in result.stdout
     assert "why less is realised is not known" in result.stdout
 
 

@@ -6,9 +6,9 @@ from typing import Any
 
 from tokenlearner import zoo
 from tokenlearner.errors import ConfigError
-from tokenlearner.models.classifier import TransformerClassifier
 from tokenlearner.models.config import Version
 from tokenlearner.models.presets import vit
+from tokenlearner.models.timm_vit import TimmVisionTransformer
 from tokenlearner.models.vit import VisionTransformer
 
 NONE = "none"
@@ -22,7 +22,7 @@ def shipped_pair(model: str | None, against: str | None) -> tuple[list[Named], s
     """Returns the models to compare, the baseline first, and a remark or nothing.
 
     Without `against`, a shipped model stands beside its counterpart, another one with a learner
-    beside itself without it, and one without learner alone.
+    beside itself without it, and one of timm or without learner alone.
 
     Args:
         model: Shipped model, folder or repository on the Hub; the first shipped one unless given.
@@ -42,7 +42,8 @@ def shipped_pair(model: str | None, against: str | None) -> tuple[list[Named], s
         baseline_name, fast = _counterparts(name)
         pair = [(each, zoo.load(each)) for each in (baseline_name, fast) if each is not None]
         return pair, ""
-    if isinstance(network, TransformerClassifier) and network.config.token_learner is not None:
+    is_timms = isinstance(network, TimmVisionTransformer)
+    if not is_timms and network.config.token_learner is not None:
         kind: Any = type(network)
         bare = kind(replace(network.config, token_learner=None)).eval()
         alone = f"{_name(network, name)} without learner"
