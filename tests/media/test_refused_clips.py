@@ -47,6 +47,11 @@ class TestLimits:
         with pytest.raises(MediaTooLargeError, match=message):
             read_clip(clip, num_frames=2, end_s=3.0, start_s=2.0, limits=ClipLimits(**limits))
 
+    @pytest.mark.parametrize("num_frames", [10**12, 10**30])
+    def test_more_frames_than_any_clip_has(self, num_frames: int) -> None:
+        with pytest.raises(MediaTooLargeError, match=r"0 frames were asked for; no .* Ask for f"):
+            read_clip(make_clip(2), num_frames=num_frames)
+
     def test_the_limits_themselves_are_allowed(self) -> None:
         clip = make_clip(30, gop=100, sc_threshold="0")
         limits = ClipLimits(

@@ -11,7 +11,7 @@ from PIL import ImageSequence
 
 from tests.media.clip_makers import make_clip, make_tone, numbered, numbers_on
 from tokenlearner.errors import ConfigError, MediaTooLargeError, ShapeError, UnsupportedMediaError
-from tokenlearner.media import encode_video, probe, read_clip, read_sound
+from tokenlearner.media import display_clip, encode_video, probe, read_clip, read_sound
 from tokenlearner.media.sound import SAMPLES_PER_S, Sound
 from tokenlearner.media.video_files import VIDEO_KINDS
 
@@ -54,6 +54,17 @@ class TestPictures:
         facts = probe(encode_video(frames(30), fps=30000 / 1001))
         assert facts.fps == pytest.approx(30000 / 1001, rel=1e-9)
 
+    @pytest.mark.parametrize("kind", ["mp4", "webm"])
+    def test_a_slide_show(self, kind: str) -> None:
+        facts = probe(encode_video(frames(3), fps=1 / 600, kind=kind))
+        assert facts.num_frames == 3
+        assert facts.duration_s == pytest.approx(1800)
+
+    def test_times_count_more_than_a_rate_that_no_file_can_say(self) -> None:
+        data = encode_video(frames(3), fps=1e12, times_s=[0.0, 1.0, 2.0])
+        assert numbers_on(read_clip(data, num_frames=2).frames) == [0, 1]
+        assert probe(data).duration_s == pytest.approx(2, abs=2e-3)
+
     @pytest.mark.parametrize("kind", VIDEO_KINDS)
     def test_a_variable_rate(self, kind: str) -> None:
         times = [0.0, 0.1, 0.5, 0.6, 1.5]
@@ -89,6 +100,13 @@ class TestRefused:
         [
             ({"fps": 0}, "fps is 0; wanted above 0"),
             ({"fps": float("nan")}, "fps is nan; wanted above 0"),
+            ({"fps": 1e-9}, "fps is 1e-09; wanted from 0.0001 to 1000"),
+            ({"fps": float("inf")}, "fps is inf; wanted from 0.0001 to 1000"),
+            ({"fps": 5, "times_s": []}, "times_s has 0 times; wanted one for each frame"),
+            ({"fps": 5, "times_s": [0.0, 2.0, 1.0]}, "3 times; wanted .* ascending from 0"),
+            ({"fps": 5, "times_s": [0.0, float("nan")]}, "2 times; wanted .* ascending from 0"),
+            ({"fps": 5, "times_s": [0.0, 1e12]}, "2 times; wanted .* to at most 86400 s"),
+            ({"fps": 1e-3, "kind": "gif"}, "shows a frame for 655 s at most. Choose mp4 or webm"),
             ({"fps": 5, "kind": "avi"}, "kind is 'avi'; choose one of mp4, webm, gif"),
             (
                 {"fps": 5, "kind": "gif", "sound": Sound(samples=np.zeros((2, 9), np.float32))},
@@ -110,6 +128,10 @@ class TestRefused:
         for frame in (np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3)), np.zeros((0, 4, 3))):
             with pytest.raises(ShapeError, match=r"Got a \w+ frame of shape .* Convert it first"):
                 encode_video([frame], fps=5)  # pyright: ignore[reportArgumentType]
+
+    def test_frames_that_no_encoder_takes(self) -> None:
+        with pytest.raises(ConfigError, match=r"frames are 16,385 × 1 px; .* at most 16,384\. Red"):
+            encode_video([np.zeros((1, 16_385, 3), np.uint8)], fps=5)
 
     def test_frames_of_several_sizes(self) -> None:
         with pytest.raises(ShapeError, match="a frame of 8 × 4 px after one of 8 × 6 px"):
@@ -141,6 +163,20 @@ class TestSound:
     def test_sound_without_pictures(self) -> None:
         with pytest.raises(UnsupportedMediaError, match="has sound, but no pictures"):
             read_sound(make_tone(), start_s=0.0, end_s=0.3)
+
+    def test_sound_that_nobody_can_decode(self) -> None:
+        clip = make_clip(3, container="matroska", audio_s=0.3)
+        odd = clip.replace(b"A_AAC", b"A_XXX")
+        assert odd != clip
+        assert read_sound(odd, start_s=0.0, end_s=0.3) is None
+        assert probe(display_clip(odd, with_sound=True)).num_frames == 3
+
+    @pytest.mark.parametrize(
+        ("start_s", "end_s"), [(1, 0), (-1, 1), (float("nan"), 1), (0, float("nan"))]
+    )
+    def test_impossible_stretches(self, start_s: float, end_s: float) -> None:
+        with pytest.raises(ConfigError, match=r"The sound goes from .* s; wanted a start of"):
+            read_sound(make_clip(3), start_s=start_s, end_s=end_s)
 
     def test_too_long_a_stretch(self) -> None:
         with pytest.raises(MediaTooLargeError, match=r"sound of 700 s .* limit is 600 s\. Choose"):

@@ -175,8 +175,12 @@ def _read_bytes(source: bytes | Path | str, limits: ImageLimits) -> bytes:
     if isinstance(source, bytes):
         data, num_bytes = source, len(source)
     else:
+        path = Path(source)
         try:
-            with Path(source).open("rb") as file:
+            # A pipe or device would be waited for, or never end.
+            if path.exists() and not (path.is_file() or path.is_dir()):
+                raise MediaError(f"{str(source)!r} is not a file. Give the path of a photo.")
+            with path.open("rb") as file:
                 num_bytes = os.fstat(file.fileno()).st_size
                 data = file.read(limits.max_bytes + 1)
         except OSError as error:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from tokenlearner.errors import MediaTooLargeError
+from tokenlearner.errors import ConfigError, MediaTooLargeError
 from tokenlearner.media.clip_files import import_av, open_clip
 from tokenlearner.media.deadline import Deadline, within
 from tokenlearner.media.frame_index import index_frames
@@ -39,7 +39,7 @@ def read_sound(
     end_s: float,
     limits: ClipLimits = DEFAULT_CLIP_LIMITS,
 ) -> Sound | None:
-    """Decodes the sound of a stretch; None if the clip has no sound.
+    """Decodes the sound of a stretch; None if the clip has no sound, or none that can be decoded.
 
     Args:
         source: The file's bytes, or its path.
@@ -50,7 +50,13 @@ def read_sound(
     Raises:
         MediaTooLargeError: The stretch is longer than ten minutes, or the clip over a limit.
         MediaError: As `read_clip` does.
+        ConfigError: The stretch is empty or begins before the clip.
     """
+    if not 0 <= start_s < end_s:
+        raise ConfigError(
+            f"The sound goes from {start_s:g} s to {end_s:g} s; wanted a start of at least 0 and "
+            "an end after it."
+        )
     if end_s - start_s > _MAX_S:
         raise MediaTooLargeError(
             f"The sound of {end_s - start_s:,.0f} s was asked for; the limit is {_MAX_S:.0f} s. "
@@ -60,7 +66,8 @@ def read_sound(
     def read(deadline: Deadline) -> Sound | None:
         av = import_av()
         with open_clip(source, limits, deadline) as clip:
-            if not clip.container.streams.audio:
+            audio = clip.container.streams.audio
+            if not audio or not audio[0].codec_context:  # coded in a way that FFmpeg does not know
                 return None
             index = index_frames(clip, limits)
         begin_s = float(index.stamps[0]) * index.unit_s + start_s  # on the file's own clock

@@ -21,15 +21,19 @@ if TYPE_CHECKING:
     from av.container import OutputContainer
 
 _UNITS_PER_S = 90_000  # of timestamps that follow no rate
+_LEAST_FPS, _MOST_FPS = 1e-4, 1000.0  # a frame in three hours; a slow-motion camera
+_LATEST_S = 86_400.0
+_LONGEST_GIF_FRAME = 65_535  # in hundredths of a second
 _BT709, _LIMITED = 1, 1  # matrix, primaries and curve, and range, in ITU-T H.273
 _FAST = PillowImage.Quantize.FASTOCTREE
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Coding:
-    """FFmpeg's encoders of a kind of file, and their options."""
+    """FFmpeg's encoders of a kind of file, their options, and what they can take."""
 
     video: str
+    max_side_px: int
     options: dict[str, str]
     audio: str
     container_options: dict[str, str]
@@ -38,12 +42,14 @@ class _Coding:
 _CODINGS = {
     "mp4": _Coding(
         video="libx264",
+        max_side_px=16_384,
         options={"preset": "veryfast", "crf": "20"},
         audio="aac",
         container_options={"movflags": "faststart"},  # the index first: plays while it loads
     ),
     "webm": _Coding(
         video="libvpx-vp9",
+        max_side_px=65_535,
         options={"deadline": "realtime", "cpu-used": "8", "crf": "32", "b": "0", "row-mt": "1"},
         audio="libopus",
         container_options={},
@@ -69,7 +75,8 @@ def encode_video(
     Args:
         frames: uint8 RGB [height, width, 3], all of one size.
         fps: Frames per second; broadcast rates such as 29.97 are kept exactly.
-        times_s: When each frame is shown, ascending, where it is not at a constant rate.
+        times_s: When each frame is shown, ascending, where it is not at a constant rate; `fps`
+            then only says how long the last one stays.
         kind: One of `VIDEO_KINDS`: `"mp4"` (H.264), `"webm"` (VP9) or `"gif"`.
         sound: From `read_sound`; begins with the first frame. Not for GIF.
         quick: Encode H.264 about three times as fast, into a larger file.
@@ -87,15 +94,25 @@ def encode_video(
         raise ConfigError("A GIF has no sound. Choose mp4 or webm, or leave the sound out.")
     if not fps > 0:
         raise ConfigError(f"fps is {fps}; wanted above 0.")
+    if times_s is not None:
+        _check_times(times_s)
+        fps = min(fps, _MOST_FPS)
+    if not _LEAST_FPS <= fps <= _MOST_FPS:
+        raise ConfigError(f"fps is {fps:g}; wanted from {_LEAST_FPS:g} to {_MOST_FPS:g}.")
     checked = _checked(frames)
     first = next(checked)
     whole = chain([first], checked)
     if kind == "gif":
         return _encode_gif(whole, fps, times_s)
+    coding = _CODINGS[kind]
+    if max(first.shape) > coding.max_side_px:
+        raise ConfigError(
+            f"The frames are {first.shape[1]:,} × {first.shape[0]:,} px; a side of a {kind} has at "
+            f"most {coding.max_side_px:,}. Reduce them first."
+        )
     # The index can only be put first in a real file.
     with TemporaryDirectory() as folder:
         path = Path(folder, f"clip.{kind}")
-        coding = _CODINGS[kind]
         if quick and kind == "mp4":
             coding = replace(coding, options=coding.options | {"preset": "ultrafast"})
         with import_av().open(
@@ -103,6 +120,17 @@ def encode_video(
         ) as out:
             _write(out, coding, whole, first.shape, fps, times_s, sound)
         return path.read_bytes()
+
+
+def _check_times(times_s: Sequence[float]) -> None:
+    times = np.asarray(times_s, np.float64)
+    # Written so that NaN is refused, too.
+    is_ascending = len(times) and times[0] >= 0 and (np.diff(times) >= 0).all()
+    if not is_ascending or times[-1] > _LATEST_S:
+        raise ConfigError(
+            f"times_s has {len(times)} times; wanted one for each frame, ascending from 0 or later "
+            f"to at most {_LATEST_S:g} s."
+        )
 
 
 def _checked(frames: Iterable[NDArray[np.uint8]]) -> Iterator[NDArray[np.uint8]]:
@@ -134,7 +162,9 @@ def _write(
     sound: Sound | None,
 ) -> None:
     av = import_av()
-    rate = Fraction(fps).limit_denominator(1001)
+    # Kept exact are 30000/1001 frames per second as well as one frame per 3600 seconds.
+    slow = fps < 1
+    rate = Fraction(1 / fps if slow else fps).limit_denominator(1001) ** (-1 if slow else 1)
     unit = 1 / rate if times_s is None else Fraction(1, _UNITS_PER_S)
     stream: Any = out.add_stream(coding.video, rate=rate, options=coding.options)
     context = stream.codec_context
@@ -197,6 +227,10 @@ def _encode_gif(
         shown_until = 0  # in hundredths of a second: what was rounded is made good by the next
         for frame in frames:
             end = max(round(100 * next(starts, (shown_until + 100 / fps) / 100)), shown_until + 2)
+            if end - shown_until > _LONGEST_GIF_FRAME:
+                raise ConfigError(
+                    "A GIF shows a frame for 655 s at most. Choose mp4 or webm for this clip."
+                )
             picture = PillowImage.fromarray(frame).quantize(256, _FAST)
             picture.info["duration"] = 10 * (end - shown_until)
             shown_until = end

@@ -114,6 +114,11 @@ def read_clip(
         raise ConfigError(
             f"num_frames is {num_frames} and max_side_px is {max_side_px}; both are at least 1."
         )
+    if num_frames > limits.max_frames:
+        raise MediaTooLargeError(
+            f"{num_frames:,} frames were asked for; no clip may have more than "
+            f"{limits.max_frames:,}. Ask for fewer frames."
+        )
 
     def read(deadline: Deadline) -> Clip:
         index = index_of(source, limits, deadline)
@@ -178,7 +183,8 @@ def end_of_stretch(
         MediaError: It begins after the clip.
         ConfigError: It is empty or begins before the clip.
     """
-    if start_s < 0 or (end_s is not None and end_s <= start_s):
+    # Written so that NaN is refused, too.
+    if not start_s >= 0 or (end_s is not None and not end_s > start_s):
         raise ConfigError(
             f"The stretch goes from {start_s:g} s to {end_s} s; wanted a start of at least 0 and "
             "an end after it."
