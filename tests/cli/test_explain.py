@@ -156,6 +156,7 @@ class TestErrors:
         [
             ("--token", "0", "--token is '0'; wanted numbers from 1, such as 2 or 1,3"),
             ("--token", "1,", "--token is '1,'; wanted"),
+            ("--token", "9" * 5000, "9'; wanted numbers from 1, such as"),
             ("--token", "one", "--token is 'one'; wanted"),
             ("--token", "3", "asks for token 3, but the model has 2; choose from 1 to 2"),
             (

@@ -1,6 +1,7 @@
 """`tokenlearner explain` on clips: what it writes, says, and says no to."""
 
 import csv
+import os
 from pathlib import Path
 from typing import Any
 
@@ -171,9 +172,29 @@ class TestErrors:
         assert second.startswith(f"tokenlearner: {broken}: The file begins like an MP4 video, but")
         assert names(out) == FILES
 
+    def test_what_is_neither_is_what_its_name_says(self, model: Path, tmp_path: Path) -> None:
+        empty, text, missing = (tmp_path / f"{name}.mp4" for name in ("empty", "text", "missing"))
+        empty.write_bytes(b"")
+        text.write_text("a note")
+        pipe, photo = tmp_path / "pipe.mp4", tmp_path / "pipe.jpg"
+        for path in (pipe, photo):
+            os.mkfifo(path)
+        out = tmp_path / "out"
+        result = call(empty, text, missing, pipe, photo, "--model", model, "--out", out)
+        assert result.exit_code == 1
+        lines = result.stderr.splitlines()
+        assert lines[0].endswith(
+            "is empty (0 bytes). Choose a clip: MP4, MOV, WebM, MKV, AVI or GIF."
+        )
+        assert "content is plain text, not a clip. Choose one in MP4" in lines[1]
+        assert lines[2].endswith("(No such file or directory). Give the path of a clip.")
+        assert lines[3].endswith("is not a file. Give the path of a clip.")
+        assert lines[4].endswith("is not a file. Give the path of a photo.")
+
     @pytest.mark.parametrize(
         ("options", "message"),
         [
+            (["--end", "nan"], "The stretch goes from 0 s to nan s; wanted"),
             (["--start", "5"], "begins at 5 s, but the clip lasts 3.00 s"),
             (["--start", "2", "--end", "1"], "The stretch goes from 2 s to 1.0 s; wanted"),
         ],

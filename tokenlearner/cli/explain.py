@@ -129,8 +129,9 @@ def explain(
 
 def _parse_tokens(text: str) -> tuple[int, ...]:
     words = [word.strip() for word in text.split(",")]
-    if not all(word.isdecimal() and int(word) > 0 for word in words):
-        raise ConfigError(f"--token is {text!r}; wanted numbers from 1, such as 2 or 1,3")
+    # Nine digits are more than any model has tokens, and few enough for `int`.
+    if not all(word.isdecimal() and len(word) < 10 and int(word) > 0 for word in words):
+        raise ConfigError(f"--token is {text[:40]!r}; wanted numbers from 1, such as 2 or 1,3")
     return tuple(int(word) - 1 for word in words)
 
 

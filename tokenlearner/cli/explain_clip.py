@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from tokenlearner.media.videos import read_clip
 from tokenlearner.rendering import ViewSettings
 from tokenlearner.rendering.filmstrip import render_token_tube
 from tokenlearner.rendering.video import render_overlay_video
+from tokenlearner.training.data.folder import CLIP_EXTENSIONS
 
 MOSAIC = "mosaic"
 """A style of overlay that only clips have: photos have a sheet."""
@@ -44,13 +45,19 @@ class ClipOptions:
 
 
 def is_clip(path: Path) -> bool:
-    """Whether a file's content is that of a clip; whether it can be read is another matter."""
-    try:
-        with path.open("rb") as file:
-            kind = recognise(file.read(HEAD_BYTES))
-    except OSError:
-        return False
-    return kind is not None and (kind.endswith("video") or kind == "GIF")
+    """Whether a file's content is that of a clip; whether it can be read is another matter.
+
+    What is not there, empty or text is neither clip nor photo: its name says which was meant, so
+    that the error can say what to bring instead.
+    """
+    kind = None
+    with suppress(OSError):
+        if path.is_file():  # a pipe would be waited for
+            with path.open("rb") as file:
+                kind = recognise(file.read(HEAD_BYTES))
+    if kind in (None, "plain text"):
+        return path.suffix.lower() in CLIP_EXTENSIONS
+    return kind.endswith("video") or kind == "GIF"
 
 
 def explain_file(model: AnyModel, path: Path, options: ClipOptions) -> ClipExplanation:
