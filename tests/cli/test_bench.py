@@ -202,6 +202,20 @@ def test_one_way_that_fails_leaves_the_others(model: Path, monkeypatch: pytest.M
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (("--json", "/"), "'--json': file '/' is a directory"),
+        (("--variant", "B/16", "--image-size", "100000"), "'--image-size': Input should be less"),
+        (("--variant", "B/16", "--num-tokens", "99999"), "'--num-tokens': Input should be less"),
+    ],
+)
+def test_refused_before_anything_is_measured(arguments: tuple[str, ...], message: str) -> None:
+    result = call(*arguments)
+    assert result.exit_code == 2, result.output
+    assert message in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
         (("nowhere",), "'nowhere' is neither a shipped model"),
         (("--mode", "graphs"), "CUDA graphs need an NVIDIA GPU, and this is cpu"),
         (("--dtype", "tf32"), "tf32 is a format of NVIDIA GPUs, and this is cpu"),

@@ -65,6 +65,8 @@ def test_json_of_a_folder(convention: str, tmp_path: Path) -> None:
         (("B/16", "--convention", "flops"), "convention is 'flops'; it must be one of macs, "),
         (("B/16", "--image-size", "0"), "image size '0' is no size; give pixels, as 384"),
         (("B/16", "--image-size", "8x"), "image size '8x' is no size"),
+        (("B/16", "--image-size", "9" * 5000), "9' is no size; give pixels, as 384 or 256x320"),
+        (("B/16", "--image-size", "100000x16"), "'100000x16' is no size; give pixels, as 384"),
         (("B/16", "--image-size", "8"), "holds no patch of (16, 16)"),
         (("B/17",), "B/17"),
     ],

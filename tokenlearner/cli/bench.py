@@ -42,10 +42,11 @@ def bench(
         typer.Option(help="Instead of MODEL: a size of the papers with random weights, as B/16."),
     ] = None,
     image_size: Annotated[
-        int | None, typer.Option(min=1, help="Of the variant, in pixels; 224 unless given.")
+        int | None,
+        typer.Option(min=1, max=8192, help="Of the variant, in pixels; 224 unless given."),
     ] = None,
     num_tokens: Annotated[
-        int | None, typer.Option(min=1, help="That the variant learns; 8 unless given.")
+        int | None, typer.Option(min=1, max=65_536, help="That the variant learns; 8 unless given.")
     ] = None,
     at: Annotated[
         int | None, typer.Option(help="Blocks before its learner; half of them unless given.")
@@ -81,7 +82,9 @@ def bench(
     why: Annotated[
         bool, typer.Option(help="Look for the reason where the promise is not kept.")
     ] = True,
-    json_file: Annotated[Path | None, typer.Option("--json", help="Write the result here.")] = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", dir_okay=False, help="Write the result here.")
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
 ) -> None:
     """Measure how fast a model is, beside the same model without TokenLearner.

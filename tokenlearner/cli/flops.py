@@ -1,6 +1,7 @@
 """`tokenlearner flops`: what a model computes, part by part, by any convention."""
 
 import json
+import re
 from typing import Annotated, Any
 
 import torch
@@ -88,10 +89,12 @@ def _find(name: str) -> Any:
 
 
 def _parse_size(text: str) -> tuple[int, int]:
-    height, times, width = text.partition("x")
-    width = width if times else height
-    if not (height.isdecimal() and width.isdecimal() and int(height) and int(width)):
-        raise ConfigError(f"image size {text!r} is no size; give pixels, as 384 or 256x320")
+    size = re.fullmatch(r"([1-9]\d{0,4})(?:x([1-9]\d{0,4}))?", text, re.ASCII)
+    if size is None:
+        raise ConfigError(
+            f"image size {text[:20]!r} is no size; give pixels, as 384 or 256x320, up to 99999"
+        )
+    height, width = size.groups(default=size[1])
     return int(height), int(width)
 
 
