@@ -95,9 +95,25 @@ class TestLists:
         data = read_clips(self.write(tmp_path, text), "train", max_unusable=0.5)
         assert len(data) == len(data.unusable) == 1
 
+    def test_what_is_no_path_is_named(self, tmp_path: Path) -> None:
+        text = "\ufeffpath,split,class\nclips/a.mp4,train,x\na\0b.mp4,train,x\nshort\n,train,x\n"
+        data = read_clips(self.write(tmp_path, text), "train", max_unusable=0.7)
+        assert names(data) == [f"{tmp_path.name}/clips/a.mp4"]
+        assert data.unusable == (
+            "a\0b.mp4: There is no such file",
+            ": There is no such file",
+        )
+
+    def test_a_class_for_each_of_many_clips(self, tmp_path: Path) -> None:
+        # A table of clips by classes would take 900 MB here.
+        rows = "".join(f"clips/a.mp4,{number:05}\n" for number in range(30_000))
+        labels = read_clips(self.write(tmp_path, f"path,class\n{rows}"), "train").labels
+        assert np.array_equal(labels, np.arange(30_000))
+
     @pytest.mark.parametrize(
         ("text", "message"),
         [
+            ("path,class,split\nclips/a.mp4,x\n", r"no split 'train'; it has "),
             ("file,class\nclips/a.mp4,x\n", r"no column 'path'; it has file, class"),
             ("path,label\nclips/a.mp4,x\n", r"no column 'class'; it has path, label"),
             ("path,class\nclips/a.mp4,\n", r"names no class; wanted names in the column 'class'"),

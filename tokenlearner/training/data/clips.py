@@ -162,17 +162,21 @@ def _read_list(
             unusable.append(f"{row[_PATH]}: {reason}")
     paths = np.array([os.fsencode(row[_PATH]) for row in usable], "S")
     clips = PhotosInFolder(file.parent, paths, np.array(sizes, np.int64))
-    labels = np.zeros((len(usable), len(names)), bool)
-    for number, row in enumerate(usable):
-        found = [names.index(name) for name in _names(row[column])]
-        if column == _CLASS and len(found) != 1:
+    numbers = {name: number for number, name in enumerate(names)}
+    found = [[numbers[name] for name in _names(row[column])] for row in usable]
+    if column == _CLASSES:
+        labels = np.zeros((len(usable), len(names)), bool)
+        for row, classes in enumerate(found):
+            labels[row, classes] = True
+        return clips, labels, tuple(names), unusable
+    for row, classes in zip(usable, found, strict=True):
+        if len(classes) != 1:
             raise DataError(
                 f"{file}: {row[_PATH]} has the class {row[column]!r}; wanted one name, or the "
                 f"column {_CLASSES!r} for any number"
             )
-        labels[number, found] = True
-    return clips, labels.argmax(1) if column == _CLASS else labels, tuple(names), unusable
+    return clips, np.array(found, np.int64).reshape(-1), tuple(names), unusable
 
 
-def _names(text: str | None) -> list[str]:
-    return [name.strip() for name in (text or "").split(";") if name.strip()]
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(";") if name.strip()]
