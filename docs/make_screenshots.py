@@ -1,6 +1,8 @@
 """Takes the README's pictures of the dashboard: `python -m docs.make_screenshots` in the root."""
 
+import itertools
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +14,15 @@ from tests.browser.running import chromium, dashboard, find_chromium
 FOLDER = Path(__file__).parent
 SCREEN = {"width": 1440, "height": 900}
 
-# File name, link, and what the browser is like.
-PICTURES: tuple[tuple[str, str, dict[str, Any]], ...] = (
-    ("explore_light.png", "?token=7", {"viewport": SCREEN, "color_scheme": "light"}),
-    ("explore_dark.png", "?mode=composite", {"viewport": SCREEN, "color_scheme": "dark"}),
+# File name without the theme, how the page is opened, and its link.
+PICTURES: tuple[tuple[str, Callable[[Explorer, str], None], str], ...] = (
+    ("explore", Explorer.open, "?token=7"),
+    ("clips", Explorer.open_clips, "?clip=cars"),
+    (
+        "efficiency",
+        Explorer.open_efficiency,
+        "?section=placement&design=L&side=512&tokens=16&at=12&curves=speedup",
+    ),
 )
 
 
@@ -29,13 +36,13 @@ def main() -> None:
         dashboard(Path(folder) / "log.txt") as address,
         chromium(path) as browser,
     ):
-        for name, query, looks in PICTURES:
+        for (name, open_page, query), theme in itertools.product(PICTURES, ("light", "dark")):
+            looks: dict[str, Any] = {"viewport": SCREEN, "color_scheme": theme}
             visitor = Explorer(browser.new_context(**looks, device_scale_factor=2), address)
-            visitor.open(query)
-            expect(visitor.page.locator(".js-plotly-plot .bartext").first).to_be_attached()
-            expect(visitor.page.locator(".photo img").last).to_be_attached()
-            visitor.page.wait_for_timeout(1000)  # fades
-            visitor.screenshot(FOLDER / name)
+            open_page(visitor, query)
+            expect(visitor.page.locator(".js-plotly-plot .main-svg").first).to_be_visible()
+            visitor.page.wait_for_timeout(2000)  # fades
+            visitor.screenshot(FOLDER / f"{name}_{theme}.png")
             visitor.context.close()
 
 
