@@ -20,7 +20,7 @@ class ZooEntry:
         title: For people.
         dataset: `imagenette` or `cifar10`.
         sha256: Checksum of its weights file.
-        baseline: Name of the same model without TokenLearner; None for a baseline.
+        baseline: Name of the same model without TokenLearner; None if it is none or there is none.
     """
 
     name: str
@@ -43,6 +43,12 @@ ENTRIES: tuple[ZooEntry, ...] = (
         title="Imagenette, baseline",
         dataset="imagenette",
         sha256="79a23d7b7e4b6a34a23cdb7ba4911b41cc24e4ffc389ce873f84b397acb66072",
+    ),
+    ZooEntry(
+        name="imagenette-fine-vit-tl8",
+        title="Imagenette, 8 tokens, fine grid",
+        dataset="imagenette",
+        sha256="19a605fcba8ad31be0c8bd3d011da50defe7b93c22dda753b307a26c19a62a5e",
     ),
     ZooEntry(
         name="cifar10-mini-vit-tl8",

@@ -81,6 +81,8 @@ def imagenette_fine_vit_tl8() -> Recipe:
     """The same with 8 learned tokens (version 1.1) before block 2 of 6.
 
     tokenlearner train imagenette-fine-vit-tl8 --data IMAGENETTE --out runs/imagenette-fine-vit-tl8
+
+    84.31 % on the test split with seed 0; 1.83 hours on one core of an AMD EPYC, beside other work.
     """
     return replace(
         imagenette_fine_vit(),
