@@ -18,7 +18,7 @@ class ZooEntry:
     Attributes:
         name: Its folder under `checkpoints/`.
         title: For people.
-        dataset: `imagenette` or `cifar10`.
+        dataset: As in `tokenlearner.training.datasets`.
         sha256: Checksum of its weights file.
         baseline: Name of the same model without TokenLearner; None if it is none or there is none.
     """
@@ -62,6 +62,12 @@ ENTRIES: tuple[ZooEntry, ...] = (
         title="CIFAR-10, baseline",
         dataset="cifar10",
         sha256="746ccc694597c7b78396028280dc0dbe83ac6489f7ee5da29df3824b3691bd6b",
+    ),
+    ZooEntry(
+        name="gestures-vivit-tl8",
+        title="Gestures in clips, 8 tokens",
+        dataset="pointing-gestures",
+        sha256="b9ad80341c1a9740c8a987552770b6b2763c4ee8bf2eea98d82c3cda0cb0fcab",
     ),
 )
 

@@ -15,7 +15,8 @@ def gestures_vivit() -> Recipe:
     tokenlearner train gestures-vivit --data GESTURES --init imagenette-conv-vit \
         --out runs/gestures-vivit
 
-    Clips are never mirrored: a swipe to the left would become one to the right.
+    Clips are never mirrored: a swipe to the left would become one to the right. Not carried out
+    yet.
     """
     return Recipe(
         name="gestures-vivit",
@@ -29,7 +30,7 @@ def gestures_vivit() -> Recipe:
             interpolation="bilinear",
         ),
         canvas=(112, 112),
-        stages=((150, 112),),
+        stages=((60, 112),),
         batch_size=16,
         optimizer="muon",
         learning_rate=5e-4,
@@ -51,6 +52,9 @@ def gestures_vivit_tl8() -> Recipe:
 
     tokenlearner train gestures-vivit-tl8 --data GESTURES --init imagenette-conv-vit-tl8 \
         --out runs/gestures-vivit-tl8
+
+    37.88 % of the 66 test clips with seed 0 (chance is 9 %), an hour of one core of an AMD EPYC
+    beside other work. The training loss was still falling.
     """
     return replace(
         gestures_vivit(),
