@@ -193,7 +193,7 @@ class TestShipped:
         assert content["weights_sha256"] == entry.sha256 == sha256_of(zoo.folder(entry.name))
         assert content["model"] == entry.name
         assert content["data"]["split"] == "test"
-        sizes = {"imagenette": 3925, "cifar10": 10_000}
+        sizes = {"imagenette": 3925, "cifar10": 10_000, "pointing-gestures": 66}
         assert content["metrics"]["num_images"] == sizes[entry.dataset]
         assert content["command"].startswith(f"tokenlearner evaluate {entry.name} --data ")
         wanted_percent = {"imagenette": 70.0, "cifar10": 54.5}
