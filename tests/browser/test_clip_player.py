@@ -211,6 +211,8 @@ def test_a_broken_upload_and_a_good_one(visitor: Explorer) -> None:
 
 def test_a_film_and_the_tracks_to_take_away(visitor: Explorer, explanation: ClipExplanation):
     visitor.page.get_by_role("button", name="Save clip, filmstrip, numbers…").click()
+    expect(visitor.page.get_by_role("dialog")).to_be_visible()
+    visitor.wait_until_idle()
     with visitor.page.expect_download() as film:
         visitor.page.get_by_role("button", name="Film with the overlay").click()
     facts = probe(film.value.path())

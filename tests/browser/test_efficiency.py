@@ -64,6 +64,7 @@ def test_measured_and_stopped(open_page: Open) -> None:
     expect(stop).to_be_visible()
     expect(page.get_by_role("heading", name="as fast here, of 1.27× promised")).to_be_visible()
     expect(page.get_by_text("Stopped early.")).to_have_count(0)
+    visitor.wait_until_idle()
     with page.expect_download() as download:
         page.get_by_role("button", name="JSON, with every round").click()
     (mine, *_) = json.loads(Path(download.value.path()).read_text())
@@ -91,6 +92,7 @@ def test_published_results_are_filtered(open_page: Open) -> None:
     page.get_by_role("option", name="CIFAR-10").click()
     page.wait_for_url("**dataset=CIFAR-10")
     expect(page.locator(".legend").get_by_text("ours, with", exact=True)).to_be_visible()
+    visitor.wait_until_idle()
     with page.expect_download() as download:
         page.locator('[class*="st-key-chart_published"]').get_by_role("button", name="CSV").click()
     lines = Path(download.value.path()).read_text().splitlines()

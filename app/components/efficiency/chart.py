@@ -42,7 +42,8 @@ def save_csv(rows: Rows, *, key: str, label: str = "CSV") -> None:
     """Offers rows as a file."""
     st.download_button(
         label,
-        data=lambda: csv_of(rows),
+        # Made at once: what is made on demand is lost if the page runs again meanwhile.
+        data=csv_of(rows),
         file_name=f"{key}.csv",
         mime="text/csv",
         key=f"csv_{key}",
