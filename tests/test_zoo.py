@@ -196,7 +196,7 @@ class TestShipped:
         sizes = {"imagenette": 3925, "cifar10": 10_000, "pointing-gestures": 66}
         assert content["metrics"]["num_images"] == sizes[entry.dataset]
         assert content["command"].startswith(f"tokenlearner evaluate {entry.name} --data ")
-        wanted_percent = {"imagenette": 70.0, "cifar10": 54.5, "pointing-gestures": 30.0}
+        wanted_percent = {"imagenette": 70.0, "cifar10": 54.5, "pointing-gestures": 50.0}
         assert content["metrics"]["top1_percent"] >= wanted_percent[entry.dataset]
 
     @SHIPPED

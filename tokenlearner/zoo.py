@@ -67,7 +67,7 @@ ENTRIES: tuple[ZooEntry, ...] = (
         name="gestures-vivit-tl8",
         title="Gestures in clips, 8 tokens",
         dataset="pointing-gestures",
-        sha256="b9ad80341c1a9740c8a987552770b6b2763c4ee8bf2eea98d82c3cda0cb0fcab",
+        sha256="d5607ee7dbadbcad2535d3728fa15d5d5d43edf23b50122abdb306fdfdeca5c3",
     ),
 )
 

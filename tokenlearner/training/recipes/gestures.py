@@ -30,7 +30,7 @@ def gestures_vivit() -> Recipe:
             interpolation="bilinear",
         ),
         canvas=(112, 112),
-        stages=((60, 112),),
+        stages=((150, 112),),
         batch_size=16,
         optimizer="muon",
         learning_rate=5e-4,
@@ -53,8 +53,8 @@ def gestures_vivit_tl8() -> Recipe:
     tokenlearner train gestures-vivit-tl8 --data GESTURES --init imagenette-conv-vit-tl8 \
         --out runs/gestures-vivit-tl8
 
-    37.88 % of the 66 test clips with seed 0 (chance is 9 %), an hour of one core of an AMD EPYC
-    beside other work. The training loss was still falling.
+    59.09 % of the 66 test clips with seed 0 (chance is 9 %), 0.88 hours on an AMD EPYC with 2 cores
+    beside other work. Sixty epochs gave 37.88 %.
     """
     return replace(
         gestures_vivit(),
