@@ -1,5 +1,6 @@
 """A dashboard and a Chromium, started for as long as they are needed."""
 
+import re
 import shutil
 import socket
 import subprocess
@@ -28,6 +29,13 @@ _FLAGS = [
     "--use-fake-ui-for-media-stream",
 ]
 _PATIENCE_S = 120  # on a busy machine
+
+# Streamlit 1.67 closes the connection of a visitor who left while connecting once too often.
+_LEFT_WHILE_CONNECTING = re.compile(
+    r"Exception in ASGI application\n(?:(?!Exception in ASGI application).)*?"
+    r'WebSocketDisconnected: Cannot call "send"[^\n]*\n',
+    re.DOTALL,
+)
 
 
 def find_chromium() -> str | None:
@@ -77,6 +85,16 @@ def dashboard(log: Path, *settings: str) -> Iterator[str]:
     finally:
         process.terminate()
         process.wait(timeout=20)
+
+
+def read_complaints(log: Path) -> str:
+    """What a dashboard wrote if there is a stack trace in it that is not Streamlit's own business.
+
+    Returns:
+        Nothing, if all is well.
+    """
+    written = _LEFT_WHILE_CONNECTING.sub("", log.read_text())
+    return written if "Traceback" in written else ""
 
 
 def _wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
