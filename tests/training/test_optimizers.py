@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from tests import tiny
-from tokenlearner.errors import ConfigError
 from tokenlearner.models.config import TokenLearnerConfig
 from tokenlearner.training.optimizers import (
     is_block_matrix,
@@ -86,12 +85,6 @@ def test_muon_moves_a_matrix_as_far_as_adamw_would() -> None:
     muon.step()
     moved = (weight.detach() - before).square().mean().sqrt()
     assert float(moved) == pytest.approx(0.2 * 1e-2, rel=0.3)
-
-
-def test_without_muon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr(torch.optim, "Muon")
-    with pytest.raises(ConfigError, match=r"wants Muon, which PyTorch .*install 2\.9 or newer, or"):
-        groups(tiny.recipe(optimizer="muon", muon_learning_rate=1e-2))
 
 
 def test_layers_by_hand() -> None:

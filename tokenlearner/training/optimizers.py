@@ -8,7 +8,8 @@ from torch import nn
 from torch.optim import AdamW, Optimizer
 
 from tokenlearner.checkpoints import AnyModel
-from tokenlearner.errors import ConfigError
+from tokenlearner.efficiency.machine import has_bfloat16
+from tokenlearner.training.muon import Muon
 from tokenlearner.training.recipes import Recipe
 
 # Names of parameters, in our models and in timm's.
@@ -23,9 +24,6 @@ def make_optimizers(model: AnyModel, recipe: Recipe) -> list[Optimizer]:
     """Returns AdamW, with Muon before it if the recipe asks for it.
 
     The groups of parameters keep their peak learning rate as `peak`.
-
-    Raises:
-        ConfigError: If this version of PyTorch has no Muon.
     """
     groups: dict[tuple[bool, float, bool], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
@@ -42,13 +40,10 @@ def make_optimizers(model: AnyModel, recipe: Recipe) -> list[Optimizer]:
         group = {"params": parameters, "lr": peak, "peak": peak, "weight_decay": decay}
         settings[by_muon].append(group)
     optimizers: list[Optimizer] = []
-    if recipe.optimizer == "muon":
-        if not hasattr(torch.optim, "Muon"):
-            raise ConfigError(
-                f"the recipe {recipe.name} wants Muon, which PyTorch {torch.__version__} does not "
-                "have; install 2.9 or newer, or take optimizer='adamw'"
-            )
-        optimizers.append(torch.optim.Muon(settings[True], adjust_lr_fn="match_rms_adamw"))
+    if settings[True]:
+        device = settings[True][0]["params"][0].device
+        dtype = torch.bfloat16 if has_bfloat16(device) else torch.float32
+        optimizers.append(Muon(settings[True], dtype=dtype))
     return [*optimizers, AdamW(settings[False], fused=True)]
 
 
