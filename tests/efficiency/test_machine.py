@@ -5,6 +5,7 @@ import platform
 import pytest
 import torch
 
+from tokenlearner.efficiency import machine
 from tokenlearner.efficiency.machine import (
     available_devices,
     choose_device,
@@ -47,12 +48,31 @@ def test_no_such_device(name: str) -> None:
         choose_device(name)
 
 
-def test_the_cpu_is_named_with_its_cores() -> None:
-    name = describe_hardware(torch.device("cpu"))
-    model, _, cores = name.rpartition(", ")
-    assert model
+@pytest.mark.parametrize(
+    ("capability", "bfloat16", "said"),
+    [
+        ("AVX2", False, ", AVX2"),
+        ("AVX512", False, ", AVX-512"),
+        ("AVX512", True, ", AVX-512 with bfloat16"),
+        ("DEFAULT", False, ""),
+        ("NO AVX", False, ""),
+    ],
+)
+def test_a_cpu_is_named_with_its_cores_and_instruction_set(
+    capability: str, bfloat16: bool, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(machine, "_cpu_name", lambda: "A CPU")
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: bfloat16)
+    assert describe_hardware(torch.device("cpu")) == f"A CPU, 2 cores{said}"
+    assert describe_hardware(torch.device("mps")) == "A CPU, 2 cores, MPS"
+
+
+def test_the_cpu_has_a_name() -> None:
+    name, cores = describe_hardware(torch.device("cpu")).split(", ")[:2]
+    assert name
     assert cores.split()[0].isdecimal()
-    assert cores.split()[1] in ("core", "cores")
 
 
 def test_a_gpu_goes_by_its_own_name(monkeypatch: pytest.MonkeyPatch) -> None:

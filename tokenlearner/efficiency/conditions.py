@@ -28,7 +28,7 @@ class Conditions:
 
     Attributes:
         device: `cpu`, `cuda` or `mps`.
-        hardware: Name of the GPU, or of the CPU with its cores.
+        hardware: Name of the GPU, or of the CPU with its cores and instruction set.
         threads: That PyTorch computes with on the CPU.
         clocks: As the driver or the kernel gives them, in MHz (`cpu_mhz`, `sm_mhz`, ...), with
             power in watts and temperature in degrees Celsius where the driver tells.

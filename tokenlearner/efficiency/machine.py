@@ -48,12 +48,17 @@ def has_bfloat16(device: torch.device) -> bool:
 
 
 def describe_hardware(device: torch.device) -> str:
-    """Returns the name of a GPU, or of the CPU with the number of its cores."""
+    """Returns the name of a GPU, or of the CPU with its cores and its instruction set.
+
+    Virtual machines call very different processors the same, so `AMD EPYC, 2 cores` alone would
+    mix the numbers of one with `AVX2` and of one with `AVX-512 with bfloat16`.
+    """
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     cores = os.cpu_count()
-    cpu = f"{_cpu_name()}, {cores} core{'' if cores == 1 else 's'}"
-    return f"{cpu}, {device.type.upper()}" if device.type != "cpu" else cpu
+    parts = [_cpu_name(), f"{cores} core{'' if cores == 1 else 's'}"]
+    parts.append(_instruction_set() if device.type == "cpu" else device.type.upper())
+    return ", ".join(filter(None, parts))
 
 
 def describe_versions() -> dict[str, str]:
@@ -75,6 +80,15 @@ def _is_available(kind: str) -> bool:
     if kind == "mps":
         return torch.backends.mps.is_available()
     return kind == "cpu" or (kind == "cuda" and torch.cuda.is_available())
+
+
+def _instruction_set() -> str:
+    """What PyTorch computes with on the CPU; empty where it has no name, as on ARM without SVE."""
+    name = torch.backends.cpu.get_cpu_capability()
+    name = "" if name in ("DEFAULT", "NO AVX") else name.replace("AVX512", "AVX-512")
+    if not has_bfloat16(torch.device("cpu")):
+        return name
+    return f"{name} with bfloat16" if name else "bfloat16"
 
 
 def _cpu_name() -> str:
