@@ -142,6 +142,17 @@ def test_json_round_trip() -> None:
     assert Profile.from_dict(json.loads(json.dumps(found.to_dict()))) == found
 
 
+def test_limits_of_a_slow_format_come_from_a_smaller_product(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """By a clock to which every product takes a second, the smallest is the largest to wait for."""
+    monkeypatch.setattr("tokenlearner.efficiency.limits._MATRIX", {"cpu": 64})
+    monkeypatch.setattr("tokenlearner.efficiency.limits._SMALLEST_MATRIX", 8)
+    assert measure_limits(CPU, clock=ticking).macs_per_second == 8**3
+    monkeypatch.setattr("tokenlearner.efficiency.limits._PATIENCE_S", 4**3)
+    assert measure_limits(CPU, clock=ticking).macs_per_second == 32**3
+
+
 def test_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tokenlearner.efficiency.limits._MATRIX", {"cpu": 4})
     monkeypatch.setattr("tokenlearner.efficiency.limits._COPY_BYTES", {"cpu": 100})

@@ -10,6 +10,8 @@ import torch
 from tokenlearner.efficiency.rounds import Clock, Run
 
 _MATRIX = {"cpu": 2048, "cuda": 8192, "mps": 4096}
+_SMALLEST_MATRIX = 256
+_PATIENCE_S = 1.0
 _COPY_BYTES = {"cpu": 256 << 20, "cuda": 2 << 30, "mps": 512 << 20}
 _TINY_CALLS = 200
 _REPEATS = 5
@@ -43,7 +45,7 @@ def measure_limits(
     synchronize: Callable[[], None] | None = None,
     clock: Clock = time.perf_counter,
 ) -> Limits:
-    """Measures what the device does at best; takes about a second.
+    """Measures what the device does at best; takes a few seconds.
 
     Args:
         device: Where to compute.
@@ -51,8 +53,6 @@ def measure_limits(
         synchronize: Waits for the device; None where calls return only when they are done.
         clock: Tells seconds.
     """
-    side = _MATRIX[device.type]
-    square = torch.randn(side, side, device=device).to(dtype)
     source = torch.zeros(_COPY_BYTES[device.type], dtype=torch.uint8, device=device)
     target = torch.empty_like(source)
     tiny = torch.zeros(1, device=device)
@@ -61,9 +61,13 @@ def measure_limits(
         for _ in range(_TINY_CALLS):
             tiny.add(1)
 
-    def seconds(run: Run) -> float:
+    def product(side: int) -> Run:
+        square = torch.randn(side, side, device=device).to(dtype)
+        return lambda: square @ square
+
+    def seconds(run: Run, repeats: int = _REPEATS) -> float:
         times = []
-        for _ in range(_REPEATS + 1):
+        for _ in range(repeats + 1):
             started = clock()
             run()
             if synchronize is not None:
@@ -71,8 +75,13 @@ def measure_limits(
             times.append(clock() - started)
         return statistics.median(times[1:])
 
+    side = _MATRIX[device.type]
+    if side > _SMALLEST_MATRIX:  # a large product takes minutes in a format that is emulated
+        small = seconds(product(_SMALLEST_MATRIX), repeats=1)
+        while side > _SMALLEST_MATRIX and small * (side / _SMALLEST_MATRIX) ** 3 > _PATIENCE_S:
+            side //= 2
     return Limits(
-        macs_per_second=side**3 / seconds(lambda: square @ square),
+        macs_per_second=side**3 / seconds(product(side)),
         bytes_per_second=2 * source.nbytes / seconds(lambda: target.copy_(source)),
         seconds_per_call=seconds(many_calls) / _TINY_CALLS,
     )
