@@ -9,8 +9,6 @@ from app.state import OwnPhoto
 from tokenlearner.errors import MediaError
 from tokenlearner.media import DEFAULT_IMAGE_LIMITS
 
-# What file choosers offer. What a file is, its content decides, in `read_image`.
-_SUFFIXES = ["jpg", "jpeg", "png", "webp", "bmp", "tif", "tiff"]
 _MAX_MEGABYTES = DEFAULT_IMAGE_LIMITS.max_bytes // 2**20
 _MAX_MEGAPIXELS = DEFAULT_IMAGE_LIMITS.max_pixels // 1_000_000
 _TURN, _CAMERA = "upload_turn", "camera_picture"
@@ -35,9 +33,10 @@ def own_photo_input(*, on_photo: Callable[[OwnPhoto], None], on_refusal: Callabl
     with st.container(
         key="own_photo", horizontal=True, wrap=False, vertical_alignment="bottom", gap="small"
     ):
+        # Any file is let through: `read_image` goes by its content, and says what is wrong with it.
         st.file_uploader(
             f"Your own photo, up to {_MAX_MEGAPIXELS} megapixels",
-            type=_SUFFIXES,
+            help="JPEG, PNG, WebP, BMP or TIFF.",
             key=key,
             on_change=take_file,
             max_upload_size=_MAX_MEGABYTES,

@@ -140,8 +140,8 @@ def test_a_broken_file_leaves_the_page_as_it_was(open_page: Open, model: VisionT
     visitor.upload("broken.jpg", whole[: len(whole) // 3])
     expect(visitor.page.get_by_role("alert")).to_contain_text("broken.jpg")
     settle(visitor, explain(model, SAMPLES[FIRST].path))
-    visitor.upload("words.jpg", b"This is no picture.")
-    expect(visitor.page.get_by_role("alert")).to_contain_text("words.jpg")
+    visitor.upload("words.txt", b"This is no picture.")  # no suffix is refused without a reason
+    expect(visitor.page.get_by_role("alert")).to_contain_text("words.txt")
     visitor.pick_sample("beagle")
     settle(visitor, explain(model, SAMPLES["beagle"].path))
     expect(visitor.page.get_by_role("alert")).to_have_count(0)

@@ -189,7 +189,7 @@ class TestErrors:
         assert "content is plain text, not a clip. Choose one in MP4" in lines[1]
         assert lines[2].endswith("(No such file or directory). Give the path of a clip.")
         assert lines[3].endswith("is not a file. Give the path of a clip.")
-        assert lines[4].endswith("is not a file. Give the path of a photo.")
+        assert lines[4].endswith("is not a file. Give the path of a photo or clip.")
 
     @pytest.mark.parametrize(
         ("options", "message"),

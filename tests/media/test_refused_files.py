@@ -137,7 +137,7 @@ class TestOtherFiles:
     def test_no_file(self, tmp_path: Path) -> None:
         with pytest.raises(MediaError, match=r"no\.jpg' cannot be read \(No such file"):
             read_image(tmp_path / "no.jpg")
-        with pytest.raises(MediaError, match=r"cannot be read .* Give the path of a photo"):
+        with pytest.raises(MediaError, match=r"cannot be read .* Give the path of a photo or clip"):
             read_image(tmp_path)
 
 

@@ -179,13 +179,15 @@ def _read_bytes(source: bytes | Path | str, limits: ImageLimits) -> bytes:
         try:
             # A pipe or device would be waited for, or never end.
             if path.exists() and not (path.is_file() or path.is_dir()):
-                raise MediaError(f"{str(source)!r} is not a file. Give the path of a photo.")
+                raise MediaError(
+                    f"{str(source)!r} is not a file. Give the path of a photo or clip."
+                )
             with path.open("rb") as file:
                 num_bytes = os.fstat(file.fileno()).st_size
                 data = file.read(limits.max_bytes + 1)
         except OSError as error:
             raise MediaError(
-                f"{str(source)!r} cannot be read ({error.strerror}). Give the path of a photo."
+                f"{str(source)!r} cannot be read ({error.strerror}). Give the path of a photo or clip."
             ) from error
     if len(data) > limits.max_bytes:
         raise MediaTooLargeError(

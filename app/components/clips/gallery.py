@@ -8,8 +8,6 @@ from app.components.photo_picker import Choice, photo_picker
 from app.state import say
 from tokenlearner.errors import MediaError
 
-# What file choosers offer. What a file is, its content decides.
-_SUFFIXES = ["mp4", "mov", "m4v", "webm", "mkv", "avi", "gif"]
 MAX_MEGABYTES = 100
 _OWN = "own"
 _TURN = "clip_upload_turn"
@@ -66,9 +64,9 @@ def _drop_zone() -> None:
             show_own_clip(clip)
 
     with st.container(key="own_clip"):
+        # Any file is let through: `probe` goes by its content, and says what is wrong with it.
         st.file_uploader(
-            f"Your own clip, up to {MAX_MEGABYTES} MB",
-            type=_SUFFIXES,
+            "Your own clip: MP4, MOV, WebM, MKV, AVI, GIF",
             key=key,
             on_change=take_file,
             max_upload_size=MAX_MEGABYTES,

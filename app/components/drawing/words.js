@@ -32,9 +32,9 @@ export function cellName(cell, { width }) {
 export function summarise(settings, scene) {
   if (settings.mode === "composite") return "Each colour: where that token is strongest";
   const { peak, high } = scene.describe(settings);
-  const verb = settings.tokens.length > 1 ? "look" : "looks";
+  const verb = settings.tokens.length > 1 ? "peak" : "peaks";
   const spot = `${cellName(peak, scene)}: ${formatValue(high)}`;
-  return `${nameOf(settings)} ${verb} most ${placeOf(peak, scene)} (${spot})`;
+  return `${nameOf(settings)} ${verb} ${placeOf(peak, scene)} (${spot})`;
 }
 
 export function describePicture(settings, scene, what = "photo") {
@@ -58,7 +58,7 @@ export function describeCell(cell, settings, scene) {
 
 export function describeScale(settings) {
   if (settings.mode === "composite") return "share of each token’s own peak";
-  if (settings.scale === "shared") return "same scale for all tokens";
+  if (settings.scale === "shared") return "one scale for all tokens";
   return settings.tokens.length > 1 ? "scale of this sum alone" : "scale of this token alone";
 }
 
