@@ -113,3 +113,12 @@ def test_what_is_promised(device: str) -> None:
         wanted = {224: (1.86, 1.92), 384: (1.95, 1.97), 512: (1.96, 1.97)}[case.image_size]
         assert wanted[0] < base / fast < wanted[1], case.name
     assert len({case.name for case in all_cases(torch.device(device))}) >= 4
+
+
+@pytest.mark.parametrize("supported", [False, True])
+def test_bfloat16_is_measured_where_the_hardware_has_it(
+    supported: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(realised, "has_bfloat16", lambda device: supported)
+    dtypes = {way.dtype for case in all_cases(CPU) for way in case.ways}
+    assert dtypes == ({"fp32", "bf16"} if supported else {"fp32"})

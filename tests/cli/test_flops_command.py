@@ -43,6 +43,21 @@ def test_the_table_of_a_convolutional_model_for_clips() -> None:
     assert any(line[:3] == ["learner", "25", "512"] for line in lines)
 
 
+@pytest.mark.parametrize("name", ["L/16x2, 16 tokens at 12", "Charades"])
+def test_clips_of_another_length(name: str) -> None:
+    counts = {}
+    for frames in (None, 8, 16):
+        chosen = () if frames is None else ("--num-frames", frames)
+        result = call(name, *chosen, "--json")
+        assert result.exit_code == 0, result.output
+        counts[frames] = json.loads(result.output)
+    assert [counts[frames]["num_frames"] for frames in (8, 16)] == [8, 16]
+    assert counts[None]["num_frames"] not in (8, 16)
+    for key in ("count", "activation_bytes"):
+        assert counts[8][key] < counts[16][key] < counts[None][key]
+    assert f"{name}, 8 frames of " in call(name, "--num-frames", 8).output
+
+
 @pytest.mark.parametrize("convention", CONVENTIONS)
 def test_json_of_a_folder(convention: str, tmp_path: Path) -> None:
     model = tiny.model()
@@ -68,6 +83,7 @@ def test_json_of_a_folder(convention: str, tmp_path: Path) -> None:
         (("B/16", "--image-size", "9" * 5000), "9' is no size; give pixels, as 384 or 256x320"),
         (("B/16", "--image-size", "100000x16"), "'100000x16' is no size; give pixels, as 384"),
         (("B/16", "--image-size", "8"), "holds no patch of (16, 16)"),
+        (("B/16", "--num-frames", "8"), "B/16 takes images, not clips; leave --num-frames out"),
         (("B/17",), "B/17"),
     ],
 )

@@ -172,6 +172,10 @@ def test_what_it_is_not_for_is_said() -> None:
         fast.state_dict()
     with pytest.raises(ConfigError, match="cannot be trained; train the model it was made from"):
         fast.train()
+    with pytest.raises(ConfigError, match=r"cannot be explained.*explain the model it was made fr"):
+        _ = fast.info  # what `explain` asks for first
+    with pytest.raises(ConfigError, match="has no config; take that of the model it was made from"):
+        _ = fast.config  # what counting asks for first
     assert fast.eval() is fast
     with pytest.raises(ShapeError, match="images of 32x7 px; a patch is 8x8 px"):
         fast(torch.randn(1, 3, 32, 7))

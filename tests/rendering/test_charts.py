@@ -61,14 +61,31 @@ def test_curves_of_compute() -> None:
 
 
 def test_curves_of_speed_have_measured_points() -> None:
-    point = {"at": 1, "speedup": 2.5, "label": "H100"}
+    point = {"at": 1, "speedup": 2.5, "label": "batch 8", "hardware": "H100"}
     options: dict[str, Any] = {"baseline_macs": 8 * 10**9, "chosen": (8, 1), "title": "B"}
     chart = charts.placement_chart(CURVES, **options, as_speedup=True, measured=[point])
     assert of(chart, "8 tokens")["y"] == [8, 4, 2]
     assert of(chart, "without TokenLearner")["y"] == [1, 1]
     assert (of(chart, "measured")["x"], of(chart, "measured")["y"]) == ([1], [2.5])
+    assert of(chart, "measured")["customdata"] == ["H100"]
+    assert "measured on H100" in chart["layout"]["title"]["text"]
     # A speed-up has no place among GFLOPs.
-    assert "measured" not in names(charts.placement_chart(CURVES, **options, measured=[point]))
+    without = charts.placement_chart(CURVES, **options, measured=[point])
+    assert "measured" not in names(without)
+    assert without["layout"]["title"]["text"] == "B"
+
+
+def test_every_machine_has_a_line_under_the_title() -> None:
+    options: dict[str, Any] = {"baseline_macs": 8 * 10**9, "chosen": (8, 1), "title": "B"}
+    points = [
+        {"at": 1, "speedup": 2.5, "label": "batch 8", "hardware": name} for name in ["CPU", "GPU"]
+    ]
+    one, two = (
+        charts.placement_chart(CURVES, **options, as_speedup=True, measured=points[:count])
+        for count in (1, 2)
+    )
+    assert two["layout"]["title"]["text"].count("<br>") == 2
+    assert two["layout"]["margin"]["t"] > one["layout"]["margin"]["t"]
 
 
 def test_labels_of_curves_do_not_overlap() -> None:

@@ -41,6 +41,10 @@ def flops(
             help="In pixels, as 384 or 256x320 (height first); the model's own size else."
         ),
     ] = None,
+    num_frames: Annotated[
+        int | None,
+        typer.Option(min=1, max=99999, help="Of a clip; the model's own number else."),
+    ] = None,
     convention: Annotated[
         str, typer.Option(help=f"{', '.join(CONVENTIONS)}; docs/efficiency.md explains them.")
     ] = "macs",
@@ -57,19 +61,27 @@ def flops(
     size = None if image_size is None else _parse_size(image_size)
     network = _find(model)
     height, width = size or network.config.image_size
-    cost = count_model(network, image_size=size)
+    own_frames = getattr(network.config, "num_frames", None)
+    if num_frames is not None and own_frames is None:
+        raise ConfigError(f"{model} takes images, not clips; leave --num-frames out")
+    frames = num_frames or own_frames
+    cost = count_model(network, image_size=size, num_frames=num_frames)
     by = CONVENTIONS[convention]
     memory = {
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
         "weight_bytes": weight_bytes(network, torch.float32),
         "activation_bytes": activation_bytes(
-            network, input_shape(network, image_size=size), torch.float32
+            network,
+            input_shape(network, image_size=size, num_frames=num_frames),
+            torch.float32,
         ),
     }
     if as_json:
-        typer.echo(json.dumps(_as_data(model, (height, width), cost, by) | memory, indent=2))
+        data = _as_data(model, (height, width), frames, cost, by) | memory
+        typer.echo(json.dumps(data, indent=2))
         return
-    typer.echo(f"{model}, {height}x{width} px: {by.title}")
+    of_clips = "" if frames is None else f"{frames} frames of "
+    typer.echo(f"{model}, {of_clips}{height}x{width} px: {by.title}")
     Console().print(_as_table(cost, by))
     typer.echo(
         f"{memory['parameters'] / 1e6:.2f} million parameters: "
@@ -99,7 +111,7 @@ def _parse_size(text: str) -> tuple[int, int]:
 
 
 def _as_data(
-    name: str, size: tuple[int, int], cost: Cost, convention: Convention
+    name: str, size: tuple[int, int], frames: int | None, cost: Cost, convention: Convention
 ) -> dict[str, object]:
     stages = [
         {
@@ -113,6 +125,7 @@ def _as_data(
     return {
         "model": name,
         "image_size": size,
+        **({} if frames is None else {"num_frames": frames}),
         "convention": convention.name,
         "count": sum(stage.count(convention) for stage in cost.stages),
         "stages": stages,

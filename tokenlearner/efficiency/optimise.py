@@ -1,7 +1,7 @@
 """A model made fast for inference: the same answers from other layouts and kernels."""
 
 import copy
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from torch import nn
@@ -67,6 +67,19 @@ class OptimisedModel(nn.Module):
     def trace(self, images: Float[Tensor, "batch 3 *time height width"]) -> Trace | ConvTrace:
         """Does what `forward` does, never compiled, and returns everything on the way."""
         return self._model.trace(images)
+
+    @property
+    def info(self) -> NoReturn:
+        raise ConfigError(
+            "an optimised model cannot be explained, as its parts are no longer those that are "
+            "counted; explain the model it was made from (its maps are in `trace`)"
+        )
+
+    @property
+    def config(self) -> NoReturn:
+        raise ConfigError(
+            "an optimised model has no config; take that of the model it was made from"
+        )
 
     def train(self, mode: bool = True) -> "OptimisedModel":
         if mode:

@@ -88,7 +88,11 @@ class Stopped:
 
 
 def input_shape(
-    model: Any, batch_size: int = 1, *, image_size: tuple[int, int] | None = None
+    model: Any,
+    batch_size: int = 1,
+    *,
+    image_size: tuple[int, int] | None = None,
+    num_frames: int | None = None,
 ) -> tuple[int, ...]:
     """Returns the shape of a batch that a model is made for, of images or of clips.
 
@@ -96,8 +100,9 @@ def input_shape(
         model: Of this library.
         batch_size: Images or clips.
         image_size: Height and width in pixels; the model's own unless given.
+        num_frames: Of clips; the model's own unless given.
     """
-    frames = getattr(model.config, "num_frames", None)
+    frames = num_frames or getattr(model.config, "num_frames", None)
     time_axis = () if frames is None else (frames,)
     return (batch_size, 3, *time_axis, *(image_size or model.config.image_size))
 

@@ -65,7 +65,8 @@ def _point(comparison: Comparison, num_tokens: int, at: int) -> dict[str, Any]:
     return {
         "at": at,
         "speedup": comparison.speedup(len(comparison.entries) - 1).median,
-        "label": f"{label}{', ' + entry.transform if entry.transform else ''}<br>{where.hardware}",
+        "label": f"{label}{', ' + entry.transform if entry.transform else ''}",
+        "hardware": where.hardware,
     }
 
 

@@ -13,14 +13,23 @@ ACCENT, GRAY, OURS = "#3b82f6", "#7b8594", "#d4690c"
 """With TokenLearner, without, and what we measured ourselves beside what others published."""
 
 _MARGIN = {"l": 8, "r": 8, "t": 40, "b": 8}
+_SMALL_LINE_PX = 20
 _TITLE = {"x": 0, "xanchor": "left", "yanchor": "top", "y": 0.98, "font": {"size": 15}}
 
 
-def layout(title: str) -> Chart:
-    """A layout with nothing but a title; charts stay where they are when fingers scroll."""
+def layout(title: str, *small_lines: str) -> Chart:
+    """A layout with nothing but a title; charts stay where they are when fingers scroll.
+
+    Args:
+        title: In one line.
+        small_lines: Under it, in small print.
+    """
+    text = "<br>".join(
+        [title, *(f"<span style='font-size:12px'>{it}</span>" for it in small_lines)]
+    )
     return {
-        "title": {"text": title, **_TITLE},
-        "margin": dict(_MARGIN),
+        "title": {"text": text, **_TITLE},
+        "margin": {**_MARGIN, "t": _MARGIN["t"] + _SMALL_LINE_PX * len(small_lines)},
         "dragmode": False,
         "hoverlabel": {"align": "left"},
     }

@@ -28,8 +28,8 @@ def placement_chart(
         chosen: Number of tokens, and block before which the learner stands, of the choice to mark.
         title: Says which model.
         as_speedup: Draw `baseline / compute` in place of GFLOPs.
-        measured: Speed-ups that were measured, as `at`, `speedup` and `label`; drawn only where
-            speed-ups are.
+        measured: Speed-ups that were measured, as `at`, `speedup`, `hardware` and `label`; drawn
+            only where speed-ups are, with the machines under the title.
     """
     num_tokens, at = chosen
     unit = "×" if as_speedup else " GFLOPs"
@@ -42,10 +42,12 @@ def placement_chart(
         place = at if line.num_tokens == num_tokens else None
         traces.append(_curve_line(line.num_tokens, values, place, unit))
         labels[line.num_tokens] = values[0]
+    machines: list[str] = []
     if as_speedup and measured:
         traces.append(_measured_points(measured))
+        machines = sorted({f"measured on {point['hardware']}" for point in measured})
     arrangement = {
-        **layout(title),
+        **layout(title, *machines),
         "showlegend": False,
         "xaxis": {
             **axis("blocks before the learner (at the curves: tokens)"),
@@ -125,7 +127,8 @@ def _measured_points(measured: Sequence[Mapping[str, Any]]) -> Chart:
         "y": [point["speedup"] for point in measured],
         "text": [point["label"] for point in measured],
         "marker": {"symbol": "diamond", "size": 11, "color": OURS},
-        "hovertemplate": "%{text}: %{y:.3~g}× measured<extra></extra>",
+        "customdata": [point["hardware"] for point in measured],
+        "hovertemplate": "%{text}: %{y:.3~g}× measured<br>%{customdata}<extra></extra>",
     }
 
 
