@@ -6,7 +6,7 @@ With weight W, bias b, and a norm of scale g and shift s,
 
 because centred rows do not see the mean. So the norm costs a pass that reads the tokens for their
 spread, and none that writes them. That pays for learners, which read their tokens again to pool
-them, and not for fusers.
+them, but not on every machine for fusers (benchmarks/layers.py).
 """
 
 import torch

@@ -1,7 +1,7 @@
 """Linear layers for inference, their weights where the processor wants them.
 
-PyTorch hands float32 products on a CPU to MKL, which reaches less than half of oneDNN's speed on
-some (see docs/performance.md). oneDNN packs weights once, computes bfloat16 as well, and applies
+PyTorch hands float32 products on a CPU to MKL, which is slower than oneDNN on some (see
+docs/performance.md). oneDNN packs weights once, computes bfloat16 as well, and applies
 the activation while the result is in the cache.
 """
 
