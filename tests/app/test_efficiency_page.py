@@ -78,6 +78,14 @@ def test_sliders_change_the_numbers(explorer: AppTest) -> None:
     assert f"→ {format_gflops(after)} GFLOPs" in texts(checked(explorer))
 
 
+def test_the_chart_of_speeds_names_the_machines() -> None:
+    query = {"section": "placement", "design": "L", "side": "512", "tokens": "16", "at": "12"}
+    for curves, named in (("speedup", True), ("gflops", False)):
+        page = open_page(**query, curves=curves)
+        charts = [chart.proto.spec for chart in page.get("plotly_chart")]
+        assert any("measured on AMD EPYC" in chart for chart in charts) == named
+
+
 def test_the_learner_stays_inside_the_model(explorer: AppTest) -> None:
     explorer.select_slider(key="placement_at").set_value(23).run()
     explorer.selectbox(key="placement_design").set_value("Ti").run()
