@@ -1,15 +1,16 @@
 """What of clips is computed once and kept, and who may see it, as `resources` does for photos.
 
-Models are asked a few frames at a time, and in between the page reports how far they are, which is
-also when Streamlit stops it if somebody pressed Stop. A function that is cached by Streamlit must
-not do that, so results stand on shelves of our own: one for all sessions, for what comes from the
-shipped clips, and one in each session, for what comes from its own.
+The work is done in the background while the page reports how far it is, which is also when
+Streamlit ends the run if somebody pressed Stop. A function that is cached by Streamlit must not do
+that, so results stand on shelves of our own: one for all sessions, for what comes from the shipped
+clips, and one in each session, for what comes from its own. What is done to the end is kept even if
+nobody waited for it.
 """
 
 import hashlib
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from typing import Any
 import streamlit as st
 
 from app import resources
+from app.background import Progress, Report, wait_for
 from app.clip_state import OwnClip
 from app.components.attention_player import ClipMedia
 from app.gallery import ClipSample, load_clips
@@ -31,9 +33,6 @@ FRAME_SIDE_PX = 1280
 _LONGEST_SOUND_S = 120.0  # a player without sound is better than a long wait
 _WEBM = b"\x1a\x45\xdf\xa3"
 _SHARED_BYTES, _OWN_BYTES = 800 * 2**20, 400 * 2**20
-
-Report = Callable[[str, float], None]
-"""Told what is being done, and which share of it is done."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
@@ -192,15 +191,11 @@ def look_at(
     media = _media(clip, stretch, shelf, report)
     seen = []
     for index, name in enumerate(models):
-
-        def report_frames(done: int, total: int, index: int = index, name: str = name) -> bool:
-            title = resources.offer(name).title
-            share = (index + done / total) / len(models)
-            report(f"{title}: {done} of {total} frames", share)
-            return True
-
         count = frames_of(name, device) or num_frames
-        seen.append(_seen(clip, stretch, count, name, device, shelf, report, report_frames))
+        done = index / len(models)
+        seen.append(
+            _seen(clip, stretch, count, name, device, shelf, report, (done, 1 / len(models)))
+        )
     return ClipResult(
         chosen=seen[0],
         other=seen[1] if len(seen) > 1 else None,
@@ -218,12 +213,21 @@ def _media(
     clip: ClipOnPage, stretch: tuple[float, float], shelf: _Shelf, report: Report
 ) -> ClipMedia:
     key = ("media", clip.sha256, stretch)
-    if (media := shelf.get(key)) is None:
-        report("Preparing the clip for the screen", 0.0)
-        start, end = stretch
-        sound = clip.facts.has_audio and end - start <= _LONGEST_SOUND_S
-        with _turn(report):
-            content = display_clip(clip.source, start_s=start, end_s=end, with_sound=sound)
+    if (media := shelf.get(key)) is not None:
+        return media
+    text = "Preparing the clip for the screen"
+    start, end = stretch
+    sound = clip.facts.has_audio and end - start <= _LONGEST_SOUND_S
+
+    def prepare(progress: Progress) -> ClipMedia:
+        with _turn(progress):
+            content = display_clip(
+                clip.source,
+                start_s=start,
+                end_s=end,
+                with_sound=sound,
+                progress=lambda share: progress.say(text, share),
+            )
         media = ClipMedia(
             content=content,
             type="video/webm" if content.startswith(_WEBM) else "video/mp4",
@@ -233,7 +237,9 @@ def _media(
             has_sound=sound,
         )
         shelf.put(key, media, len(media.content))
-    return media
+        return media
+
+    return wait_for(prepare, report, text=text)
 
 
 def _seen(
@@ -244,13 +250,24 @@ def _seen(
     device: str,
     shelf: _Shelf,
     report: Report,
-    report_frames: Callable[[int, int], bool],
+    shares: tuple[float, float],
 ) -> ClipExplanation:
+    """One model's part of the work, of whose whole it begins at, and is, these shares."""
     weights = resources.model_info(model, device).sha256
     key = (clip.sha256, stretch, num_frames, model, weights, device)
-    if (explanation := shelf.get(key)) is None:
-        report("Reading the clip", 0.0)
-        with _turn(report):
+    if (explanation := shelf.get(key)) is not None:
+        return explanation
+    title = resources.offer(model).title
+    network = resources.load_model(model, device)
+
+    def ask(progress: Progress) -> ClipExplanation:
+        def tell(done: int, total: int) -> bool:
+            if progress.is_wanted:
+                share = shares[0] + shares[1] * done / total
+                progress.said = (f"{title}: {done} of {total} frames", share)
+            return progress.is_wanted
+
+        with _turn(progress):
             read = read_clip(
                 clip.source,
                 num_frames=num_frames,
@@ -258,17 +275,21 @@ def _seen(
                 end_s=stretch[1],
                 max_side_px=FRAME_SIDE_PX,
             )
-            report_frames(0, num_frames)
-            network = resources.load_model(model, device)
-            explanation = explain_clip(network, read, progress=report_frames)
-        maps = sum(found.maps.nbytes for found in explanation.learners)
-        shelf.put(key, explanation, explanation.frames.nbytes + maps)
-    return explanation
+            progress.say(f"{title}: 0 of {num_frames} frames", shares[0])
+            explanation = explain_clip(network, read, progress=tell)
+            if len(explanation.frames) == num_frames:  # not one that was stopped
+                maps = sum(found.maps.nbytes for found in explanation.learners)
+                shelf.put(key, explanation, explanation.frames.nbytes + maps)
+        return explanation
+
+    return wait_for(ask, report, text="Reading the clip", share=shares[0])
 
 
 @contextmanager
-def _turn(report: Report) -> Iterator[None]:
-    """Waits for this session's turn, and can be stopped while it waits."""
-    text = "Someone else’s work is being done; yours is next"
-    with resources.device_turn(lambda: report(text, 0.0)):
+def _turn(progress: Progress) -> Iterator[None]:
+    """Waits for the turn at the device, as long as the page waits for the work."""
+    before = progress.said
+    text = "Other work is being done; this is next"
+    with resources.device_turn(lambda: progress.say(text, before[1])):
+        progress.say(*before)
         yield

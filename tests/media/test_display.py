@@ -67,6 +67,18 @@ class TestDisplay:
         assert probe(display_clip(clip, end_s=1.0, with_sound=True)).has_audio
         assert not probe(display_clip(make_clip(20), end_s=1.0, with_sound=True)).has_audio
 
+    def test_progress_until_it_raises(self) -> None:
+        shares: list[float] = []
+
+        def progress(share: float) -> None:
+            shares.append(share)
+            if share == 0.5:
+                raise InterruptedError
+
+        with pytest.raises(InterruptedError):
+            display_clip(make_clip(8, container="mov"), progress=progress)
+        assert shares == [0.0, 0.125, 0.25, 0.375, 0.5]
+
     def test_a_stretch_after_the_end(self) -> None:
         with pytest.raises(MediaError, match="begins at 9 s, but the clip lasts"):
             display_clip(make_clip(5), start_s=9.0)

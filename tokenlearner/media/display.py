@@ -1,6 +1,6 @@
 """A stretch of a clip as a page can play it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +24,7 @@ def display_clip(
     end_s: float | None = None,
     max_side_px: int = 960,
     with_sound: bool = False,
+    progress: Callable[[float], None] | None = None,
     limits: ClipLimits = DEFAULT_CLIP_LIMITS,
 ) -> bytes:
     """Makes a clip that every browser plays, upright and small enough for a page.
@@ -38,6 +39,8 @@ def display_clip(
         end_s: Where it ends; None is the end of the clip.
         max_side_px: In a new file, larger frames are reduced until neither side is above this.
         with_sound: Whether a new file has the original's sound.
+        progress: Called with the share that is done, before each frame of a new file is encoded.
+            What it raises ends the work, and is raised.
         limits: What the clip may measure and what reading and writing it may cost.
 
     Returns:
@@ -64,8 +67,10 @@ def display_clip(
             sound = read_sound(source, start_s=start_s, end_s=stretch.end_s, limits=limits)
 
         def frames_in_time() -> Iterator[NDArray[np.uint8]]:
-            for frame in stretch.frames():
+            for number, frame in enumerate(stretch.frames()):
                 deadline.check()
+                if progress is not None:
+                    progress(number / len(stretch.times_s))
                 yield frame
 
         return encode_video(

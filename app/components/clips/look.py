@@ -81,5 +81,8 @@ def no_result(why: str) -> None:
             st.error(plain(why), icon=":material/error:")
             st.markdown("Choose another clip or another stretch; the page goes on.")
             return
-        st.markdown("**Stopped.** Nothing of this stretch was looked at to the end.")
+        st.markdown(
+            "**Stopped.** This stretch was not looked at to the end, so there is nothing to show. "
+            "To go on is to begin with it again."
+        )
         st.button("Go on", on_click=lambda: st.session_state.pop(_STOPPED, None), key="go_on")
