@@ -10,13 +10,14 @@ import torch
 
 from tokenlearner.efficiency import conditions
 from tokenlearner.efficiency.conditions import Conditions, read_clocks
+from tokenlearner.efficiency.machine import describe_hardware
 
 
 def test_here() -> None:
     found = Conditions.here(torch.device("cpu"))
     assert found.device == "cpu"
     assert found.threads == torch.get_num_threads()
-    assert found.hardware.split()[-1] in ("core", "cores")
+    assert found.hardware == describe_hardware(torch.device("cpu"))
     assert found.versions["torch"] == str(torch.__version__)
     assert len(found.date) == len("2026-11-26")
     assert Conditions(**found.to_dict()) == found

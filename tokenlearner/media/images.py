@@ -187,7 +187,8 @@ def _read_bytes(source: bytes | Path | str, limits: ImageLimits) -> bytes:
                 data = file.read(limits.max_bytes + 1)
         except OSError as error:
             raise MediaError(
-                f"{str(source)!r} cannot be read ({error.strerror}). Give the path of a photo or clip."
+                f"{str(source)!r} cannot be read ({error.strerror}). Give the path of a photo or "
+                "clip."
             ) from error
     if len(data) > limits.max_bytes:
         raise MediaTooLargeError(
