@@ -7,12 +7,15 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from tokenlearner.efficiency import CONVENTIONS, count_model
-from tokenlearner.efficiency.conv_video_flops import count_conv_video
+from tokenlearner.efficiency.conv_video_flops import count_conv_video, token_bottleneck
+from tokenlearner.efficiency.flops import Cost
+from tokenlearner.efficiency.published_models import published_cost
 from tokenlearner.efficiency.recorder import record
 from tokenlearner.errors import ConfigError
 from tokenlearner.models import TokenLearnerConfig
 from tokenlearner.models.conv_video import ConvVideoNetwork
 from tokenlearner.models.conv_video_config import PUBLISHED, ConvVideoConfig, x2plus1d_m
+from tokenlearner.modules.space_time import TokenBottleneck
 
 LEARNER = TokenLearnerConfig(num_tokens=3, at=2, version="1.0", fuser=True, bottleneck_dim=5)
 BACKBONE = ConvVideoConfig(
@@ -82,3 +85,24 @@ def test_stages_and_their_tokens() -> None:
         ("fuser 4", 5 * 5 * 7),
         ("head", 1),
     ]
+
+
+def test_a_module_alone_counts_what_it_computes() -> None:
+    learner = TokenLearnerConfig(num_tokens=2, at=1, version="1.0", fuser=True, bottleneck_dim=4)
+    module = TokenBottleneck(6, 2, spatial=False, bottleneck_dim=4).eval()
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        module(torch.zeros(1, 6, 3, 4, 5))
+    cost = Cost(token_bottleneck(learner, 6, (3, 4, 5)))
+    assert 2 * cost.macs == counter.get_total_flops()
+
+
+@pytest.mark.parametrize(("name", "num_attentions"), [("ch_joint", 1), ("ch_space_time", 2)])
+def test_attention_with_the_published_parameters(name: str, num_attentions: int) -> None:
+    projections = [
+        work
+        for stage in published_cost(name).stages
+        for work in stage.operations
+        if work.kind == "projection"
+    ]
+    parameters = sum(work.terms * work.width for work in projections)
+    assert parameters == num_attentions * 297_216  # printed: 0.30 and 0.59 million

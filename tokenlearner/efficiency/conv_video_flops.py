@@ -71,8 +71,7 @@ def _block(
             work += _spatial(size, inner, inner)[1]
         tokens = size[0] * learner.num_tokens
         work += _vector_attention(tokens, inner)
-        learned = layers.learner(learner, inner, size[1:], "gelu_tanh", num_layers=1)
-        yield Stage(f"learner {index}", "learner", tokens, repeat(learned, size[0]))
+        yield Stage(f"learner {index}", "learner", tokens, _learner(learner, inner, size))
     work += (_norm(size, inner),)
     if place % 2 == 0:
         work += _squeeze_excitation(size, inner, config.squeeze_width(inner))
@@ -85,6 +84,26 @@ def _block(
     if learner is not None:
         fused = _fuser(learner, inner, size)
         yield Stage(f"fuser {index}", "fuser", positions, fused)
+
+
+def token_bottleneck(learner: TokenLearnerConfig, inner: int, size: _Size) -> tuple[Stage, ...]:
+    """Counts `TokenBottleneck` without a spatial convolution, alone on a map.
+
+    Args:
+        learner: Its tokens in each frame, and the fuser's hidden width.
+        inner: Channels of the map.
+        size: Frames, rows and columns of the map.
+    """
+    tokens = size[0] * learner.num_tokens
+    return (
+        Stage("learner", "learner", tokens, _learner(learner, inner, size)),
+        Stage("vector attention", "block", tokens, _vector_attention(tokens, inner)),
+        Stage("fuser", "fuser", _positions(size), _fuser(learner, inner, size)),
+    )
+
+
+def _learner(learner: TokenLearnerConfig, inner: int, size: _Size) -> Operations:
+    return repeat(layers.learner(learner, inner, size[1:], "gelu_tanh", num_layers=1), size[0])
 
 
 def _fuser(learner: TokenLearnerConfig, inner: int, size: _Size) -> Operations:

@@ -5,9 +5,10 @@ from dataclasses import replace
 from functools import cache, partial
 
 from tokenlearner.efficiency import layers
+from tokenlearner.efficiency.conv_video_flops import token_bottleneck
 from tokenlearner.efficiency.flops import Cost, Stage, count_macs
 from tokenlearner.efficiency.operations import Operation, repeat
-from tokenlearner.models.config import VisionTransformerConfig
+from tokenlearner.models.config import TokenLearnerConfig, VisionTransformerConfig
 from tokenlearner.models.presets import PUBLISHED, mini_vit, vit
 from tokenlearner.models.video_config import VideoVisionTransformerConfig
 from tokenlearner.models.video_presets import PUBLISHED as KINETICS
@@ -157,6 +158,43 @@ def _convolutions(*, temporal: bool) -> Cost:
     return Cost(tuple(stages))
 
 
+def _self_attention(groups: int, tokens: int) -> Stage:
+    """Counts self-attention inside each of some groups of tokens, as Tables 11 and 12 have it.
+
+    Query and key of 128 channels, value of 432 and no output projection have 0.297 million
+    parameters, and so the parameters of all its rows. The source gives no sizes, nor heads.
+    """
+    every = groups * tokens
+    work = (
+        Operation("projection", every, 128 + 128 + 432, 432),
+        Operation("attention", every, tokens, 128),
+        Operation("attention", every, 432, tokens),
+    )
+    return Stage(f"attention of {tokens}", "block", every, work)
+
+
+_JOINT = _self_attention(1, 8 * 8 * 64)
+_IN_SPACE = _self_attention(64, 8 * 8)
+_IN_TIME = _self_attention(8 * 8, 64)
+
+
+def _modules(*stages: Stage, convolution: bool = False, learner: bool = False) -> Cost:
+    """Counts modules one after another, on 64 frames of 8x8 positions of 432 channels.
+
+    Args:
+        stages: Those of attention.
+        convolution: A 3x3 convolution before them.
+        learner: What `TokenBottleneck` does without one: learner, vector attention, fuser.
+    """
+    counted = list(_convolutions(temporal=False).stages) if convolution else []
+    counted += stages
+    if learner:
+        counted += token_bottleneck(
+            TokenLearnerConfig(num_tokens=8, at=19, version="1.0", fuser=True), 432, (64, 8, 8)
+        )
+    return Cost(tuple(counted))
+
+
 _OTHERS: dict[str, Callable[[], Cost]] = {
     "im_t2_l16_16tl12_alt": _without_one_attention,
     "im_t5_pool_9_18": partial(_pooled, (9, 4), (18, 4)),
@@ -164,4 +202,12 @@ _OTHERS: dict[str, Callable[[], Cost]] = {
     "im_t5_pool4x4_12": partial(_pooled, (12, 8)),
     "ch_conv2d_delta": partial(_convolutions, temporal=False),
     "ch_conv2d_conv1d": partial(_convolutions, temporal=True),
+    "ch_joint": partial(_modules, _JOINT),
+    "ch_conv2d_joint": partial(_modules, _JOINT, convolution=True),
+    "ch_conv2d_time": partial(_modules, _IN_TIME, convolution=True),
+    "ch_space_time": partial(_modules, _IN_SPACE, _IN_TIME),
+    "ch_conv2d_space_time": partial(_modules, _IN_SPACE, _IN_TIME, convolution=True),
+    "ch_learner": partial(_modules, learner=True),
+    "ch_space_learner": partial(_modules, _IN_SPACE, learner=True),
+    "ch_conv2d_learner": partial(_modules, convolution=True, learner=True),
 }
