@@ -49,9 +49,10 @@ if not page.stage:
         for notice in notices():
             st.warning(plain(notice), icon=":material/info:")
         if not isinstance(result, str):
-            clip_answer(result)
+            other_title = resources.offer(state.other).title if state.other else ""
+            clip_answer(result, other_title)
             answer_over_time(result.chosen)
-            clip_cost(result)
+            clip_cost(result, other_title)
             clip_downloads(page, state, clip, result)
             clip_line(clip, result.chosen.notes)
 address_bar(query_from_clip_state(state), key="clip_address")

@@ -84,7 +84,8 @@ def test_json_of_a_folder(convention: str, tmp_path: Path) -> None:
         (("B/16", "--image-size", "100000x16"), "'100000x16' is no size; give pixels, as 384"),
         (("B/16", "--image-size", "8"), "holds no patch of (16, 16)"),
         (("B/16", "--num-frames", "8"), "B/16 takes images, not clips; leave --num-frames out"),
-        (("B/17",), "B/17"),
+        (("B/17",), "'B/17' is no model of the paper; 'B/16' would be"),
+        (("nothing of the kind",), "'nothing of the kind' is neither a shipped model"),
     ],
 )
 def test_what_cannot_be_counted_is_said(arguments: tuple[str, ...], message: str) -> None:

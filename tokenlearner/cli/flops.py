@@ -1,5 +1,6 @@
 """`tokenlearner flops`: what a model computes, part by part, by any convention."""
 
+import difflib
 import json
 import re
 from typing import Annotated, Any
@@ -15,7 +16,7 @@ from tokenlearner.efficiency.flops import Cost
 from tokenlearner.efficiency.memory import activation_bytes, in_words, weight_bytes
 from tokenlearner.efficiency.model_flops import count_model
 from tokenlearner.efficiency.throughput import input_shape
-from tokenlearner.errors import ConfigError
+from tokenlearner.errors import CheckpointError, ConfigError
 from tokenlearner.models.conv_video import ConvVideoNetwork
 from tokenlearner.models.conv_video_config import PUBLISHED as CONV_VIDEO
 from tokenlearner.models.presets import PUBLISHED
@@ -97,7 +98,14 @@ def _find(name: str) -> Any:
         return VideoVisionTransformer.build(KINETICS[name].to_dict())
     if name in CONV_VIDEO:
         return ConvVideoNetwork.build(CONV_VIDEO[name].to_dict())
-    return zoo.load(name)
+    try:
+        return zoo.load(name)
+    except CheckpointError as error:
+        alike = difflib.get_close_matches(name, [*PUBLISHED, *KINETICS, *CONV_VIDEO])
+        if not alike:
+            raise
+        choice = " or ".join(repr(one) for one in alike)
+        raise ConfigError(f"{name!r} is no model of the paper; {choice} would be") from error
 
 
 def _parse_size(text: str) -> tuple[int, int]:

@@ -28,8 +28,13 @@ An **image model** looks at each frame on its own, and its answer is the mean ov
 """
 
 
-def clip_answer(result: ClipResult) -> None:
-    """Shows the most probable class, what to make of it, and what the other model says."""
+def clip_answer(result: ClipResult, other_title: str) -> None:
+    """Shows the most probable class, what to make of it, and what the other model says.
+
+    Args:
+        result: What was found.
+        other_title: What people call the other model, if there is one.
+    """
     chosen = result.chosen
     name, share = chosen.predictions[0]
     remarks = [_how(chosen), f"It knows {len(chosen.class_names):,} answers and no other."]
@@ -40,7 +45,7 @@ def clip_answer(result: ClipResult) -> None:
         st.caption(" ".join(remarks), help=list_classes(chosen.class_names))
         if result.other is not None:
             name, share = result.other.predictions[0]
-            said = f"{plain(result.other.model_name)}: **{plain(name)}** · {format_share(share)}."
+            said = f"{plain(other_title)}: **{plain(name)}** · {format_share(share)}."
             how = _how(result.other)
             st.caption(said if how == _how(chosen) else f"{said} {how}")
 
@@ -75,22 +80,27 @@ def answer_over_time(explanation: ClipExplanation) -> None:
         )
 
 
-def clip_cost(result: ClipResult) -> None:
-    """Shows the compute for the stretch, and the tokens of each block."""
+def clip_cost(result: ClipResult, other_title: str) -> None:
+    """Shows the compute for the stretch, and the tokens of each block or the other's compute.
+
+    Args:
+        result: What was found.
+        other_title: What people call the other model, if there is one.
+    """
     chosen, other = result.chosen, result.other
     headline = f"{format_gflops(chosen.macs)} GFLOPs for {_frames(chosen)}"
     with st.container(key="cost", gap="small"):
         st.markdown(f"## {headline}", anchors=False)
         if other is not None:
-            st.caption(plain(_compare(chosen, other)))
+            st.caption(plain(_compare(chosen, other, other_title)))
         else:
             st.html(tokens_diagram(chosen.tokens_per_layer))
         with st.popover("What is this?", icon=":material/info:", type="tertiary"):
             st.markdown(_DEFINITIONS)
 
 
-def _compare(chosen: ClipExplanation, other: ClipExplanation) -> str:
-    about = f"{other.model_name}: {format_gflops(other.macs)} GFLOPs for {_frames(other)}"
+def _compare(chosen: ClipExplanation, other: ClipExplanation, other_title: str) -> str:
+    about = f"{other_title}: {format_gflops(other.macs)} GFLOPs for {_frames(other)}"
     if len(other.frames) != len(chosen.frames) or other.class_names != chosen.class_names:
         return about
     return f"{about}. {describe_saving(chosen.macs, other.macs)} with the chosen one"
