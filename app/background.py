@@ -6,8 +6,9 @@ A run that computes sends nothing, so it only waits here, and says again and aga
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
 from typing import TypeVar
+
+from tokenlearner.media.deadline import start
 
 Result = TypeVar("Result")
 Report = Callable[[str, float], None]
@@ -57,7 +58,7 @@ def wait_for(
     """Returns what `work` returns, or raises what it raises.
 
     Threads cannot be ended from outside: work that was left goes on to its next `Progress.say`.
-    It must not use Streamlit, which knows the session by the thread.
+    It must not use Streamlit, which knows the visitor by the thread.
 
     Args:
         work: Told whether it is still wanted.
@@ -67,15 +68,7 @@ def wait_for(
     """
     report(text, share)
     progress = Progress(text, share)
-    future: Future[Result] = Future()
-
-    def run() -> None:
-        try:
-            future.set_result(work(progress))
-        except BaseException as error:  # the page's to handle, whatever it is
-            future.set_exception(error)
-
-    threading.Thread(target=run, name="clip work", daemon=True).start()
+    future = start(lambda: work(progress))
     try:
         while True:
             try:

@@ -277,7 +277,7 @@ def _seen(
             )
             progress.say(f"{title}: 0 of {num_frames} frames", shares[0])
             explanation = explain_clip(network, read, progress=tell)
-            if len(explanation.frames) == num_frames:  # not one that was stopped
+            if len(explanation.frames) == len(read.frames):  # not one that was stopped
                 maps = sum(found.maps.nbytes for found in explanation.learners)
                 shelf.put(key, explanation, explanation.frames.nbytes + maps)
         return explanation

@@ -59,15 +59,7 @@ def within(seconds: float, work: Callable[[Deadline], Result]) -> Result:
         MediaTimeoutError: It was not done in time.
     """
     deadline = Deadline(seconds)
-    future: Future[Result] = Future()
-
-    def run() -> None:
-        try:
-            future.set_result(work(deadline))
-        except BaseException as error:  # the caller's to handle, whatever it is
-            future.set_exception(error)
-
-    threading.Thread(target=run, name="clip", daemon=True).start()
+    future = start(lambda: work(deadline))
     try:
         return future.result(timeout=deadline.left_s)
     except TimeoutError:
@@ -78,3 +70,17 @@ def within(seconds: float, work: Callable[[Deadline], Result]) -> Result:
         raise
     finally:
         deadline.expire()  # also when the caller is interrupted
+
+
+def start(work: Callable[[], Result]) -> Future[Result]:
+    """Begins work in a thread of its own, for which the end of the program does not wait."""
+    future: Future[Result] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(work())
+        except BaseException as error:  # the caller's to handle, whatever it is
+            future.set_exception(error)
+
+    threading.Thread(target=run, name="clip", daemon=True).start()
+    return future

@@ -18,8 +18,8 @@ class Muon(Optimizer):
     """Moves matrices by the orthogonalised Nesterov momentum of their gradients.
 
     It is `torch.optim.Muon` with `adjust_lr_fn="match_rms_adamw"`, and takes its state. That one
-    always orthogonalises in bfloat16, which a CPU without such instructions emulates: on an AMD
-    EPYC with AVX2 this took 45 % of the time of training `gestures-vivit`.
+    always orthogonalises in bfloat16, which a CPU without such instructions emulates so slowly that
+    it can take about as long as the rest of a step.
 
     Args:
         params: Matrices, or groups of them that may have `lr` and `weight_decay`.
