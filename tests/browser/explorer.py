@@ -94,6 +94,23 @@ class Explorer:
         expect(drop_zone).to_have_count(1)
         drop_zone.set_input_files(file)
 
+    def take_photo(self) -> None:
+        """Presses the camera's button until it has taken a picture.
+
+        Streamlit starts the camera again while its dialog settles, and ignores a press meanwhile.
+        """
+        button = self.page.get_by_role("button", name="Take Photo")
+
+        def press() -> bool:
+            button.click()
+            try:
+                expect(button).to_have_count(0, timeout=1_000)  # it offers to clear the picture now
+            except AssertionError:
+                return False
+            return True
+
+        assert any(press() for _ in range(30)), "the camera takes no picture"
+
     def photo_pixels(self) -> np.ndarray:
         """The pixels of the canvas where the photo is, uint8 RGB."""
         data_url = self.page.locator("canvas.picture").evaluate("canvas => canvas.toDataURL()")

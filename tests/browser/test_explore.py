@@ -126,9 +126,7 @@ def test_a_photo_from_the_camera(open_page: Open) -> None:
     visitor = open_page()
     assert visitor.page.locator("video").count() == 0  # nobody is filmed before asking for it
     visitor.page.get_by_role("button", name="Camera").click()
-    # Until it has a picture the camera's button does nothing.
-    visitor.page.wait_for_function("() => document.querySelector('video')?.readyState >= 3")
-    visitor.page.get_by_role("button", name="Take Photo").click()
+    visitor.take_photo()
     expect(visitor.page.get_by_text("Photo from the camera,")).to_be_visible()
     expect(visitor.page.get_by_role("dialog")).to_have_count(0)
     visitor.page.wait_for_url(lambda url: "sample=" not in url)
