@@ -43,6 +43,7 @@ class TestMeasure:
         assert metrics.top5_percent == 75
         assert metrics.num_images == 4
         assert metrics.per_class_percent == {"a": 50, "e": 0, "f": 0}
+        assert metrics.class_mean_percent == pytest.approx(50 / 3)
 
     def test_loss_is_in_nats(self) -> None:
         metrics = measure(torch.zeros(3, 4), torch.tensor([0, 1, 2]), ("a", "b", "c", "d"))
@@ -244,6 +245,7 @@ class TestReport:
             "loss",
             "num_images",
             "per_class_percent",
+            "class_mean_percent",
         ]
 
     def test_unusable_photos_and_reassessed_labels(self, data: LabelledImages) -> None:

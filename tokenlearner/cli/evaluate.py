@@ -95,7 +95,7 @@ def evaluate(
     logits = torch.cat(list(watch(answers, len(photos), step, "measuring")))
     metrics = measure(logits, torch.from_numpy(photos.labels), photos.class_names, real=valid)
     title = f"{name} on the {split} split of {photos.source_name}"
-    _print(metrics, f"{title}, {metrics.num_images:,} {photos.things}")
+    _print(metrics, f"{title}, {metrics.num_images:,} {photos.things}", photos.things)
     if json_file is None and not save:
         return
     words = ["tokenlearner", "evaluate", name, "--data", photos.source_name, "--split", split]
@@ -128,7 +128,7 @@ def write_json(file: Path, content: dict[str, object]) -> None:
     typer.echo(f"wrote {file}")
 
 
-def _print(metrics: Metrics, title: str) -> None:
+def _print(metrics: Metrics, title: str, things: str) -> None:
     classes, measure_of_class = metrics.per_class_percent, "top-1"
     if metrics.average_precision_percent is not None:
         classes, measure_of_class = metrics.average_precision_percent, "average precision"
@@ -137,15 +137,17 @@ def _print(metrics: Metrics, title: str) -> None:
     else:
         width = len("top-1")
     typer.echo(title)
-    typer.echo(f"{'top-1':<{width}}  {metrics.top1_percent:6.2f} %{_labelled(metrics)}")
+    typer.echo(f"{'top-1':<{width}}  {metrics.top1_percent:6.2f} %{_labelled(metrics, things)}")
     typer.echo(f"{'top-5':<{width}}  {metrics.top5_percent:6.2f} %")
+    if metrics.class_mean_percent is not None:
+        typer.echo(f"{'mean':<{width}}  {metrics.class_mean_percent:6.2f} % of the classes' top-1")
     if metrics.real_percent is not None:
         of = f"of {metrics.real_num_images:,} photos with a valid label"
         typer.echo(f"{'ReaL':<{width}}  {metrics.real_percent:6.2f} % {of}")
     if metrics.map_percent is not None:
         typer.echo(f"{'mAP':<{width}}  {metrics.map_percent:6.2f} % over {len(classes):,} classes")
     if metrics.without_photos:
-        typer.echo(f"classes without photos: {list_names(metrics.without_photos)}")
+        typer.echo(f"classes without {things}: {list_names(metrics.without_photos)}")
     typer.echo(f"{'loss':<{width}}  {metrics.loss:7.3f} nats")
     if not few:
         typer.echo(f"--json FILE keeps the {measure_of_class} of each of {len(classes):,} classes")
@@ -156,10 +158,10 @@ def _print(metrics: Metrics, title: str) -> None:
         typer.echo(f"{name:<{width}}  {value:6.2f} %")
 
 
-def _labelled(metrics: Metrics) -> str:
+def _labelled(metrics: Metrics, things: str) -> str:
     if not metrics.num_unlabelled:
         return ""
-    return f" of {metrics.num_images - metrics.num_unlabelled:,} photos with a label"
+    return f" of {metrics.num_images - metrics.num_unlabelled:,} {things} with a label"
 
 
 def _save(model: AnyModel, content: dict[str, object], folder: Path) -> None:

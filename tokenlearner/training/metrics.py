@@ -40,6 +40,8 @@ class Metrics:
         num_images: Photos.
         per_class_percent: `top1_percent` among the photos of each class; no entry for a class
             without photos, and none at all with several labels.
+        class_mean_percent: The mean of these, in which every class weighs the same ("mean class
+            accuracy"); None with several labels.
         num_unlabelled: With several labels: photos that have none.
         real_percent: With `RealLabels`: photos whose most probable answer is valid, of those that
             have a valid label.
@@ -55,6 +57,7 @@ class Metrics:
     loss: float
     num_images: int
     per_class_percent: dict[str, float]
+    class_mean_percent: float | None = None
     num_unlabelled: int | None = None
     real_percent: float | None = None
     real_num_images: int | None = None
@@ -172,16 +175,18 @@ def measure(
     if labels.ndim == 2:
         return _measure_multi_label(logits, best, labels, names)
     right = best == labels[:, None]
+    of_class = {
+        name: 100 * float(right[labels == index, 0].double().mean())
+        for index, name in enumerate(names)
+        if bool((labels == index).any())
+    }
     metrics = Metrics(
         top1_percent=100 * float(right[:, 0].double().mean()),
         top5_percent=100 * float(right.any(dim=1).double().mean()),
         loss=float(F.cross_entropy(logits.double(), labels)),
         num_images=len(labels),
-        per_class_percent={
-            name: 100 * float(right[labels == index, 0].double().mean())
-            for index, name in enumerate(names)
-            if bool((labels == index).any())
-        },
+        per_class_percent=of_class,
+        class_mean_percent=sum(of_class.values()) / len(of_class),
     )
     if real is None:
         return metrics
