@@ -193,20 +193,22 @@ def clip_model(*, learner: bool = True, name: str = "tiny-clips") -> VideoVision
     return network.eval()
 
 
+def conv_config() -> ConvVideoConfig:
+    """A convolutional network for clips of four frames, with two learned tokens in each."""
+    learner = TokenLearnerConfig(num_tokens=2, at=1, version="1.0", fuser=True, bottleneck_dim=4)
+    return ConvVideoConfig(
+        num_classes=len(CLASSES),
+        image_size=(16, 16),
+        num_frames=4,
+        widths=(4, 8),
+        depths=(1, 2),
+        head_dim=16,
+        token_learner=learner,
+    )
+
+
 def conv_model(*, name: str = "tiny-conv") -> ConvVideoNetwork:
     """A convolutional network for clips with random weights."""
-    network = ConvVideoNetwork(
-        ConvVideoConfig(
-            num_classes=len(CLASSES),
-            image_size=(16, 16),
-            num_frames=4,
-            widths=(4, 8),
-            depths=(1, 2),
-            head_dim=16,
-            token_learner=TokenLearnerConfig(
-                num_tokens=2, at=1, version="1.0", fuser=True, bottleneck_dim=4
-            ),
-        )
-    )
+    network = ConvVideoNetwork(conv_config())
     network.info = ModelInfo(name=name, class_names=CLASSES, preprocessing=preprocessing())
     return network.eval()

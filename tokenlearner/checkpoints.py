@@ -6,7 +6,9 @@ import torch
 
 from tokenlearner.errors import CheckpointError, ConfigError
 from tokenlearner.models.conv_video import ConvVideoNetwork
+from tokenlearner.models.conv_video_config import ConvVideoConfig
 from tokenlearner.models.timm_vit import TimmVisionTransformer
+from tokenlearner.models.video_config import VideoVisionTransformerConfig
 from tokenlearner.models.vit import VisionTransformer
 from tokenlearner.models.vivit import VideoVisionTransformer
 from tokenlearner.storage import (
@@ -27,6 +29,7 @@ __all__ = [
     "METRICS_FILE",
     "WEIGHTS_FILE",
     "AnyModel",
+    "ClipConfig",
     "ClipModel",
     "ImageModel",
     "check_weights",
@@ -41,6 +44,9 @@ ImageModel = VisionTransformer | TimmVisionTransformer
 
 ClipModel = VideoVisionTransformer | ConvVideoNetwork
 """Every kind of model for clips that a folder can hold."""
+
+ClipConfig = VideoVisionTransformerConfig | ConvVideoConfig
+"""What they are made of."""
 
 AnyModel = ImageModel | ClipModel
 

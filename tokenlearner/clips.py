@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tokenlearner.answers import Answer, facts_of, info_of
 from tokenlearner.attention.tracks import Tracks, follow
-from tokenlearner.checkpoints import AnyModel, ClipModel, ImageModel
+from tokenlearner.checkpoints import AnyModel, ClipConfig, ClipModel, ImageModel
 from tokenlearner.efficiency.flops import Stage
 from tokenlearner.efficiency.model_flops import count_model
 from tokenlearner.efficiency.operations import repeat
@@ -236,9 +236,7 @@ def _see_at_once(model: ClipModel, frames: NDArray[np.uint8]) -> _Seen:
     )
 
 
-def _step_frames(
-    config: VideoVisionTransformerConfig | ConvVideoConfig, num_frames: int
-) -> tuple[tuple[int, int], ...]:
+def _step_frames(config: ClipConfig, num_frames: int) -> tuple[tuple[int, int], ...]:
     """Returns which frames each tubelet spans, where sampling leaves some out those between too."""
     if isinstance(config, ConvVideoConfig):
         return tuple((frame, frame + 1) for frame in range(num_frames))

@@ -98,11 +98,11 @@ class TestInit:
         assert info.provenance.teacher == "tiny"
 
 
-def test_a_convolutional_network_starts_nothing(data: Path, tmp_path: Path) -> None:
+def test_a_convolutional_network_starts_no_transformer(data: Path, tmp_path: Path) -> None:
     save_model(tmp_path / "conv", tiny.conv_model())
     result = call(data, tmp_path / "run", NAME, "--init", tmp_path / "conv")
     assert result.exit_code == 1
-    assert "tiny-conv is a ConvVideoNetwork, and the recipe imagenette-tiny" in result.stderr
+    assert "a ConvVideoNetwork cannot start a VisionTransformer" in result.stderr
 
 
 class TestFineTune:

@@ -9,7 +9,7 @@ from torch import nn
 
 from tests import tiny
 from tokenlearner.errors import ConfigError
-from tokenlearner.models import ModelInfo, TokenLearnerConfig, VisionTransformer
+from tokenlearner.models import ConvVideoNetwork, ModelInfo, TokenLearnerConfig, VisionTransformer
 from tokenlearner.modules import resample_position_embedding
 from tokenlearner.training.initialise import initialise
 
@@ -249,6 +249,38 @@ def test_other_layers_are_refused(changes: dict[str, Any], difference: str) -> N
 
 def test_head_dim_that_is_written_out_makes_no_difference() -> None:
     assert initialise(make(head_dim=4), make()).fresh == ()
+
+
+def test_convolutional_networks_are_matched_by_their_blocks() -> None:
+    config = tiny.conv_config()  # its last block learns tokens
+    model, source = (
+        ConvVideoNetwork(c) for c in (config, replace(config, token_learner=None, num_classes=5))
+    )
+    source.info = ModelInfo(
+        name="tiny", class_names=tuple("abcde"), preprocessing=tiny.preprocessing()
+    )
+    taken = initialise(model, source)
+    assert {name for name in taken.fresh if "head" not in name} == {
+        name for name in model.state_dict() if name.startswith("blocks.2.middle")
+    }
+    assert {"head.weight", "head.bias"} <= set(taken.fresh)
+    for name in taken.copied:
+        assert torch.equal(model.state_dict()[name], source.state_dict()[name]), name
+    assert taken.describe().endswith("Fresh: block 2 (in part), head. Left out: block 2, head.")
+
+
+def test_other_convolutions_are_refused() -> None:
+    config = tiny.conv_config()
+    source = ConvVideoNetwork(replace(config, widths=(4, 16)))
+    with pytest.raises(ConfigError, match=r"widths is \(4, 16\) there and \(4, 8\) here"):
+        initialise(ConvVideoNetwork(config), source)
+
+
+def test_transformers_and_convolutions_do_not_mix() -> None:
+    with pytest.raises(ConfigError, match="a ConvVideoNetwork cannot start a VisionTransformer"):
+        initialise(tiny.model(), tiny.conv_model())
+    with pytest.raises(ConfigError, match="take a model of the same kind"):
+        initialise(tiny.conv_model(), tiny.clip_model())
 
 
 def test_gradients_are_not_recorded() -> None:

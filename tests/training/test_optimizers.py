@@ -6,7 +6,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from tests import tiny
+from tests import tiny, tiny_clips
+from tokenlearner.models import VisionTransformer
 from tokenlearner.models.config import TokenLearnerConfig
 from tokenlearner.training.optimizers import (
     is_block_matrix,
@@ -78,6 +79,7 @@ def test_muon_moves_a_matrix_as_far_as_adamw_would() -> None:
     """Its step is orthogonal; `match_rms_adamw` gives its elements a root mean square of 0.2."""
     recipe = tiny.recipe(optimizer="muon", muon_learning_rate=1e-2, weight_decay=0.0)
     model = recipe.build()
+    assert isinstance(model, VisionTransformer)
     weight = model.encoder.blocks[0].get_parameter("mlp.fc1.weight")
     before = weight.detach().clone()
     muon, _ = make_optimizers(model, recipe)
@@ -101,6 +103,20 @@ def test_layers_by_hand() -> None:
         "encoder.learners.2.masking.fc1.weight": 1 / 2,
         "encoder.norm.weight": 1,
         "head.weight": 1,
+        "head.bias": 1,
+    }
+    assert {name: found[name][1] for name in rates} == rates
+
+
+def test_layers_of_convolutional_networks() -> None:
+    """Three blocks, the last with a learner inside."""
+    found = groups(tiny_clips.recipe(model=tiny.conv_config(), layer_decay=0.5, learning_rate=1.0))
+    rates = {
+        "stem.0.weight": 1 / 16,
+        "blocks.0.widen.0.weight": 1 / 8,
+        "blocks.1.shortcut.0.weight": 1 / 4,
+        "blocks.2.middle.attention.qkv.weight": 1 / 2,
+        "pool.project.weight": 1,
         "head.bias": 1,
     }
     assert {name: found[name][1] for name in rates} == rates

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests import tiny
+from tests import tiny, tiny_clips
 from tokenlearner.efficiency.flops import count_macs
 from tokenlearner.training.augment import Augmentation
-from tokenlearner.training.plan import plan
-from tokenlearner.training.recipes import Distillation
+from tokenlearner.training.plan import cpu_batch, plan
+from tokenlearner.training.recipes import RECIPES, Distillation
 
 CPU = torch.device("cpu")
 RECIPE = tiny.recipe(batch_size=48, holdout=100, stages=((3, 12), (2, 16)))
@@ -26,6 +26,13 @@ def test_counts() -> None:
     assert found.seconds > 0
     assert found.images_per_second == pytest.approx(5000 / found.seconds)
     assert not found.memory_is_measured
+
+
+def test_clips_of_many_pixels_are_timed_in_smaller_steps_on_a_cpu() -> None:
+    """A step of 32 of Charades' clips would not fit in memory."""
+    names = ("imagenette-fine-vit", "gestures-vivit", "charades-conv-video-tl8")
+    assert [cpu_batch(RECIPES[name]()) for name in names] == [32, 16, 1]
+    assert cpu_batch(tiny_clips.recipe(stages=((1, 2**12), (1, 16)))) == 1
 
 
 def test_time_is_in_proportion() -> None:

@@ -4,10 +4,13 @@ import inspect
 from dataclasses import replace
 
 import pytest
+import torch
 
 from tests import tiny
 from tokenlearner.errors import ConfigError
 from tokenlearner.models.config import VisionTransformerConfig
+from tokenlearner.models.conv_video import ConvVideoNetwork
+from tokenlearner.models.conv_video_config import x2plus1d_m
 from tokenlearner.training.datasets import DATASETS, dataset_titled
 from tokenlearner.training.recipes import RECIPES, Distillation
 
@@ -46,6 +49,21 @@ def test_published_epochs_and_parameters() -> None:
         assert recipe.epochs == 20
         model = recipe.build()
         assert sum(p.numel() for p in model.parameters()) == count
+
+
+@pytest.mark.parametrize(
+    ("name", "classes", "loss"),
+    [("charades-conv-video-tl8", 157, "sigmoid"), ("avid-conv-video-tl8", 887, "softmax")],
+)
+def test_convolutional_networks_are_the_published_ones(name: str, classes: int, loss: str) -> None:
+    recipe = RECIPES[name]()
+    assert recipe.loss == loss
+    assert recipe.stages[-1][1] == 224  # it is tested at 256
+    assert recipe.preprocessing.image_size == recipe.model.image_size == (256, 256)
+    with torch.device("meta"):
+        built, preset = recipe.build(), ConvVideoNetwork(x2plus1d_m(num_classes=classes))
+    count, wanted = (sum(p.numel() for p in model.parameters()) for model in (built, preset))
+    assert count == wanted == 17_801_496 + classes * (2048 + 1)
 
 
 def test_sides_grow_by_stage() -> None:

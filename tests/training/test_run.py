@@ -155,12 +155,26 @@ class TestCard:
         (result,) = data["model-index"][0]["results"]
         assert result["task"]["type"] == "video-classification"
 
-    def test_of_a_convolutional_network_there_is_none(self, content: dict[str, Any]) -> None:
+    def test_of_a_convolutional_network(self, content: dict[str, Any]) -> None:
         model = tiny.conv_model()
         assert model.info is not None
         model.info = replace(model.info, provenance=tiny.model().info.provenance)  # pyright: ignore[reportOptionalMemberAccess]
-        with pytest.raises(ConfigError, match="tiny-conv is a convolutional network"):
-            render_card(model, content)
+        text = render_card(model, content)
+        assert "A convolutional network, X(2+1)D, that tells 3 classes of Imagenette apart" in text
+        assert "In 1 of 3 blocks a TokenLearner (version 1.0) sums the grid of every frame" in text
+        assert "| blocks | 1 of width 4, 2 of width 8 |" in text
+        assert "convolutional-network" in ModelCard(text).data.to_dict()["tags"]
+
+    def test_of_several_labels(self, content: dict[str, Any]) -> None:
+        model = tiny.model()
+        assert model.info is not None
+        model.info = replace(model.info, multi_label=True)
+        content["metrics"]["map_percent"] = 12.345
+        text = render_card(model, content)
+        assert "It gives every photo a probability of each of its 3 classes" in text
+        (result,) = ModelCard(text).data.to_dict()["model-index"][0]["results"]
+        assert result["metrics"][0]["type"] == "mean_average_precision"
+        assert result["metrics"][0]["value"] == 12.35
 
     def test_everything_a_user_should_know(self, content: dict[str, Any]) -> None:
         text = render_card(tiny.model(), content)

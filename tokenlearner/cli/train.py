@@ -14,10 +14,9 @@ from tokenlearner.checkpoints import AnyModel, ClipModel
 from tokenlearner.cli.photos import refuse_options_of_photos, say_unusable
 from tokenlearner.efficiency.machine import choose_device, describe_hardware, has_bfloat16
 from tokenlearner.errors import ConfigError
-from tokenlearner.models.classifier import TransformerClassifier
 from tokenlearner.models.info import ModelInfo
+from tokenlearner.models.timm_vit import TimmVisionTransformer
 from tokenlearner.models.vit import VisionTransformer
-from tokenlearner.models.vivit import VideoVisionTransformer
 from tokenlearner.training.data import LabelledClips, LabelledImages, read_clips, read_images
 from tokenlearner.training.distributed import joined_processes, num_processes, rank, wait_for_all
 from tokenlearner.training.fine_tune import FINE_TUNE, fine_tuning, teacher_of, with_classes
@@ -229,12 +228,12 @@ def _seeded(recipe: Recipe, seed: int | None) -> Recipe:
 
 def _start(
     recipe: Recipe, source: AnyModel, class_names: tuple[str, ...]
-) -> VisionTransformer | VideoVisionTransformer:
-    if not isinstance(source, TransformerClassifier):
+) -> VisionTransformer | ClipModel:
+    if isinstance(source, TimmVisionTransformer):
         raise ConfigError(
             f"{_name(source)} is a {type(source).__name__}, and the recipe {recipe.name} trains a "
-            f"vision transformer of this library; start from one, or let {FINE_TUNE} train a model "
-            "of timm further as it is"
+            f"model of this library; start from one, or let {FINE_TUNE} train a model of timm "
+            "further as it is"
         )
     torch.manual_seed(recipe.seed)
     model = recipe.build()

@@ -5,15 +5,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from tokenlearner.checkpoints import AnyModel
-from tokenlearner.efficiency.model_flops import count_model
 from tokenlearner.errors import ConfigError
-from tokenlearner.models.config import TokenLearnerConfig, VisionTransformerConfig
 from tokenlearner.models.conv_video import ConvVideoNetwork
-from tokenlearner.models.info import ModelInfo, Provenance
-from tokenlearner.models.timm_config import TimmConfig
-from tokenlearner.models.timm_vit import TimmVisionTransformer
-from tokenlearner.models.video_config import VideoVisionTransformerConfig
-from tokenlearner.models.vivit import VideoVisionTransformer
+from tokenlearner.models.info import Provenance
+from tokenlearner.training.card_model import FEW_CLASSES, describe, describe_limits, describe_use
 from tokenlearner.training.datasets import Dataset, dataset_titled
 from tokenlearner.training.recipes import RECIPES, Recipe
 
@@ -35,11 +30,11 @@ def render_card(model: AnyModel, report: Mapping[str, Any]) -> str:
     assert provenance is not None
     dataset = dataset_titled(provenance.trained_on)
     sections = [
-        _front_matter(info, dataset, report, takes=model.takes),
+        _front_matter(model, dataset, report),
         f"# {info.name}",
-        _about(model, dataset),
+        describe(model, dataset),
         "## Use",
-        _use(model),
+        describe_use(model),
         "## Training data",
         _training_data(dataset, report),
         "## Training",
@@ -50,7 +45,7 @@ def render_card(model: AnyModel, report: Mapping[str, Any]) -> str:
         f"The weights are published under {provenance.weights_licence}. Training data: "
         f"{provenance.data_licence}. {dataset.weights_note}",
         "## Limits",
-        _limits(model, dataset),
+        describe_limits(model, dataset),
         "## Citation",
         f"The method: {_PAPER}"
         + (f"\n\nThe data: {dataset.citation}." if dataset.citation else ""),
@@ -62,19 +57,11 @@ def check_describable(model: AnyModel) -> None:
     """Refuses a model that no card can be written for.
 
     Raises:
-        ConfigError: If it has no provenance, or is a convolutional network.
+        ConfigError: If it has no provenance.
     """
     if model.info is None or model.info.provenance is None:
         raise ConfigError("a model card needs provenance; this model does not tell its origin")
-    if isinstance(model, ConvVideoNetwork):
-        raise ConfigError(
-            f"{model.info.name} is a convolutional network, and model cards are for vision "
-            "transformers; write its card by hand"
-        )
 
-
-_FEW_CLASSES = 20
-"""So many can be listed one by one."""
 
 _PAPER = (
     "Michael S. Ryoo, AJ Piergiovanni, Anurag Arnab, Mostafa Dehghani, Anelia Angelova, "
@@ -82,17 +69,23 @@ _PAPER = (
 )
 
 
-def _front_matter(
-    info: ModelInfo, dataset: Dataset, report: Mapping[str, Any], *, takes: str
-) -> str:
+def _front_matter(model: AnyModel, dataset: Dataset, report: Mapping[str, Any]) -> str:
+    info, takes = model.info, model.takes
+    assert info is not None
     assert info.provenance is not None
+    metrics = report["metrics"]
     figures = [
-        {"type": "accuracy", "name": f"top-{k} (%)", "value": round(value, 2)}
-        for k, value in (
-            (1, report["metrics"]["top1_percent"]),
-            (5, report["metrics"]["top5_percent"]),
+        {"type": kind, "name": name, "value": round(metrics[key], 2)}
+        for kind, name, key in (
+            ("mean_average_precision", "mAP (%)", "map_percent"),
+            ("accuracy", "top-1 (%)", "top1_percent"),
+            ("accuracy", "top-5 (%)", "top5_percent"),
         )
+        if key in metrics
     ]
+    network = (
+        "convolutional-network" if isinstance(model, ConvVideoNetwork) else "vision-transformer"
+    )
     measured_on = {
         "type": dataset.hub_id or "other",
         "name": dataset.title,
@@ -108,7 +101,7 @@ def _front_matter(
         "library_name": "tokenlearner",
         "pipeline_tag": f"{takes}-classification",
         "datasets": [dataset.hub_id] if dataset.hub_id else [],
-        "tags": ["tokenlearner", "vision-transformer", "attention-maps"],
+        "tags": ["tokenlearner", network, "attention-maps"],
         "model-index": [{"name": info.name, "results": [result]}],
     }
     # JSON is YAML, and quotes whatever needs it.
@@ -116,77 +109,6 @@ def _front_matter(
         f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in entries.items() if value
     ]
     return "\n".join(["---", *lines, "---"])
-
-
-def _about(model: AnyModel, dataset: Dataset) -> str:
-    assert model.info is not None
-    assert not isinstance(model, ConvVideoNetwork), "`check_describable` refuses it"
-    config = model.config
-    cost = count_model(model)
-    parameters = sum(parameter.numel() for parameter in model.parameters())
-    kind = "A vision transformer"
-    if isinstance(model, TimmVisionTransformer):
-        kind += f", timm's `{model.pretrained_cfg.get('architecture', '')}`,"
-    elif model.config.stem_widths:
-        kind += " with a convolutional stem"
-    tokens = " → ".join(str(count) for count in dict.fromkeys(config.tokens_per_block))
-    height, width = config.image_size
-    thing, frames = "photo", ""
-    if isinstance(config, VideoVisionTransformerConfig):
-        thing = "clip"
-        frames = f"{config.num_frames} frames, evenly spaced over the clip, of "
-    resizing = {"squash": f"of the whole {thing}, its aspect ignored", "crop": "of its centre"}
-    return (
-        f"{kind} that tells {config.num_classes:,} classes of {dataset.title} apart"
-        f"{_classes(model.info.class_names)}. "
-        f"{_learner(config)}\n\n"
-        f"| | |\n| --- | --- |\n"
-        f"| input | {frames}{width} × {height} px, {resizing[model.info.preprocessing.resize]} |\n"
-        f"| tokens per layer | {tokens} |\n"
-        f"| layers | {config.depth}, {config.dim} wide |\n"
-        f"| parameters | {parameters / 1e6:.3g} million |\n"
-        f"| cost | {cost.gmacs:.3g} GFLOPs a {thing} (1 multiply-accumulate counts 1) |"
-    )
-
-
-def _classes(names: tuple[str, ...]) -> str:
-    return ": " + ", ".join(names) if len(names) <= _FEW_CLASSES else ""
-
-
-def _learner(config: VisionTransformerConfig | TimmConfig) -> str:
-    learner, depth = config.token_learner, config.depth
-    if learner is None:
-        return "It has no TokenLearner: it is the baseline to compare with."
-    of_step = ""
-    if isinstance(config, VideoVisionTransformerConfig):
-        of_step = f" at each of {config.steps} time steps"
-    fuser = (
-        " TokenFuser writes the result of each of these layers back onto the grid." * learner.fuser
-    )
-    return (
-        f"After {learner.at} of {depth} layers a TokenLearner ({_version(learner)}) sums the "
-        f"grid up into {learner.num_tokens} tokens{of_step}, each under an attention map of its "
-        f"own, and the layers after it see only these.{fuser}"
-    )
-
-
-def _version(learner: TokenLearnerConfig) -> str:
-    if learner.version == "grouped":
-        return f"grouped convolutions, {learner.groups} groups"
-    return f"version {learner.version}"
-
-
-def _use(model: AnyModel) -> str:
-    assert model.info is not None
-    explain = 'explain(model, "photo.jpg")'
-    if isinstance(model, VideoVisionTransformer):
-        explain = 'explain_clip(model, "clip.mp4")'
-    return (
-        "```python\nimport tokenlearner\n\n"
-        f'model = tokenlearner.load("{model.info.name}")\n'
-        f"explanation = tokenlearner.{explain}\n"
-        "explanation.predictions[0]\n```"
-    )
 
 
 def _training_data(dataset: Dataset, report: Mapping[str, Any]) -> str:
@@ -250,7 +172,7 @@ def _results(dataset: Dataset, report: Mapping[str, Any]) -> str:
     if views is not None:
         things, form = "clips", _FORM_OF_CLIPS
     classes = ""
-    if 0 < len(metrics["per_class_percent"]) <= _FEW_CLASSES:
+    if 0 < len(metrics["per_class_percent"]) <= FEW_CLASSES:
         rows = (
             f"| {name} | {value:.1f} % |" for name, value in metrics["per_class_percent"].items()
         )
@@ -278,30 +200,18 @@ _FORM_OF_PHOTOS = (
 )
 _FORM_OF_CLIPS = (
     "`--data` takes a folder with the clips as `test/CLASS/NAME.mp4`, or a CSV file with the "
-    "columns `path`, `class` and `split`."
+    "columns `path`, `class` (or `classes`, several names between semicolons) and `split`."
 )
 
 
 def _more_results(metrics: Mapping[str, Any]) -> str:
-    rows = {"map_percent": "mean average precision", "real_percent": "among the valid labels"}
+    rows = {
+        "class_mean_percent": "mean of the classes' top-1",
+        "map_percent": "mean average precision",
+        "real_percent": "among the valid labels",
+    }
     return "".join(
         f"| {text} | {metrics[name]:.2f} % |\n" for name, text in rows.items() if name in metrics
-    )
-
-
-def _limits(model: AnyModel, dataset: Dataset) -> str:
-    info = model.info
-    assert info is not None
-    assert info.provenance is not None
-    thing = "clip" if isinstance(model, VideoVisionTransformer) else "photo"
-    scratch = "" if info.provenance.started_from else "from scratch "
-    return (
-        f"It answers every {thing} with one of its {len(info.class_names):,} classes, also one "
-        f"that shows none of them; a low probability is the only hint. It was trained {scratch}on "
-        f"{dataset.title} alone, to show what learned tokens look at and what they save. It is not "
-        "made for decisions about people, for safety or for any use where a wrong answer does "
-        "harm. The attention maps show where information was taken from, not why an answer was "
-        "given."
     )
 
 

@@ -96,6 +96,40 @@ DATASETS = {
             ),
         ),
         Dataset(
+            name="charades",
+            title="Charades",
+            hub_id="",
+            url="https://prior.allenai.org/projects/charades",
+            about="9,848 clips, 30 seconds long on average, of people who act out everyday scenes "
+            "in their homes, with any number of 157 actions each; 7,985 to train and 1,863 to "
+            "test.",
+            licence="the Allen Institute's own, for non-commercial use",
+            citation=(
+                "Gunnar A. Sigurdsson et al., “Hollywood in Homes: Crowdsourcing Data Collection "
+                "for Activity Understanding”, ECCV 2016"
+            ),
+            weights_note=(
+                "The clips come under a licence for non-commercial use; whether that extends to "
+                "weights trained on them is for you to judge."
+            ),
+        ),
+        Dataset(
+            name="avid",
+            title="AViD",
+            hub_id="",
+            url="https://github.com/piergiaj/AViD",
+            about="Some 467,000 clips of 887 actions from many countries, with all faces blurred.",
+            licence="MIT; each clip under a Creative Commons licence",
+            citation=(
+                "AJ Piergiovanni and Michael S. Ryoo, “AViD Dataset: Anonymized Videos from "
+                "Diverse Countries”, NeurIPS 2020"
+            ),
+            weights_note=(
+                "The clips' Creative Commons licences differ; what they mean for weights trained "
+                "on them is for you to judge."
+            ),
+        ),
+        Dataset(
             name="imagenet",
             title="ImageNet-1k",
             hub_id="ILSVRC/imagenet-1k",

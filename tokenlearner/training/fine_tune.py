@@ -6,12 +6,10 @@ from dataclasses import replace
 import torch
 from torch import nn
 
-from tokenlearner.checkpoints import AnyModel, ImageModel
+from tokenlearner.checkpoints import AnyModel, ClipModel
 from tokenlearner.errors import ConfigError
-from tokenlearner.models.conv_video import ConvVideoNetwork
 from tokenlearner.models.timm_info import FUSER, LEARNER
 from tokenlearner.models.timm_vit import TimmVisionTransformer
-from tokenlearner.models.vivit import VideoVisionTransformer
 from tokenlearner.training.augment import Augmentation
 from tokenlearner.training.initialise import initialise, matching_classes
 from tokenlearner.training.recipes import ClipSampling, Distillation, Recipe
@@ -36,10 +34,9 @@ def fine_tuning(source: AnyModel, *, distil: bool = False) -> Recipe:
         distil: Learn from a teacher's answers as well.
 
     Raises:
-        ConfigError: If the model does not say how photos are prepared, takes pictures that are not
-            square, or is a convolutional network.
+        ConfigError: If the model does not say how photos are prepared, or takes pictures that are
+            not square.
     """
-    source = _trainable(source)
     if source.info is None:
         raise ConfigError("the model to start from has no info, so its preprocessing is unknown")
     height, width = source.config.image_size
@@ -48,7 +45,7 @@ def fine_tuning(source: AnyModel, *, distil: bool = False) -> Recipe:
             f"{source.info.name} takes pictures of {width}x{height} px; only models for square "
             "ones can be fine-tuned"
         )
-    of_clips = isinstance(source, VideoVisionTransformer)
+    of_clips = isinstance(source, ClipModel)
     return Recipe(
         name=FINE_TUNE,
         model=source.config,
@@ -74,12 +71,8 @@ def fine_tuning(source: AnyModel, *, distil: bool = False) -> Recipe:
 def with_classes(source: AnyModel, class_names: tuple[str, ...]) -> AnyModel:
     """Returns a copy of a model that answers with these classes.
 
-    The head's rows of classes that both have are kept; the others start at zero.
-
-    Raises:
-        ConfigError: If the model is a convolutional network.
+    The head's rows of classes that both have are kept; the others start as in a new model.
     """
-    source = _trainable(source)
     assert source.info is not None
     if isinstance(source, TimmVisionTransformer):
         model = copy.deepcopy(source)
@@ -96,15 +89,6 @@ def with_classes(source: AnyModel, class_names: tuple[str, ...]) -> AnyModel:
         initialise(model, source)
     model.info = replace(source.info, class_names=class_names)
     return model
-
-
-def _trainable(source: AnyModel) -> ImageModel | VideoVisionTransformer:
-    if isinstance(source, ConvVideoNetwork):
-        name = source.info.name if source.info else "the model to start from"
-        raise ConfigError(
-            f"{name} is a convolutional network; only vision transformers can be trained further"
-        )
-    return source
 
 
 def _heads(model: TimmVisionTransformer) -> list[nn.Linear]:

@@ -9,14 +9,19 @@ import torch
 from tokenlearner.errors import ConfigError
 from tokenlearner.models.classifier import TransformerClassifier
 from tokenlearner.models.config import VisionTransformerConfig
-from tokenlearner.models.encoder import Encoder
+from tokenlearner.models.conv_video import ConvVideoNetwork
+from tokenlearner.models.conv_video_config import ConvVideoConfig
 from tokenlearner.models.vivit import VideoVisionTransformer
 from tokenlearner.modules.embed import resample_position_embedding
+from tokenlearner.modules.grids import Grid
 from tokenlearner.modules.shapes import Tensor
 from tokenlearner.modules.tubelets import Inflation, inflate_kernel
 
 _POSITIONS = "encoder.position_embedding"
 _HEAD = ("head.weight", "head.bias")
+
+OwnModel = TransformerClassifier | ConvVideoNetwork
+"""Every kind of model whose layers are this library's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +68,8 @@ class Initialised:
 
 @torch.no_grad()
 def initialise(
-    model: TransformerClassifier,
-    source: TransformerClassifier,
+    model: OwnModel,
+    source: OwnModel,
     *,
     inflation: Inflation = "central",
 ) -> Initialised:
@@ -83,8 +88,14 @@ def initialise(
         inflation: How a model of clips takes the kernel of one of images; see `inflate_kernel`.
 
     Raises:
-        ConfigError: If patches, widths or activations differ: nothing would be worth taking.
+        ConfigError: If one is a convolutional network and the other none, or if patches, widths,
+            stages or activations differ: nothing would be worth taking.
     """
+    if isinstance(model, ConvVideoNetwork) != isinstance(source, ConvVideoNetwork):
+        raise ConfigError(
+            f"a {type(source).__name__} cannot start a {type(model).__name__}: transformers and "
+            "convolutional networks have no layers in common; take a model of the same kind"
+        )
     if isinstance(source, VideoVisionTransformer) and not isinstance(model, VideoVisionTransformer):
         raise ConfigError(
             "a model of clips cannot start one of photos; take a model of photos to start from"
@@ -93,13 +104,12 @@ def initialise(
     ours, theirs = model.state_dict(), source.state_dict()
     origins = _origins(model, source)
     copied, resampled, inflated = [], [], []
-    old, new = source.encoder, model.encoder
     for name, value in ours.items():
         found = theirs.get(origins.get(name, ""))
         if found is None:
             continue
-        if name == _POSITIONS and _places(new) != _places(old):
-            found = _resample(found, value, old=old, new=new)
+        if name == _POSITIONS and _places(model) != _places(source):
+            found = _resample(found, value, old=source, new=model)
             resampled.append(name)
         elif value.ndim == 5 and found.shape == value[:, :, 0].shape:
             found = inflate_kernel(found, value.shape[2], how=inflation)
@@ -129,20 +139,23 @@ def initialise(
     )
 
 
-def _places(encoder: Encoder) -> tuple[object, ...]:
-    """What a position embedding is made for."""
+def _places(model: OwnModel) -> tuple[Grid, int, bool]:
+    """What a position embedding is made for: grid, time steps, and whether a class token."""
+    assert isinstance(model, TransformerClassifier), "convolutional networks know no positions"
+    encoder = model.encoder
     return encoder.grid, encoder.steps or 1, encoder.class_token is not None
 
 
-def _resample(embedding: Tensor, fresh: Tensor, *, old: Encoder, new: Encoder) -> Tensor:
+def _resample(embedding: Tensor, fresh: Tensor, *, old: OwnModel, new: OwnModel) -> Tensor:
     """Returns a position embedding for other places; a class token without one keeps its own."""
-    (_, _, had_class_token), (_, _, has_class_token) = _places(old), _places(new)
+    old_grid, old_steps, had_class_token = _places(old)
+    new_grid, new_steps, has_class_token = _places(new)
     resampled = resample_position_embedding(
         embedding[:, 1:] if had_class_token else embedding,
-        old=old.grid,
-        new=new.grid,
-        old_steps=old.steps or 1,
-        new_steps=new.steps or 1,
+        old=old_grid,
+        new=new_grid,
+        old_steps=old_steps,
+        new_steps=new_steps,
     )
     if not has_class_token:
         return resampled
@@ -150,7 +163,10 @@ def _resample(embedding: Tensor, fresh: Tensor, *, old: Encoder, new: Encoder) -
     return torch.cat((first[:, :1], resampled), dim=1)
 
 
-def _check_same_layers(ours: VisionTransformerConfig, theirs: VisionTransformerConfig) -> None:
+def _check_same_layers(
+    ours: VisionTransformerConfig | ConvVideoConfig,
+    theirs: VisionTransformerConfig | ConvVideoConfig,
+) -> None:
     here, there = _layers(ours), _layers(theirs)
     differences = [
         f"{name} is {there[name]!r} there and {here[name]!r} here"
@@ -164,7 +180,10 @@ def _check_same_layers(ours: VisionTransformerConfig, theirs: VisionTransformerC
         )
 
 
-def _layers(config: VisionTransformerConfig) -> dict[str, object]:
+def _layers(config: VisionTransformerConfig | ConvVideoConfig) -> dict[str, object]:
+    if isinstance(config, ConvVideoConfig):
+        names = ("widths", "depths", "expansion", "squeeze_ratio", "head_dim")
+        return {name: getattr(config, name) for name in names}
     return {
         "patch_size": config.patch_size,
         "stem_widths": config.stem_widths,
@@ -177,9 +196,11 @@ def _layers(config: VisionTransformerConfig) -> dict[str, object]:
     }
 
 
-def _origins(model: TransformerClassifier, source: TransformerClassifier) -> dict[str, str]:
+def _origins(model: OwnModel, source: OwnModel) -> dict[str, str]:
     """Returns the source's name for each of the model's that may be copied, but the head's."""
     names = {name: name for name in model.state_dict() if name not in _HEAD}
+    if isinstance(model, ConvVideoNetwork) or isinstance(source, ConvVideoNetwork):
+        return names  # their learners are parts of blocks
     ours, theirs = model.encoder.learners, source.encoder.learners
     single = len(ours) == len(theirs) == 1
     for block, learner in ours.items():
@@ -194,11 +215,12 @@ def _origins(model: TransformerClassifier, source: TransformerClassifier) -> dic
     return names
 
 
-def _matching_rows(model: TransformerClassifier, source: TransformerClassifier) -> dict[int, int]:
+def _matching_rows(model: OwnModel, source: OwnModel) -> dict[int, int]:
     """Returns for each row of the model's head the source's row of the same class, if any."""
     if model.info is None or source.info is None or model.head is None or source.head is None:
         return {}
-    if model.config.representation_size != source.config.representation_size:
+    sizes = {getattr(m.config, "representation_size", None) for m in (model, source)}
+    if len(sizes) > 1:
         return {}
     return matching_classes(model.info.class_names, source.info.class_names)
 

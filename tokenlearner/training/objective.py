@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from tokenlearner.models.video_config import VideoVisionTransformerConfig
+from tokenlearner.checkpoints import ClipConfig
 from tokenlearner.modules.shapes import Float, Tensor
 from tokenlearner.preprocess import Preprocessing
 from tokenlearner.training.augment import augment, erase, mix
@@ -84,7 +84,7 @@ class Objective:
         side = recipe.image_side_px(part.epoch)
         images = loaded.images.to(self._device, non_blocking=True)
         if recipe.clips is not None and recipe.canvas is not None:  # those from files come sampled
-            assert isinstance(recipe.model, VideoVisionTransformerConfig)
+            assert isinstance(recipe.model, ClipConfig)
             images = sample_frames(
                 images,
                 recipe.model.num_frames,

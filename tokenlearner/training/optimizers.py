@@ -16,7 +16,7 @@ from tokenlearner.training.recipes import Recipe
 _BLOCK = re.compile(r"(?:^|\.)blocks\.\d+\.")
 _NUMBERED = re.compile(r"(?:^|\.)(?:blocks|learners|fusers)\.(\d+)\.")
 _EMBEDDING = re.compile(
-    r"(?:^|\.)(?:embedding|position_embedding|patch_embed|pos_embed|norm_pre|\w+_token)(?:\.|$)"
+    r"(?:^|\.)(?:stem|embedding|position_embedding|patch_embed|pos_embed|norm_pre|\w+_token)(?:\.|$)"
 )
 
 
@@ -55,8 +55,8 @@ def is_block_matrix(name: str, parameter: nn.Parameter) -> bool:
 def layer_scale(name: str, depth: int, decay: float) -> float:
     """Returns the factor on a parameter's learning rate: 1 for the head, less before it.
 
-    The embedding is layer 0; block i is layer i + 1, and so are the learner before it and the fuser
-    behind it; what follows the last block is the last layer, `depth` + 1.
+    The embedding, or stem, is layer 0; block i is layer i + 1, and so are the learner before it and
+    the fuser behind it; what follows the last block is the last layer, `depth` + 1.
 
     Source: layer-wise decay as in "BEiT" (Bao et al., 2022).
     """

@@ -12,7 +12,7 @@ import torch
 from PIL import Image as PillowImage
 from torch import nn
 
-from tokenlearner.checkpoints import AnyModel
+from tokenlearner.checkpoints import AnyModel, ClipConfig
 from tokenlearner.efficiency.model_flops import count_model
 from tokenlearner.errors import TrainingError
 from tokenlearner.media.video_files import encode_video
@@ -26,6 +26,9 @@ STEPS_PER_SIZE = 3
 
 CPU_BATCH = 32
 """Photos in a timed step on a CPU, which is as fast with these as with thousands."""
+
+CPU_PIXELS = 2**22
+"""Pixels of all frames of all clips in such a step, unless a single clip has more."""
 
 FILE_SIZE = (375, 500)
 """Height and width in pixels of the made-up photos that stand for files: ImageNet's usual ones."""
@@ -105,7 +108,7 @@ def plan(
         TrainingError: If the device has too little memory.
     """
     is_cuda = device.type == "cuda"
-    batch = recipe.batch_size if is_cuda else min(CPU_BATCH, recipe.batch_size)
+    batch = recipe.batch_size if is_cuda else cpu_batch(recipe)
     trial = replace(
         recipe,
         stages=tuple((STEPS_PER_SIZE, side) for _, side in recipe.stages),
@@ -154,6 +157,15 @@ def plan(
         images_per_second=recipe.epochs * training / seconds,
         seconds=seconds,
     )
+
+
+def cpu_batch(recipe: Recipe) -> int:
+    """Returns how many photos or clips a timed step takes on a CPU."""
+    batch = min(CPU_BATCH, recipe.batch_size)
+    if isinstance(recipe.model, ClipConfig):
+        side = max(side for _, side in recipe.stages)
+        batch = min(batch, CPU_PIXELS // (recipe.model.num_frames * side**2))
+    return max(1, batch)
 
 
 def _take_steps(trainer: Trainer) -> tuple[list[float], int]:

@@ -14,8 +14,8 @@ import torch
 from PIL import Image as PillowImage
 from torch.utils.data import Dataset
 
+from tokenlearner.checkpoints import ClipConfig
 from tokenlearner.errors import DataError
-from tokenlearner.models.video_config import VideoVisionTransformerConfig
 from tokenlearner.modules.shapes import Tensor, UInt8
 from tokenlearner.preprocess import prepare
 from tokenlearner.training.data import LabelledClips, LabelledImages
@@ -62,7 +62,7 @@ def open_photos(
 def stack(data: LabelledImages | LabelledClips, recipe: Recipe) -> Tensor:
     """Returns photos or clips as the recipe's model gets them in use, uint8, in memory."""
     if isinstance(data, LabelledClips):
-        assert isinstance(recipe.model, VideoVisionTransformerConfig)
+        assert isinstance(recipe.model, ClipConfig)
         return data.stack(recipe.preprocessing, num_frames=recipe.model.num_frames)
     return data.stack(recipe.preprocessing)
 
@@ -130,7 +130,7 @@ class SamplesFromClips(Dataset[Sample]):
     def __getitem__(self, key: tuple[int, int]) -> Sample:
         epoch, row = key
         model, sampling = self._recipe.model, self._recipe.clips
-        assert isinstance(model, VideoVisionTransformerConfig)
+        assert isinstance(model, ClipConfig)
         assert sampling is not None
         with seeded(self._recipe.seed, 4, epoch, row):
             length = random.uniform(*sampling.stretch)

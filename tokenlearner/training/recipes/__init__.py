@@ -2,7 +2,14 @@
 
 from collections.abc import Callable
 
-from tokenlearner.training.recipes import cifar10, gestures, imagenet, imagenette, photos
+from tokenlearner.training.recipes import (
+    cifar10,
+    conv_video,
+    gestures,
+    imagenet,
+    imagenette,
+    photos,
+)
 from tokenlearner.training.recipes.recipe import ClipSampling, Distillation, Recipe
 
 __all__ = ["RECIPES", "ClipSampling", "Distillation", "Recipe"]
@@ -27,6 +34,8 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
         imagenette.imagenette_fine_vit_tl8_fuser,
         gestures.gestures_vivit,
         gestures.gestures_vivit_tl8,
+        conv_video.charades_conv_video_tl8,
+        conv_video.avid_conv_video_tl8,
         photos.scratch_vit,
         photos.scratch_vit_tl8,
         imagenet.imagenet_vit_b16_tl16,

@@ -3,8 +3,11 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from tokenlearner.checkpoints import ClipConfig, ClipModel
 from tokenlearner.errors import ConfigError
 from tokenlearner.models.config import VisionTransformerConfig
+from tokenlearner.models.conv_video import ConvVideoNetwork
+from tokenlearner.models.conv_video_config import ConvVideoConfig
 from tokenlearner.models.timm_config import TimmConfig
 from tokenlearner.models.video_config import VideoVisionTransformerConfig
 from tokenlearner.models.vit import VisionTransformer
@@ -74,7 +77,8 @@ class Recipe:
         preprocessing: How photos are prepared for the finished model.
         canvas: Height and width in pixels at which training photos are kept in memory; None decodes
             each photo whenever it is used, for data that do not fit.
-        stages: (epochs, image side in pixels), in order; the last side is the model's own.
+        stages: (epochs, image side in pixels), in order; the last side is the model's own, unless
+            the model is a convolutional network, which knows no positions.
         batch_size: Photos in a step.
         optimizer: `adamw`, or `muon`, which takes AdamW for all but the matrices of the blocks.
         learning_rate: Peak.
@@ -102,7 +106,7 @@ class Recipe:
 
     name: str
     dataset: str = ""
-    model: VisionTransformerConfig | VideoVisionTransformerConfig | TimmConfig
+    model: VisionTransformerConfig | ClipConfig | TimmConfig
     preprocessing: Preprocessing
     canvas: tuple[int, int] | None
     stages: tuple[tuple[int, int], ...]
@@ -139,7 +143,7 @@ class Recipe:
                 f"batch_size={self.batch_size} with learning_rate={self.learning_rate}; wanted a "
                 "photo or more in a step and a rate above 0"
             )
-        if isinstance(self.model, VideoVisionTransformerConfig) != (self.clips is not None):
+        if isinstance(self.model, ClipConfig) != (self.clips is not None):
             raise ConfigError(
                 f"clips={self.clips} with a {type(self.model).__name__}; a model of clips needs "
                 "clip sampling, and one of photos has none"
@@ -148,7 +152,8 @@ class Recipe:
             raise ConfigError("RandAugment is for photos; leave it out of a recipe for clips")
         if self.keep == "best" and not self.holdout:
             raise ConfigError("keep='best' needs held-out photos; set holdout, or keep='last'")
-        if (self.stages[-1][1],) * 2 != self.model.image_size:
+        has_positions = not isinstance(self.model, ConvVideoConfig)
+        if has_positions and (self.stages[-1][1],) * 2 != self.model.image_size:
             raise ConfigError(
                 f"the last stage trains at {self.stages[-1][1]} px, "
                 f"but the model is made for {self.model.image_size}"
@@ -167,7 +172,7 @@ class Recipe:
             epoch -= epochs
         return self.stages[-1][1]
 
-    def build(self) -> VisionTransformer | VideoVisionTransformer:
+    def build(self) -> VisionTransformer | ClipModel:
         """Returns the model with random weights.
 
         Raises:
@@ -179,4 +184,6 @@ class Recipe:
             )
         if isinstance(self.model, VideoVisionTransformerConfig):
             return VideoVisionTransformer(self.model)
+        if isinstance(self.model, ConvVideoConfig):
+            return ConvVideoNetwork(self.model)
         return VisionTransformer(self.model)

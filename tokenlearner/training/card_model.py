@@ -1,0 +1,145 @@
+"""What a model card says about the model itself: how it is made, its use and its limits."""
+
+from tokenlearner.checkpoints import AnyModel, ClipConfig
+from tokenlearner.efficiency.model_flops import count_model
+from tokenlearner.models.config import TokenLearnerConfig, VisionTransformerConfig
+from tokenlearner.models.conv_video_config import ConvVideoConfig
+from tokenlearner.models.timm_config import TimmConfig
+from tokenlearner.models.timm_vit import TimmVisionTransformer
+from tokenlearner.models.video_config import VideoVisionTransformerConfig
+from tokenlearner.training.datasets import Dataset
+
+FEW_CLASSES = 20
+"""So many can be listed one by one."""
+
+
+def describe(model: AnyModel, dataset: Dataset) -> str:
+    """Returns what the model is, in a paragraph and a table; it must have its `info`."""
+    assert model.info is not None
+    config = model.config
+    cost = count_model(model)
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    thing = _thing(model)
+    frames = ""
+    if isinstance(config, ClipConfig):
+        frames = f"{config.num_frames} frames, evenly spaced over the clip, of "
+    if isinstance(config, ConvVideoConfig):
+        learner, layers = _learner_of_convolutions(config), _stages(config)
+    else:
+        learner, layers = _learner(config), _layers(config)
+    height, width = config.image_size
+    resizing = {"squash": f"of the whole {thing}, its aspect ignored", "crop": "of its centre"}
+    return (
+        f"{_kind(model)} that tells {config.num_classes:,} classes of {dataset.title} apart"
+        f"{_classes(model.info.class_names)}. "
+        f"{learner}\n\n"
+        f"| | |\n| --- | --- |\n"
+        f"| input | {frames}{width} × {height} px, {resizing[model.info.preprocessing.resize]} |\n"
+        f"{layers}"
+        f"| parameters | {parameters / 1e6:.3g} million |\n"
+        f"| cost | {cost.gmacs:.3g} GFLOPs a {thing} (1 multiply-accumulate counts 1) |"
+    )
+
+
+def describe_use(model: AnyModel) -> str:
+    """Returns the Python that loads the model and asks it."""
+    assert model.info is not None
+    explain = 'explain(model, "photo.jpg")'
+    if isinstance(model.config, ClipConfig):
+        explain = 'explain_clip(model, "clip.mp4")'
+    return (
+        "```python\nimport tokenlearner\n\n"
+        f'model = tokenlearner.load("{model.info.name}")\n'
+        f"explanation = tokenlearner.{explain}\n"
+        "explanation.predictions[0]\n```"
+    )
+
+
+def describe_limits(model: AnyModel, dataset: Dataset) -> str:
+    """Returns what the model is not made for."""
+    info, thing = model.info, _thing(model)
+    assert info is not None
+    assert info.provenance is not None
+    answer = f"It answers every {thing} with one of its {len(info.class_names):,} classes"
+    hint = "a low probability is the only hint"
+    if info.multi_label:
+        answer = (
+            f"It gives every {thing} a probability of each of its {len(info.class_names):,} classes"
+        )
+        hint = "low probabilities are the only hint"
+    scratch = "" if info.provenance.started_from else "from scratch "
+    return (
+        f"{answer}, also one that shows none of them; {hint}. It was trained {scratch}on "
+        f"{dataset.title} alone, to show what learned tokens look at and what they save. It is not "
+        "made for decisions about people, for safety or for any use where a wrong answer does "
+        "harm. The attention maps show where information was taken from, not why an answer was "
+        "given."
+    )
+
+
+def _thing(model: AnyModel) -> str:
+    return "clip" if isinstance(model.config, ClipConfig) else "photo"
+
+
+def _kind(model: AnyModel) -> str:
+    if isinstance(model, TimmVisionTransformer):
+        name = model.pretrained_cfg.get("architecture", "")
+        return f"A vision transformer, timm's `{name}`,"
+    if isinstance(model.config, ConvVideoConfig):
+        return "A convolutional network, X(2+1)D,"
+    return "A vision transformer" + " with a convolutional stem" * bool(model.config.stem_widths)
+
+
+def _classes(names: tuple[str, ...]) -> str:
+    return ": " + ", ".join(names) if len(names) <= FEW_CLASSES else ""
+
+
+def _layers(config: VisionTransformerConfig | TimmConfig) -> str:
+    tokens = " → ".join(str(count) for count in dict.fromkeys(config.tokens_per_block))
+    return f"| tokens per layer | {tokens} |\n| layers | {config.depth}, {config.dim} wide |\n"
+
+
+def _stages(config: ConvVideoConfig) -> str:
+    stages = ", ".join(
+        f"{depth} of width {width}"
+        for depth, width in zip(config.depths, config.widths, strict=True)
+    )
+    return f"| blocks | {stages} |\n"
+
+
+_NO_LEARNER = "It has no TokenLearner: it is the baseline to compare with."
+
+
+def _learner(config: VisionTransformerConfig | TimmConfig) -> str:
+    learner, depth = config.token_learner, config.depth
+    if learner is None:
+        return _NO_LEARNER
+    of_step = ""
+    if isinstance(config, VideoVisionTransformerConfig):
+        of_step = f" at each of {config.steps} time steps"
+    fuser = (
+        " TokenFuser writes the result of each of these layers back onto the grid." * learner.fuser
+    )
+    return (
+        f"After {learner.at} of {depth} layers a TokenLearner ({_version(learner)}) sums the "
+        f"grid up into {learner.num_tokens} tokens{of_step}, each under an attention map of its "
+        f"own, and the layers after it see only these.{fuser}"
+    )
+
+
+def _learner_of_convolutions(config: ConvVideoConfig) -> str:
+    learner = config.token_learner
+    if learner is None:
+        return _NO_LEARNER
+    return (
+        f"In {len(config.learner_blocks)} of {config.depth} blocks a TokenLearner "
+        f"({_version(learner)}) sums the grid of every frame up into {learner.num_tokens} tokens, "
+        "each under an attention map of its own; those of all frames attend to each other, and "
+        "TokenFuser writes the result back onto the grids."
+    )
+
+
+def _version(learner: TokenLearnerConfig) -> str:
+    if learner.version == "grouped":
+        return f"grouped convolutions, {learner.groups} groups"
+    return f"version {learner.version}"
