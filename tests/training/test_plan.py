@@ -51,6 +51,19 @@ def test_memory_is_that_of_weights_and_of_the_photos_at_once() -> None:
     assert with_average - found == pytest.approx(weights, rel=0.2)
 
 
+def test_long_runs_and_slow_steps_are_told_in_plain_numbers() -> None:
+    found = replace(
+        plan(RECIPE, 1100, CPU),
+        memory_bytes=230 * 2**30,
+        images_per_second=0.0035,
+        seconds=1234 * 3600.0,
+    )
+    text = found.describe()
+    assert "230 GiB besides" in text
+    assert "0.0035 photos/s" in text
+    assert "1,234 hours" in text
+
+
 @pytest.mark.parametrize(
     "changes",
     [

@@ -68,17 +68,22 @@ class Plan:
         """Returns the same line by line for a person."""
         how = "measured" if self.memory_is_measured else "estimated"
         thing = self.things[:-1]
+        memory = _rounded(self.memory_bytes / 2**30)
         rows = {
             "parameters": f"{self.num_parameters / 1e6:.3g} million",
             "cost": f"{self.gmacs:.3g} GFLOPs a {thing} (1 multiply-accumulate counts 1)",
             self.things: f"{self.num_photos:,} an epoch",
             "steps": f"{self.num_steps:,}",
-            "memory": f"{self.memory_bytes / 2**30:.2g} GiB besides the {self.things} ({how})",
-            "speed": f"{self.images_per_second:,.0f} {self.things}/s",
-            "time": f"{self.seconds / 3600:.2g} hours",
+            "memory": f"{memory} GiB besides the {self.things} ({how})",
+            "speed": f"{_rounded(self.images_per_second)} {self.things}/s",
+            "time": f"{_rounded(self.seconds / 3600)} hours",
         }
         width = max(map(len, rows))
         return "\n".join(f"{name:<{width}}  {value}" for name, value in rows.items())
+
+
+def _rounded(value: float) -> str:
+    return f"{value:,.0f}" if value >= 10 else f"{value:.2g}"
 
 
 def plan(
