@@ -1,9 +1,11 @@
 """Clips for a page: what browsers play goes through unchanged, the rest is made so."""
 
 from fractions import Fraction
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 
@@ -19,6 +21,28 @@ WEBM: dict[str, Any] = {
     "deadline": "realtime",
     "cpu-used": "8",
 }
+
+
+def coloured_clip(colorspace: int, color_range: int, matrix: tuple[int, ...] | None) -> bytes:
+    """A clip of eight colours that a page cannot play, by matrix and range in ITU-T H.273."""
+    corners = np.array(list(np.ndindex(2, 2, 2)), np.uint8) * 190 + 30
+    rgb = np.ascontiguousarray(corners.reshape(2, 4, 3).repeat(32, axis=0).repeat(32, axis=1))
+    file = BytesIO()
+    with av.open(file, "w", format="matroska" if matrix is None else "mp4") as out:
+        stream: Any = out.add_stream("libx264", rate=10, options={"crf": "12"})
+        stream.height, stream.width, stream.pix_fmt = *rgb.shape[:2], "yuv420p"
+        context = stream.codec_context
+        context.colorspace, context.color_range = colorspace, color_range
+        if matrix is not None:
+            stream.set_display_matrix(matrix)
+        for _ in range(4):
+            frame = av.VideoFrame.from_ndarray(rgb, format="rgb24")
+            yuv = frame.reformat(
+                format="yuv420p", dst_colorspace=colorspace, dst_color_range=color_range
+            )
+            out.mux(stream.encode(yuv))
+        out.mux(stream.encode())
+    return file.getvalue()
 
 
 class TestDisplay:
@@ -52,6 +76,15 @@ class TestDisplay:
         assert facts.width_px == original.width_px * scale
         assert facts.height_px == pytest.approx(original.height_px * scale, abs=1)
         assert facts.fps == pytest.approx(original.fps, rel=0.01)
+
+    @pytest.mark.parametrize("colours", [(1, 1), (5, 1), (6, 2)], ids=str)
+    @pytest.mark.parametrize("matrix", [None, TURNED], ids=["as stored", "turned"])
+    def test_colours_stay(self, colours: tuple[int, int], matrix: tuple[int, ...] | None) -> None:
+        clip = coloured_clip(*colours, matrix)
+        before, after = (read_clip(data, num_frames=4).frames for data in (clip, display_clip(clip)))
+        assert before.shape == after.shape
+        assert before.min() < 40 and before.max() > 200
+        assert np.abs(before.astype(int) - after).mean() < 4  # 9 and more with a wrong matrix or range
 
     def test_a_stretch_keeps_its_times(self) -> None:
         # The frames come at 0, 0.1, 0.4, 0.5, 0.9 and 1.0 s.

@@ -130,7 +130,7 @@ class TestRefused:
                 encode_video([frame], fps=5)  # pyright: ignore[reportArgumentType]
 
     def test_frames_that_no_encoder_takes(self) -> None:
-        with pytest.raises(ConfigError, match=r"frames are 16,385 × 1 px; .* at most 16,384\. Red"):
+        with pytest.raises(ConfigError, match=r"would be 16,386 × 2 px; .* at most 16,384\. Red"):
             encode_video([np.zeros((1, 16_385, 3), np.uint8)], fps=5)
 
     def test_frames_of_several_sizes(self) -> None:

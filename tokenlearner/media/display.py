@@ -2,15 +2,16 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING
 
 from tokenlearner.media.deadline import Deadline, within
 from tokenlearner.media.limits import DEFAULT_CLIP_LIMITS, ClipLimits
 from tokenlearner.media.sound import read_sound
 from tokenlearner.media.stretches import read_stretch
-from tokenlearner.media.video_files import encode_video
+from tokenlearner.media.video_files import encode_pictures
+
+if TYPE_CHECKING:
+    from av.video.frame import VideoFrame
 
 # Of a file that goes to the page as it is.
 _MAX_BYTES = 16 * 2**20
@@ -66,14 +67,14 @@ def display_clip(
         if with_sound:
             sound = read_sound(source, start_s=start_s, end_s=stretch.end_s, limits=limits)
 
-        def frames_in_time() -> Iterator[NDArray[np.uint8]]:
-            for number, frame in enumerate(stretch.frames()):
+        def frames_in_time() -> Iterator["VideoFrame"]:
+            for number, frame in enumerate(stretch.frames_to_encode()):
                 deadline.check()
                 if progress is not None:
                     progress(number / len(stretch.times_s))
                 yield frame
 
-        return encode_video(
+        return encode_pictures(
             frames_in_time(),
             fps=stretch.facts.fps,
             times_s=(stretch.times_s - start_s).tolist(),

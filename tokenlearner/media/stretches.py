@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,9 @@ from tokenlearner.media.frame_index import FrameIndex
 from tokenlearner.media.limits import DEFAULT_CLIP_LIMITS, ClipLimits
 from tokenlearner.media.video_frames import Layout
 from tokenlearner.media.videos import ClipFacts, end_of_stretch, facts_of, index_of
+
+if TYPE_CHECKING:
+    from av.video.frame import VideoFrame
 
 _PLAYABLE = {
     ("MP4 video", "h264"),
@@ -63,10 +67,24 @@ class Stretch:
         Raises:
             MediaError: As `read_clip` does; the time limit is for each frame.
         """
+        for frame in self._decoded():
+            yield self._layout.show(frame, (self.width_px, self.height_px))
+
+    def frames_to_encode(self) -> Iterator["VideoFrame"]:
+        """The same for `encode_pictures`; an odd side gets a pixel more.
+
+        Raises:
+            MediaError: As `frames` does.
+        """
+        size = self.width_px + self.width_px % 2, self.height_px + self.height_px % 2
+        for frame in self._decoded():
+            yield self._layout.to_encode(frame, size)
+
+    def _decoded(self) -> Iterator["VideoFrame"]:
         deadline = Deadline(self._limits.max_wait_s)
         decoder = FrameDecoder(self._source, self._index, self._limits, deadline)
         for frame in decoder.frames(self._places):
-            yield self._layout.show(frame, (self.width_px, self.height_px))
+            yield frame
             deadline.renew()  # what is done with a frame takes its own time
 
 

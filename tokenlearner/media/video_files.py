@@ -16,15 +16,16 @@ from PIL import Image as PillowImage
 from tokenlearner.errors import ConfigError, ShapeError
 from tokenlearner.media.clip_files import import_av
 from tokenlearner.media.sound import SAMPLES_PER_S, Sound
+from tokenlearner.media.video_frames import BT709, LIMITED, rgb_to_encode
 
 if TYPE_CHECKING:
     from av.container import OutputContainer
+    from av.video.frame import VideoFrame
 
 _UNITS_PER_S = 90_000  # of timestamps that follow no rate
 _LEAST_FPS, _MOST_FPS = 1e-4, 1000.0  # a frame in three hours; a slow-motion camera
 _LATEST_S = 86_400.0
 _LONGEST_GIF_FRAME = 65_535  # in hundredths of a second
-_BT709, _LIMITED = 1, 1  # matrix, primaries and curve, and range, in ITU-T H.273
 _FAST = PillowImage.Quantize.FASTOCTREE
 
 
@@ -92,23 +93,43 @@ def encode_video(
         raise ConfigError(f"kind is {kind!r}; choose one of {', '.join(VIDEO_KINDS)}.")
     if kind == "gif" and sound is not None:
         raise ConfigError("A GIF has no sound. Choose mp4 or webm, or leave the sound out.")
-    if not fps > 0:
-        raise ConfigError(f"fps is {fps}; wanted above 0.")
-    if times_s is not None:
-        _check_times(times_s)
-        fps = min(fps, _MOST_FPS)
-    if not _LEAST_FPS <= fps <= _MOST_FPS:
-        raise ConfigError(f"fps is {fps:g}; wanted from {_LEAST_FPS:g} to {_MOST_FPS:g}.")
     checked = _checked(frames)
-    first = next(checked)
-    whole = chain([first], checked)
     if kind == "gif":
-        return _encode_gif(whole, fps, times_s)
+        return _encode_gif(checked, _check_rate(fps, times_s), times_s)
+    pictures = (rgb_to_encode(_even(frame)) for frame in checked)
+    return encode_pictures(pictures, fps=fps, times_s=times_s, kind=kind, sound=sound, quick=quick)
+
+
+def encode_pictures(
+    pictures: Iterable["VideoFrame"],
+    *,
+    fps: float,
+    times_s: Sequence[float] | None = None,
+    kind: str = "mp4",
+    sound: Sound | None = None,
+    quick: bool = False,
+) -> bytes:
+    """Encodes frames that have an encoder's format already, as `encode_video` does.
+
+    Args:
+        pictures: PyAV frames from `rgb_to_encode` or `Stretch.frames_to_encode`, at least one.
+        fps: As `encode_video` has it, like all that follows.
+        times_s: When each is shown.
+        kind: `"mp4"` or `"webm"`.
+        sound: From `read_sound`.
+        quick: Encode H.264 about three times as fast, into a larger file.
+
+    Raises:
+        ConfigError: An option is impossible.
+    """
+    fps = _check_rate(fps, times_s)
+    rest = iter(pictures)
+    first = next(rest)
     coding = _CODINGS[kind]
-    if max(first.shape) > coding.max_side_px:
+    if max(first.width, first.height) > coding.max_side_px:
         raise ConfigError(
-            f"The frames are {first.shape[1]:,} × {first.shape[0]:,} px; a side of a {kind} has at "
-            f"most {coding.max_side_px:,}. Reduce them first."
+            f"The clip would be {first.width:,} × {first.height:,} px; a side of a {kind} has at "
+            f"most {coding.max_side_px:,}. Reduce its frames first."
         )
     # The index can only be put first in a real file.
     with TemporaryDirectory() as folder:
@@ -118,8 +139,20 @@ def encode_video(
         with import_av().open(
             str(path), "w", format=kind, container_options=coding.container_options
         ) as out:
-            _write(out, coding, whole, first.shape, fps, times_s, sound)
+            size = first.width, first.height
+            _write(out, coding, chain([first], rest), size, fps, times_s, sound)
         return path.read_bytes()
+
+
+def _check_rate(fps: float, times_s: Sequence[float] | None) -> float:
+    if not fps > 0:
+        raise ConfigError(f"fps is {fps}; wanted above 0.")
+    if times_s is not None:
+        _check_times(times_s)
+        fps = min(fps, _MOST_FPS)
+    if not _LEAST_FPS <= fps <= _MOST_FPS:
+        raise ConfigError(f"fps is {fps:g}; wanted from {_LEAST_FPS:g} to {_MOST_FPS:g}.")
+    return fps
 
 
 def _check_times(times_s: Sequence[float]) -> None:
@@ -152,36 +185,38 @@ def _checked(frames: Iterable[NDArray[np.uint8]]) -> Iterator[NDArray[np.uint8]]
         raise ConfigError("There are no frames to make a clip of; wanted at least one.")
 
 
+def _even(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    height, width, _ = frame.shape
+    return np.pad(frame, [(0, height % 2), (0, width % 2), (0, 0)], "edge")
+
+
 def _write(
     out: "OutputContainer",
     coding: _Coding,
-    frames: Iterator[NDArray[np.uint8]],
-    shape: tuple[int, ...],
+    pictures: Iterable["VideoFrame"],
+    size: tuple[int, int],
     fps: float,
     times_s: Sequence[float] | None,
     sound: Sound | None,
 ) -> None:
-    av = import_av()
+    from av.video.frame import PictureType
+
     # Kept exact are 30000/1001 frames per second as well as one frame per 3600 seconds.
     slow = fps < 1
     rate = Fraction(1 / fps if slow else fps).limit_denominator(1001) ** (-1 if slow else 1)
     unit = 1 / rate if times_s is None else Fraction(1, _UNITS_PER_S)
     stream: Any = out.add_stream(coding.video, rate=rate, options=coding.options)
     context = stream.codec_context
-    odd = [(0, side % 2) for side in shape]
-    context.height, context.width = shape[0] + odd[0][1], shape[1] + odd[1][1]
+    context.width, context.height = size
     context.time_base, context.pix_fmt = unit, "yuv420p"
     context.gop_size = max(1, round(rate))  # a key frame each second: players jump to any place
-    context.colorspace = context.color_primaries = context.color_trc = _BT709
-    context.color_range = _LIMITED
+    context.colorspace = context.color_primaries = context.color_trc = BT709
+    context.color_range = LIMITED
     track = None if sound is None else _SoundTrack(out, coding.audio, sound)
     stamps = count() if times_s is None else (round(time / unit) for time in times_s)
-    for frame, stamp in zip(frames, stamps, strict=False):
-        even = np.ascontiguousarray(np.pad(frame, [*odd[:2], (0, 0)], "edge"))
-        picture = av.VideoFrame.from_ndarray(even, format="rgb24").reformat(
-            format="yuv420p", dst_colorspace=_BT709, dst_color_range=_LIMITED
-        )
+    for picture, stamp in zip(pictures, stamps, strict=False):
         picture.pts, picture.time_base = stamp, unit
+        picture.pict_type = PictureType.NONE  # a decoded one still says what it was in its file
         out.mux(stream.encode(picture))
         if track:
             track.write_until(float(stamp * unit))

@@ -1,4 +1,4 @@
-"""A decoded frame as people see it: RGB, upright, with square pixels."""
+"""A decoded frame as people see it, upright and with square pixels: as RGB, or for an encoder."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -6,10 +6,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tokenlearner.media.clip_files import import_av
+
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame
 
-_UNSPECIFIED, _BT709 = 2, 1  # of the matrices in ITU-T H.273, table 4
+BT709, LIMITED = 1, 1
+"""Matrix (also primaries and curve) and range of what goes to an encoder, in ITU-T H.273."""
+
+_UNSPECIFIED = 2  # of the same matrices
 _HDR_CURVES = {16: "PQ", 18: "HLG"}  # of the transfer characteristics in H.273, table 3
 
 
@@ -91,6 +96,31 @@ class Layout:
             rgb = rgb.swapaxes(0, 1)
         return rgb[:: -1 if self.is_flipped else 1, :: -1 if self.is_mirrored else 1]
 
+    def to_encode(self, frame: "VideoFrame", size: tuple[int, int]) -> "VideoFrame":
+        """Converts a frame for an encoder, in this shown width and height, both even.
+
+        A frame that is stored as it is shown does not take the way through RGB, which costs several
+        times as much.
+        """
+        width, height = size
+        if self.is_transposed or self.is_mirrored or self.is_flipped or _has_alpha(frame):
+            return rgb_to_encode(self.show(frame, size))
+        return frame.reformat(
+            width=width,
+            height=height,
+            format="yuv420p",
+            src_colorspace=_colorspace(frame),
+            dst_colorspace=BT709,
+            dst_color_range=LIMITED,
+            interpolation="AREA",
+        )
+
+
+def rgb_to_encode(rgb: NDArray[np.uint8]) -> "VideoFrame":
+    """Converts RGB [height, width, 3] for an encoder; both sides even."""
+    picture = import_av().VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24")
+    return picture.reformat(format="yuv420p", dst_colorspace=BT709, dst_color_range=LIMITED)
+
 
 def _display_matrix(frame: "VideoFrame") -> tuple[int, int, int, int]:
     side_data: Any = frame.side_data
@@ -114,5 +144,5 @@ def _is_see_through(frame: "VideoFrame") -> bool:
 def _colorspace(frame: "VideoFrame") -> int:
     """The frame's own matrix; where it names none, players take BT.709 for high definition."""
     if frame.colorspace == _UNSPECIFIED and (frame.width >= 1280 or frame.height > 576):
-        return _BT709
+        return BT709
     return frame.colorspace
