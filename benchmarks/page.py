@@ -1,4 +1,4 @@
-"""Measure the Explore page as a visitor's browser sees it, on this machine.
+"""Measure the Explore and Clips pages as a visitor's browser sees them, on this machine.
 
     make bench        (python -m benchmarks.page)
 
@@ -10,14 +10,16 @@ import argparse
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 from playwright.sync_api import Browser
 
-from app.gallery import load_samples
+from app.gallery import load_clips, load_samples
 from benchmarks.recording import Result, summary
 from tests.browser.explorer import Explorer
 from tests.browser.running import chromium, dashboard, find_chromium
 from tokenlearner import zoo
+from tokenlearner.media import probe
 
 SCREEN = {"width": 1440, "height": 900}
 
@@ -52,6 +54,33 @@ SLIDE = """async (name) => {
   return times;
 }"""
 
+# Plays the clip for a time; returns the player's time for each draw, and what was shown.
+PLAY = """async (seconds) => {
+  const roots = (node) => [...node.querySelectorAll("*")].flatMap((element) =>
+    element.shadowRoot ? [element.shadowRoot, ...roots(element.shadowRoot)] : []);
+  const player = roots(document).map((r) => r.querySelector(".player")).find(Boolean);
+  const quality = () => player.querySelector("video").getVideoPlaybackQuality();
+  const button = player.querySelector('[data-do="play"]');
+  const [before, drawsBefore, started] = [quality(), Number(player.dataset.draws), performance.now()];
+  const times = [];
+  button.click();
+  for (let draws = player.dataset.draws; performance.now() - started < 1000 * seconds; ) {
+    await new Promise(requestAnimationFrame);
+    if (player.dataset.draws !== draws) times.push(Number(player.dataset.drawMs));
+    draws = player.dataset.draws;
+  }
+  button.click();
+  const after = quality();
+  const dropped = after.droppedVideoFrames - before.droppedVideoFrames;
+  return {
+    times,
+    "overlays drawn": Number(player.dataset.draws) - drawsBefore,
+    "frames shown": after.totalVideoFrames - before.totalVideoFrames - dropped,
+    "frames that the browser left out": dropped,
+  };
+}"""
+PLAY_S = 10
+
 
 def main() -> None:
     """Measures, prints and writes."""
@@ -68,12 +97,20 @@ def main() -> None:
             visitor = _visit(browser, address)
             first = 1000 * (time.perf_counter() - started)
             milliseconds, messages = page_ms(visitor, options.rounds)
-    rows = {"server started to first overlay": [first], **milliseconds}
+            played = play(visitor)
+    rows = {
+        "server started to first overlay": [first],
+        **milliseconds,
+        "draw a frame of a playing clip": played.pop("times"),
+    }
     result = Result(
         command=f"python -m benchmarks.page --rounds {options.rounds}",
         model=zoo.names()[0],
         milliseconds={name: summary(times) for name, times in rows.items()},
-        facts={"messages to the server while sliding": messages},
+        facts={
+            "messages to the server while sliding": messages,
+            **{f"in {PLAY_S} s of a clip: {name}": number for name, number in played.items()},
+        },
     )
     result.print_table()
     print(f"wrote {result.write('page')}")
@@ -93,6 +130,7 @@ def page_ms(visitor: Explorer, rounds: int) -> tuple[dict[str, list[float]], int
     visitor.wait_until_idle()
     times = []
     for sample in samples[1 : rounds + 1]:
+        visitor.page.locator(f'.photo[data-id="{sample}"]').wait_for()
         times.append(visitor.page.evaluate(PICK, sample))
         visitor.wait_until_idle()
         visitor.page.wait_for_timeout(300)
@@ -105,6 +143,14 @@ def page_ms(visitor: Explorer, rounds: int) -> tuple[dict[str, list[float]], int
         "sample chosen to overlay drawn": times,
         **slides,
     }, visitor.messages_sent - before
+
+
+def play(visitor: Explorer) -> dict[str, Any]:
+    """Plays a clip of 30 frames per second with the overlay of a token."""
+    clip = next(clip for clip in load_clips() if probe(clip.path).fps > 29)
+    visitor.open_clips(f"?clip={clip.id}")
+    visitor.page.wait_for_timeout(1000)
+    return visitor.page.evaluate(PLAY, PLAY_S)
 
 
 if __name__ == "__main__":
