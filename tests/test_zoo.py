@@ -215,6 +215,8 @@ class TestShipped:
             "## Limits",
         ):
             assert wanted in card, wanted
+        epochs = re.findall(r"(\d+) epochs? at \d+ px", card)
+        assert sum(map(int, epochs)) == info.provenance.epochs
 
     @SHIPPED
     def test_no_file_names_a_path_of_a_machine(self, entry: ZooEntry) -> None:

@@ -142,7 +142,9 @@ def _training(provenance: Provenance) -> str:
 
 
 def _recipe_rows(recipe: Recipe) -> dict[str, str]:
-    sides = ", ".join(f"{epochs} epochs at {side} px" for epochs, side in recipe.stages)
+    sides = ", ".join(
+        f"{epochs} epoch{'s' * (epochs > 1)} at {side} px" for epochs, side in recipe.stages
+    )
     things = "photos" if recipe.clips is None else "clips"
     kept = {"last": "of the last epoch", "best": f"of the best epoch on the held-out {things}"}
     weights = kept[recipe.keep]
