@@ -252,7 +252,7 @@ def short_card(info: ModelInfo, place: str, *, takes: str = "image") -> str:
     entries: dict[str, Any] = {
         "library_name": "tokenlearner",
         "pipeline_tag": f"{takes}-classification",
-        "tags": ["tokenlearner", "vision-transformer", "attention-maps"],
+        "tags": ["tokenlearner", "attention-maps"],
     }
     lines = [f"{key}: {json.dumps(value)}" for key, value in entries.items()]
     article = "An" if takes == "image" else "A"
