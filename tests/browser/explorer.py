@@ -52,7 +52,8 @@ class Explorer:
     def open_efficiency(self, query: str = "") -> None:
         """Goes to the Efficiency page and waits until it is drawn."""
         self.page.goto(f"{self._server}/efficiency{query}")
-        expect(self.page.get_by_role("heading", name="Efficiency", exact=True)).to_be_visible()
+        title = self.page.get_by_role("heading", name="Efficiency", exact=True)
+        expect(title).to_be_visible(timeout=2 * TIMEOUT_MS)
         self.wait_until_idle()
 
     def open_clips(self, query: str = "") -> None:
