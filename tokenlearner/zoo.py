@@ -68,6 +68,13 @@ ENTRIES: tuple[ZooEntry, ...] = (
         title="Gestures in clips, 8 tokens",
         dataset="pointing-gestures",
         sha256="d5607ee7dbadbcad2535d3728fa15d5d5d43edf23b50122abdb306fdfdeca5c3",
+        baseline="gestures-vivit",
+    ),
+    ZooEntry(
+        name="gestures-vivit",
+        title="Gestures in clips, baseline",
+        dataset="pointing-gestures",
+        sha256="ad113dfd47d064bfc3b60a30361fd2164b87d333fa77e89c609bc89254c6b960",
     ),
 )
 
