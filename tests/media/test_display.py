@@ -81,10 +81,14 @@ class TestDisplay:
     @pytest.mark.parametrize("matrix", [None, TURNED], ids=["as stored", "turned"])
     def test_colours_stay(self, colours: tuple[int, int], matrix: tuple[int, ...] | None) -> None:
         clip = coloured_clip(*colours, matrix)
-        before, after = (read_clip(data, num_frames=4).frames for data in (clip, display_clip(clip)))
+        before, after = (
+            read_clip(data, num_frames=4).frames for data in (clip, display_clip(clip))
+        )
         assert before.shape == after.shape
-        assert before.min() < 40 and before.max() > 200
-        assert np.abs(before.astype(int) - after).mean() < 4  # 9 and more with a wrong matrix or range
+        assert before.min() < 40
+        assert before.max() > 200
+        # With a wrong matrix or range it is 9 and more.
+        assert np.abs(before.astype(int) - after).mean() < 4
 
     def test_a_stretch_keeps_its_times(self) -> None:
         # The frames come at 0, 0.1, 0.4, 0.5, 0.9 and 1.0 s.
