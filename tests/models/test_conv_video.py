@@ -20,7 +20,6 @@ from tokenlearner.media.videos import Clip, ClipFacts
 from tokenlearner.models import ConvVideoConfig, ConvVideoNetwork, ModelInfo, TokenLearnerConfig
 from tokenlearner.models.conv_video_config import PUBLISHED, x2plus1d_m
 from tokenlearner.modules.space_time import SplitConvolution, TokenBottleneck, spatial_convolution
-from tokenlearner.training.fine_tune import fine_tuning
 
 SMALL = ConvVideoConfig(
     num_classes=3,
@@ -211,11 +210,6 @@ def test_explains_a_clip() -> None:
     assert explanation.step_frames == ((0, 1), (1, 2), (2, 3), (3, 4), (4, 5))
     assert explanation.geometry.model_size == (36, 36)
     assert explanation.frame_probabilities is None
-
-
-def test_recipes_refuse_it() -> None:
-    with pytest.raises(ConfigError, match="is a convolutional network; only vision transformers"):
-        fine_tuning(random_model(SMALL))
 
 
 @pytest.mark.parametrize(
