@@ -23,25 +23,32 @@ from tokenlearner.media import probe
 
 SCREEN = {"width": 1440, "height": 900}
 
-# Clicks a photo of the gallery and waits for the first picture that is drawn after it.
-PICK = """async (sample) => {
+
+def _script(parameter: str, body: str) -> str:
+    """An asynchronous function that can `find` what components keep in their shadow roots."""
+    return f"""async ({parameter}) => {{
   const roots = (node) => [...node.querySelectorAll("*")].flatMap((element) =>
     element.shadowRoot ? [element.shadowRoot, ...roots(element.shadowRoot)] : []);
   const find = (selector) => roots(document).map((r) => r.querySelector(selector)).find(Boolean);
-  const viewer = find(".viewer");
+  {body}
+}}"""
+
+
+# Clicks a photo of the gallery and waits for the first picture that is drawn after it.
+PICK = _script(
+    "sample",
+    """const viewer = find(".viewer");
   const draws = viewer.dataset.draws;
   const started = performance.now();
   find(`.photo[data-id="${sample}"]`).click();
   while (viewer.dataset.draws === draws) await new Promise(requestAnimationFrame);
-  return performance.now() - started;
-}"""
+  return performance.now() - started;""",
+)
 
 # Moves a slider through its range, one value per frame; returns the viewer's time for each draw.
-SLIDE = """async (name) => {
-  const roots = (node) => [...node.querySelectorAll("*")].flatMap((element) =>
-    element.shadowRoot ? [element.shadowRoot, ...roots(element.shadowRoot)] : []);
-  const find = (selector) => roots(document).map((r) => r.querySelector(selector)).find(Boolean);
-  const viewer = find(".viewer");
+SLIDE = _script(
+    "name",
+    """const viewer = find(".viewer");
   const slider = find(`.controls [name=${name}]`);
   const times = [];
   for (let value = Number(slider.min); value <= Number(slider.max); value += 5) {
@@ -51,14 +58,13 @@ SLIDE = """async (name) => {
     while (viewer.dataset.draws === draws) await new Promise(requestAnimationFrame);
     times.push(Number(viewer.dataset.drawMs));
   }
-  return times;
-}"""
+  return times;""",
+)
 
 # Plays the clip for a time; returns the player's time for each draw, and what was shown.
-PLAY = """async (seconds) => {
-  const roots = (node) => [...node.querySelectorAll("*")].flatMap((element) =>
-    element.shadowRoot ? [element.shadowRoot, ...roots(element.shadowRoot)] : []);
-  const player = roots(document).map((r) => r.querySelector(".player")).find(Boolean);
+PLAY = _script(
+    "seconds",
+    """const player = find(".player");
   const quality = () => player.querySelector("video").getVideoPlaybackQuality();
   const button = player.querySelector('[data-do="play"]');
   const [before, drawsBefore] = [quality(), Number(player.dataset.draws)];
@@ -78,8 +84,8 @@ PLAY = """async (seconds) => {
     "overlays drawn": Number(player.dataset.draws) - drawsBefore,
     "frames shown": after.totalVideoFrames - before.totalVideoFrames - dropped,
     "frames that the browser left out": dropped,
-  };
-}"""
+  };""",
+)
 PLAY_S = 10
 
 
