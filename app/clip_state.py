@@ -85,14 +85,16 @@ def clip_state_from_query(
     if other is not None and other not in models:
         notices.append(f"There is no model “{other[:60]}” here to compare with.")
         other = None
-    start, end = _seconds(query.get("from")), _seconds(query.get("to"))
+    start, end = _seconds(query.get("from")) or 0.0, _seconds(query.get("to"))
+    if end is not None and end - start < LEAST_STRETCH_S:
+        start, end = 0.0, None
     frames = query.get("frames", "")
     state = ClipState(clip=clip, other=other)
     if frames in map(str, FRAME_COUNTS):
         state = replace(state, num_frames=int(frames))
     return replace(
         state,
-        start_s=start or 0.0,
+        start_s=start,
         end_s=end,
         shows_other=other is not None and query.get("maps") == "other",
     ), tuple(notices)

@@ -90,7 +90,7 @@ class Slice:
                 print(
                     f"{out.name}: step {trainer.step:,} of {trainer.num_steps:,}, "
                     f"loss {report['loss']:.3f}, {report['images_per_second']:,.0f} photos/s, "
-                    f"held-out accuracy {report.get('heldout_accuracy', float('nan')):.1%}",
+                    f"held-out accuracy {100 * report.get('heldout_accuracy', float('nan')):.1f} %",
                     flush=True,
                 )
             if self.over and trainer.step < trainer.num_steps:

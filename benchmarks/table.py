@@ -52,7 +52,7 @@ def _line(pair: str, found: Comparison, base: int) -> str:
         rates,
         f"{found.speedup(fast, over=base).median:.2f}×",
         f"{promised:.2f}×",
-        f"**{realised.median:.0%}** ({realised.lower:.0%} – {realised.upper:.0%})",
+        _share(realised),
         f"{found.speedup(fast).median:.2f}×" if base else "",
         f"{len(found.used)}{dropped}",
     ]
@@ -71,6 +71,10 @@ def _caption(content: dict[str, Any]) -> str:
         "with the middle half in brackets; overall: over the model without learner as it ran in "
         "the first line of the same rounds."
     )
+
+
+def _share(spread: Spread) -> str:
+    return f"**{100 * spread.median:.0f} %** ({100 * spread.lower:.0f} – {100 * spread.upper:.0f})"
 
 
 def _rate(spread: Spread) -> str:

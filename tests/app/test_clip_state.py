@@ -40,6 +40,12 @@ def test_what_is_not_here_becomes_the_default_and_a_sentence_each() -> None:
     assert "gone" in notices[1]
 
 
+@pytest.mark.parametrize(("start", "end"), [("3", "3"), ("5", "2"), ("1", "1.05")])
+def test_a_stretch_without_room_for_a_frame_means_the_whole_clip(start: str, end: str) -> None:
+    state, _ = read({"from": start, "to": end})
+    assert (state.start_s, state.end_s) == (0.0, None)
+
+
 @pytest.mark.parametrize("text", ["", "-1", "nan", "inf", "1e9", "soon", "²"])
 def test_times_that_make_no_sense_mean_the_whole_clip(text: str) -> None:
     state, notices = read({"from": text, "to": text, "frames": text, "maps": "other"})

@@ -113,7 +113,7 @@ def test_one_measurement_for_each_condition_and_the_latest_first() -> None:
 def test_the_reality_check_in_words() -> None:
     found = comparison((3.0, 2.0), (3.0, 2.0), (4.0, 2.0))
     assert headline(found) == "1.50× as fast here, of 2.00× promised"
-    assert realised(found).startswith("75% of what the multiply-accumulates promise. Choose the")
+    assert realised(found).startswith("75 % of what the multiply-accumulates promise. Choose the")
     assert conditions(found) == (
         "Batch 8, fp32 eager, a machine, 2 cores, 2 threads, 2026-11-26. "
         "Median of 3 rounds; in half of them 1.50× to 1.75×."

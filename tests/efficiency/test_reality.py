@@ -98,9 +98,9 @@ def test_a_large_batch_makes_no_small_products() -> None:
 
 def test_what_is_said() -> None:
     losses = find_losses(BASE, fast())
-    assert explain_losses(0.98, losses) == "98% of what the multiply-accumulates promise: kept."
+    assert explain_losses(0.98, losses) == "98 % of what the multiply-accumulates promise: kept."
     assert explain_losses(0.75, losses) == (
-        "75% of what the multiply-accumulates promise. Lost: 25% of the time in the blocks after "
+        "75 % of what the multiply-accumulates promise. Lost: 25 % of the time in the blocks after "
         "the learner: matrices of 8 rows are too small for the kernels (0.2 GMAC/s, the "
         "baseline 1)."
     )

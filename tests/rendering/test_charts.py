@@ -41,7 +41,7 @@ def test_bars_stack_up_to_the_whole() -> None:
     for index, (name, cost) in enumerate(costs.items()):
         assert {trace["y"][index] for trace in chart["data"]} == {name}
         assert sum(trace["x"][index] for trace in chart["data"]) == pytest.approx(cost.gmacs)
-        assert sum(trace["customdata"][index] for trace in chart["data"]) == pytest.approx(1)
+        assert sum(trace["customdata"][index] for trace in chart["data"]) == pytest.approx(100)
     assert of(chart, "learner")["x"][0] == 0
     assert [note["text"].strip() for note in chart["layout"]["annotations"]] == ["0.102", "0.0798"]
 

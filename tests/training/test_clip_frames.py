@@ -5,7 +5,7 @@ import torch
 
 from tokenlearner.errors import ConfigError
 from tokenlearner.training.augment import Augmentation, augment, cutmix, erase
-from tokenlearner.training.clip_frames import sample_frames
+from tokenlearner.training.clip_frames import draw_frames
 from tokenlearner.training.recipes import ClipSampling
 from tokenlearner.training.seeds import generator
 
@@ -18,26 +18,26 @@ def numbers(clips: torch.Tensor) -> list[list[int]]:
 
 def test_frames_stay_in_order_within_the_stretch() -> None:
     for seed in range(50):
-        taken = sample_frames(NUMBERED, 4, ClipSampling(stretch=(0.5, 0.5)), generator(seed))
+        taken = draw_frames(NUMBERED, 4, ClipSampling(stretch=(0.5, 0.5)), generator(seed))
         for row in numbers(taken):
             assert row == sorted(row)
             assert max(row) - min(row) <= 4  # half of eight frames
 
 
 def test_every_part_of_the_whole_clip_gives_a_frame() -> None:
-    taken = sample_frames(NUMBERED, 4, ClipSampling(stretch=(1.0, 1.0)), generator(0))
+    taken = draw_frames(NUMBERED, 4, ClipSampling(stretch=(1.0, 1.0)), generator(0))
     assert all([number // 2 for number in row] == [0, 1, 2, 3] for row in numbers(taken))
 
 
 def test_more_frames_than_there_are() -> None:
-    taken = sample_frames(NUMBERED, 16, ClipSampling(stretch=(1.0, 1.0)), generator(0))
+    taken = draw_frames(NUMBERED, 16, ClipSampling(stretch=(1.0, 1.0)), generator(0))
     assert all([number // 2 for number in range(16)] == row for row in numbers(taken))
 
 
 def test_a_part_of_a_batch_is_sampled_as_the_batch_is() -> None:
-    whole = sample_frames(NUMBERED, 4, ClipSampling(), generator(3))
+    whole = draw_frames(NUMBERED, 4, ClipSampling(), generator(3))
     places = torch.tensor([1, 4])
-    part = sample_frames(
+    part = draw_frames(
         NUMBERED[places], 4, ClipSampling(), generator(3), places=places, count=len(NUMBERED)
     )
     assert torch.equal(part, whole[places])

@@ -116,7 +116,7 @@ class TestReal:
             ([[0], [1], [3], [0]], "entry 2 has the class 3; photos has 3 classes, so wanted 0 to"),
             ([[0], [-1], [2], [0]], "entry 1 has the class -1; photos has 3 classes"),
             ([[], [], [], []], "has no label for any photo; wanted one for most"),
-            ([[1], [2], [2], []], "for only 33.3% of the photos; wanted most. The photos or the"),
+            ([[1], [2], [2], []], "for only 33.3 % of the photos; wanted most. The photos or the"),
         ],
     )
     def test_unfit_files(

@@ -171,7 +171,7 @@ def _print_answer(file: Path, explanation: Explanation | ClipExplanation, info: 
     predictions = explanation.predictions[:_NUM_PREDICTIONS]
     width = max(len(name) for name, _ in predictions)
     for name, probability in predictions:
-        typer.echo(f"  {name:<{width}}  {probability:6.1%}".replace("%", " %"))
+        typer.echo(f"  {name:<{width}}  {100 * probability:5.1f} %")
     if isinstance(explanation, ClipExplanation):
         for line in summarise(explanation):
             typer.echo(f"  {line}")

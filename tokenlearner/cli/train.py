@@ -311,7 +311,7 @@ def _train(trainer: Trainer) -> None:
             progress.update(bar, completed=step, description=", ".join(words))
             if step % trainer.steps_per_epoch == 0:
                 if "heldout_accuracy" in report:
-                    words.append(f"held-out accuracy {report['heldout_accuracy']:.1%}")
+                    words.append(f"held-out accuracy {100 * report['heldout_accuracy']:.1f} %")
                 progress.console.print(", ".join(words), highlight=False)
 
 

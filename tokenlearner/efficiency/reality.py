@@ -119,16 +119,17 @@ def explain_losses(realised_ratio: float, losses: Iterable[Loss]) -> str:
         realised_ratio: As measured, by whole passes.
         losses: Of `find_losses`.
     """
+    told = f"{100 * realised_ratio:.0f} % of what the multiply-accumulates promise"
     if realised_ratio >= KEPT:
-        return f"{realised_ratio:.0%} of what the multiply-accumulates promise: kept."
+        return f"{told}: kept."
     main = [loss for loss in losses if loss.ratio >= 0.01][:2]
     if not main:
         return (
-            f"{realised_ratio:.0%} of what the multiply-accumulates promise; no part of the model "
-            "stands out in the profile, so suspect the measurement or the machine."
+            f"{told}; no part of the model stands out in the profile, so suspect the measurement "
+            "or the machine."
         )
-    told = "; ".join(f"{loss.ratio:.0%} of the time in the {loss.words}" for loss in main)
-    return f"{realised_ratio:.0%} of what the multiply-accumulates promise. Lost: {told}."
+    lost = "; ".join(f"{100 * loss.ratio:.0f} % of the time in the {loss.words}" for loss in main)
+    return f"{told}. Lost: {lost}."
 
 
 def _reason(part: Part, profile: Profile, usual: float) -> Reason:

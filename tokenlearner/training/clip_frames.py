@@ -7,7 +7,7 @@ from tokenlearner.training.recipes import ClipSampling
 from tokenlearner.training.seeds import draw_uniform
 
 
-def sample_frames(
+def draw_frames(
     clips: UInt8[Tensor, "batch kept 3 height width"],
     num_frames: int,
     options: ClipSampling,

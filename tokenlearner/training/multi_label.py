@@ -77,9 +77,10 @@ def read_real(file: str | Path, data: LabelledImages) -> RealLabels:
     agreement = float(valid[np.arange(count), data.labels][labelled].mean())
     if agreement < _LEAST_AGREEMENT:
         raise DataError(
-            f"the label in {data.source} is among those in {file} for only {agreement:.1%} of the "
-            "photos; wanted most. The photos or the classes seem to be in another order: ImageNet "
-            "counts its validation photos by their file names, its classes by their WordNet ids"
+            f"the label in {data.source} is among those in {file} for only "
+            f"{100 * agreement:.1f} % of the photos; wanted most. The photos or the classes seem "
+            "to be in another order: ImageNet counts its validation photos by their file names, "
+            "its classes by their WordNet ids"
         )
     return RealLabels(source=file.name, sha256=hashlib.sha256(content).hexdigest(), valid=valid)
 

@@ -11,7 +11,7 @@ from tokenlearner.modules.shapes import Float, Tensor
 from tokenlearner.preprocess import Preprocessing
 from tokenlearner.training.augment import augment, erase, mix
 from tokenlearner.training.batches import Loaded
-from tokenlearner.training.clip_frames import sample_frames
+from tokenlearner.training.clip_frames import draw_frames
 from tokenlearner.training.data import targets
 from tokenlearner.training.losses import measure_losses
 from tokenlearner.training.recipes import Recipe
@@ -85,7 +85,7 @@ class Objective:
         images = loaded.images.to(self._device, non_blocking=True)
         if recipe.clips is not None and recipe.canvas is not None:  # those from files come sampled
             assert isinstance(recipe.model, ClipConfig)
-            images = sample_frames(
+            images = draw_frames(
                 images,
                 recipe.model.num_frames,
                 recipe.clips,

@@ -36,7 +36,7 @@ def realised(comparison: Comparison) -> str:
     kept = comparison.realised_ratio()
     assert kept is not None, "all models of the library are counted"
     advice = "" if kept.median >= KEPT else " Choose the thorough length to learn where it is lost."
-    return f"{kept.median:.0%} of what the multiply-accumulates promise.{advice}"
+    return f"{100 * kept.median:.0f} % of what the multiply-accumulates promise.{advice}"
 
 
 def conditions(comparison: Comparison) -> str:

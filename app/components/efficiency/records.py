@@ -100,7 +100,7 @@ def _shown(comparison: Comparison, title: str, reason: str, *, here: bool) -> di
         "per second": " → ".join(dict.fromkeys(rates)),
         "faster": format_times(comparison.speedup(last).median),
         "promised": "" if promise is None else format_times(promise),
-        "realised": "" if realised is None else f"{realised.median:.0%}",
+        "realised": "" if realised is None else f"{100 * realised.median:.0f} %",
         "date": where.date,
         "what became of the promise": reason,
     }

@@ -30,7 +30,7 @@ def stage_chart(costs: Mapping[str, Cost], *, title: str) -> Chart:
         gmacs = [by_model[name][part] / 1e9 for name in names]
         if not any(gmacs):
             continue
-        shares = [value / costs[name].gmacs for value, name in zip(gmacs, names, strict=True)]
+        shares = [100 * value / costs[name].gmacs for value, name in zip(gmacs, names, strict=True)]
         traces.append(
             {
                 "type": "bar",
@@ -40,7 +40,7 @@ def stage_chart(costs: Mapping[str, Cost], *, title: str) -> Chart:
                 "x": gmacs,
                 "customdata": shares,
                 "marker": {"color": PART_COLORS[part], "line": {"width": 0}},
-                "hovertemplate": f"{part}: %{{x:.3~g}} GFLOPs, %{{customdata:.1%}}"
+                "hovertemplate": f"{part}: %{{x:.3~g}} GFLOPs, %{{customdata:.1f}} %"
                 "<extra>%{y}</extra>",
             }
         )
