@@ -8,7 +8,7 @@ PORT ?= 8501
 # Set to open no browser (HEADLESS=1) and to follow edits of the pages (RELOAD=1).
 HEADLESS ?=
 RELOAD ?=
-# More models for the dashboard: a folder of model folders, and repositories on the Hub.
+# More models for the dashboard: a folder of model folders, and repositories on the Hugging Face Hub.
 MODELS ?=
 ALLOW_HUB ?=
 # Passed on to pytest, for example ARGS="tests/modules -k fuser".
@@ -38,7 +38,7 @@ help:  ## show this list
 	@echo '    HOST=$(HOST) PORT=$(PORT)   the dashboard; HOST=0.0.0.0 opens it to the network'
 	@echo '    HEADLESS=1        open no browser;  RELOAD=1  follow edits of the pages'
 	@echo '    MODELS=DIR        the dashboard offers the model folders in DIR, too'
-	@echo '    ALLOW_HUB="..."   and these repositories on the Hub: OWNER/NAME or OWNER/NAME@REVISION'
+	@echo '    ALLOW_HUB="..."   and these repositories on the Hugging Face Hub: OWNER/NAME or OWNER/NAME@REVISION'
 	@echo '    ARGS="..."        passed on to pytest'
 
 app: $(APP)  ## open the dashboard in the browser

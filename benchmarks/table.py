@@ -1,4 +1,4 @@
-"""Tables of the recorded speeds, in Markdown, for the README.
+"""Tables of the recorded speeds, in Markdown.
 
 python -m benchmarks.table
 """

@@ -53,7 +53,7 @@ def backbone(kind: str = "class token", **changes: Any) -> Any:
 
 
 def with_learner(kind: str = "class token", **learner: Any) -> TimmVisionTransformer:
-    """The same with a learner of 3 tokens before block 2, unless told otherwise."""
+    """The same with a learner of 3 tokens after 2 blocks, unless told otherwise."""
     settings: dict[str, Any] = {"num_tokens": 3, "at": 2, **learner}
     config = TokenLearnerConfig(**settings)
     model = TimmVisionTransformer(backbone(kind), config)

@@ -50,7 +50,7 @@ def gestures_vivit() -> Recipe:
 
 
 def gestures_vivit_tl8() -> Recipe:
-    r"""The same with 8 learned tokens per time index before block 3 of 6.
+    r"""The same with 8 learned tokens per time index after 3 of 6 blocks.
 
     tokenlearner train gestures-vivit-tl8 --data GESTURES --init imagenette-conv-vit-tl8 \
         --out runs/gestures-vivit-tl8

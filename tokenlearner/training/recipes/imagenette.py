@@ -44,7 +44,7 @@ def imagenette_conv_vit() -> Recipe:
 
 
 def imagenette_conv_vit_tl8() -> Recipe:
-    """The same with 8 learned tokens (version 1.1) before block 3 of 6.
+    """The same with 8 learned tokens (version 1.1) after 3 of 6 blocks.
 
     tokenlearner train imagenette-conv-vit-tl8 --data IMAGENETTE --out runs/imagenette-conv-vit-tl8
     """
@@ -78,7 +78,7 @@ def imagenette_fine_vit() -> Recipe:
 
 
 def imagenette_fine_vit_tl8() -> Recipe:
-    """The same with 8 learned tokens (version 1.1) before block 2 of 6.
+    """The same with 8 learned tokens (version 1.1) after 2 of 6 blocks.
 
     tokenlearner train imagenette-fine-vit-tl8 --data IMAGENETTE --out runs/imagenette-fine-vit-tl8
 
