@@ -180,5 +180,21 @@ class TestFineTune:
         assert trained.info.untrained_parts == ()
         assert trained.info.provenance is not None
         assert trained.info.provenance.teacher == "backbone-tl2 without its learner"
+        assert "learns from the labels alone" not in result.stdout
         before = network.state_dict()
         assert any(not torch.equal(value, before[n]) for n, value in trained.state_dict().items())
+
+    def test_says_that_a_learner_has_no_teacher(self, data: Path, tmp_path: Path) -> None:
+        backbone = timm.create_model("test_vit", num_classes=3, img_size=32)
+        network = insert_token_learner(backbone, num_tokens=2)
+        known = describe_timm(
+            network, pretrained=True, name="backbone-tl2", class_names=("red", "green", "teal")
+        )
+        network.info = replace(known, untrained_parts=(LEARNER,))
+        save_model(tmp_path / "inserted", network)
+        result = call(
+            data, tmp_path / "run", "fine-tune", "--init", tmp_path / "inserted", "--dry-run"
+        )
+        assert result.exit_code == 0, result.output
+        assert "the learner in backbone-tl2 learns from the labels alone" in result.stdout
+        assert f"other classes than {data}" in result.stdout

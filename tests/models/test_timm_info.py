@@ -176,8 +176,6 @@ class TestDescribe:
         )
         assert info.name == "test_vit-tl4"
         assert info.class_names[:2] == ("tench", "goldfish")
-        assert len(set(info.class_names)) == 1000
-        assert {"crane (n02012849)", "maillot, tank suit"} <= set(info.class_names)
         assert info.untrained_parts == ("TokenLearner",)
         assert info.provenance is not None
         assert info.provenance.started_from == "timm/test_vit.r160_in1k"

@@ -13,7 +13,7 @@ from PIL import Image as PillowImage
 from tests import tiny
 from tokenlearner.errors import DataError
 from tokenlearner.media import read_image
-from tokenlearner.training.data import LabelledImages, read_images, wordnet_names
+from tokenlearner.training.data import LabelledImages, read_images
 
 IMAGENETTE = (
     *("n01440764", "n02102040", "n02979186", "n03000684", "n03028079"),
@@ -73,16 +73,6 @@ class TestReading:
             *("French horn", "garbage truck", "gas pump", "golf ball", "parachute"),
         )
         assert names(data)[2] == "train/n02979186/n02979186_1.JPEG"
-
-    def test_ids_unknown_to_wordnet_stay(self) -> None:
-        assert wordnet_names(["n01440764", "n99999999"]) == ("n01440764", "n99999999")
-
-    def test_words_that_two_classes_share(self) -> None:
-        assert wordnet_names(["n02012849", "n03126707", "n01440764"]) == (
-            "crane (n02012849)",
-            "crane (n03126707)",
-            "tench",
-        )
 
     def test_what_is_passed_over(self, tmp_path: Path) -> None:
         photo = tiny.photo(0, 0)

@@ -19,7 +19,13 @@ from tokenlearner.models.timm_vit import TimmVisionTransformer
 from tokenlearner.models.vit import VisionTransformer
 from tokenlearner.training.data import LabelledClips, LabelledImages, read_clips, read_images
 from tokenlearner.training.distributed import joined_processes, num_processes, rank, wait_for_all
-from tokenlearner.training.fine_tune import FINE_TUNE, fine_tuning, teacher_of, with_classes
+from tokenlearner.training.fine_tune import (
+    FINE_TUNE,
+    fine_tuning,
+    has_untrained_learner,
+    teacher_of,
+    with_classes,
+)
 from tokenlearner.training.fit import check_fit
 from tokenlearner.training.initialise import initialise
 from tokenlearner.training.loop import Trainer
@@ -189,6 +195,12 @@ def _prepare(
         if teacher is None:
             master = teacher_of(source, photos.class_names)
             taught_by = "" if master is None else f"{_name(source)} without its learner"
+            if master is None and has_untrained_learner(source):
+                _say(
+                    f"the learner in {_name(source)} learns from the labels alone: the rest of the "
+                    "model is no teacher, because it is untrained too or answers with other "
+                    f"classes than {photos.source}"
+                )
         model = with_classes(source, photos.class_names)
         recipe = _seeded(fine_tuning(model, distil=master is not None), seed)
         title = f"{_name(source)}-fine-tuned"

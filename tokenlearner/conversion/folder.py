@@ -9,9 +9,8 @@ from pathlib import Path
 from tokenlearner.checkpoints import load_model, save_model
 from tokenlearner.errors import ConfigError, ConversionError
 from tokenlearner.models import VideoVisionTransformer, VisionTransformer
+from tokenlearner.models.imagenet import NUM_CLASSES, imagenet_names
 from tokenlearner.preprocess import Preprocessing
-
-_IMAGENET_CLASSES = 1000
 
 
 def write_folder(out: Path, model: VisionTransformer | VideoVisionTransformer) -> str:
@@ -61,11 +60,8 @@ def name_classes(num_classes: int, file: Path | None) -> tuple[str, ...]:
                 f"{file}: got {len(names)} names ({names.count('')} empty), expected {num_classes}"
             )
         return tuple(names)
-    if num_classes == _IMAGENET_CLASSES:
-        from timm.data.imagenet_info import ImageNetInfo
-
-        imagenet = ImageNetInfo()
-        return tuple(imagenet.index_to_description(index) for index in range(num_classes))
+    if num_classes == NUM_CLASSES:
+        return imagenet_names()
     return tuple(f"class {index}" for index in range(num_classes))
 
 

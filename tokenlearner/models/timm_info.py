@@ -1,10 +1,10 @@
 """What timm knows about a model: its classes, its preprocessing, where its weights come from."""
 
-from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 from tokenlearner.errors import ConfigError
+from tokenlearner.models.imagenet import wordnet_names
 from tokenlearner.models.info import ModelInfo, Provenance
 from tokenlearner.models.timm_vit import TimmVisionTransformer
 from tokenlearner.preprocess import Preprocessing
@@ -98,29 +98,18 @@ def _class_names(num_classes: int, known: dict[str, Any]) -> tuple[str, ...]:
         return tuple(f"class {index}" for index in range(num_classes))
     labels = known.get("label_names")
     if labels and len(labels) == num_classes:
+        names = wordnet_names(labels)
+        if names != tuple(labels):
+            return names
         described = known.get("label_descriptions") or {}
-        return _unique(tuple(described.get(label, label) for label in labels), tuple(labels))
+        return tuple(described.get(label, label) for label in labels)
     subset = infer_imagenet_subset({"num_classes": num_classes})
     if subset is None:
         raise ConfigError(
             f"timm does not say what the {num_classes} outputs of this model stand for; they may "
             "be an embedding. Give class_names, or a fresh head of another num_classes"
         )
-    imagenet = ImageNetInfo(subset)
-    return _unique(tuple(imagenet.label_descriptions()), tuple(imagenet.label_names()))
-
-
-def _unique(names: tuple[str, ...], ids: tuple[str, ...]) -> tuple[str, ...]:
-    """Cuts `tench, Tinca tinca` to `tench`, unless another class has that name too.
-
-    Two that are the same in full get their ids: ImageNet has two kinds of crane.
-    """
-    short = [name.partition(",")[0] for name in names]
-    of_short, of_full = Counter(short), Counter(names)
-    return tuple(
-        first if of_short[first] == 1 else name if of_full[name] == 1 else f"{name} ({id_})"
-        for first, name, id_ in zip(short, names, ids, strict=True)
-    )
+    return wordnet_names(ImageNetInfo(subset).label_names())
 
 
 def _versions() -> dict[str, str]:

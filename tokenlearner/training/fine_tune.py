@@ -103,6 +103,11 @@ def _keep_rows(head: nn.Linear, old: nn.Linear, rows: dict[int, int]) -> None:
         value[list(rows)] = before[list(rows.values())]
 
 
+def has_untrained_learner(source: AnyModel) -> bool:
+    """Whether a learner was put into a trained model and not trained since."""
+    return source.info is not None and LEARNER in source.info.untrained_parts
+
+
 def teacher_of(source: AnyModel, class_names: tuple[str, ...]) -> AnyModel | None:
     """Returns the untouched backbone of a model with an untrained learner, to learn from.
 

@@ -2,7 +2,6 @@
 
 from tokenlearner.training.data.clips import LabelledClips, read_clips
 from tokenlearner.training.data.files import LabelledFiles
-from tokenlearner.training.data.folder import wordnet_names
 from tokenlearner.training.data.images import LabelledImages, targets
 from tokenlearner.training.data.source import read_images, read_parquet
 
@@ -14,5 +13,4 @@ __all__ = [
     "read_images",
     "read_parquet",
     "targets",
-    "wordnet_names",
 ]

@@ -3,14 +3,14 @@
 import os
 import re
 import unicodedata
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from tokenlearner.errors import DataError
+from tokenlearner.models.imagenet import wordnet_names
 from tokenlearner.training.data.photos import PhotosInFolder
 
 PHOTO_EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
@@ -70,29 +70,6 @@ def read_folder(
                 unusable.append(f"{folder.name}/{_shown(path)}: {reason}")
     photos = PhotosInFolder(folder, np.array(names, "S"), np.array(sizes, np.int64))
     return photos, np.array(labels, np.int64), _class_names(folders), unusable
-
-
-def wordnet_names(wnids: Sequence[str]) -> tuple[str, ...]:
-    """Returns the first word that WordNet gives for each id, as timm knows them.
-
-    The two kinds of crane and of maillot have their id added.
-
-    Examples:
-        >>> wordnet_names(["n01440764", "n02012849", "n03126707"])
-        ('tench', 'crane (n02012849)', 'crane (n03126707)')
-    """
-    from timm.data.imagenet_info import ImageNetInfo  # here, because it takes over a second
-
-    info = ImageNetInfo()
-    try:
-        words = [info.label_name_to_description(wnid).split(",")[0] for wnid in wnids]
-    except KeyError:
-        return tuple(wnids)
-    count = Counter(words)
-    return tuple(
-        word if count[word] == 1 else f"{word} ({wnid})"
-        for word, wnid in zip(words, wnids, strict=True)
-    )
 
 
 def _files(

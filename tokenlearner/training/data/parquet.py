@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tokenlearner.errors import DataError
+from tokenlearner.models.imagenet import shorten_names
 from tokenlearner.training.data.columns import find_columns
 from tokenlearner.training.data.packed import unpack
 from tokenlearner.training.data.photos import Photos, PhotosInMemory, TableRows
@@ -33,7 +34,7 @@ def read_table(
     Returns:
         photos: Of all rows that have one.
         labels: Their labels, int64 `[n]` or bool `[n, classes]`.
-        class_names: Name of each class.
+        class_names: Name of each class; those of ImageNet as `wordnet_names`.
         unusable: Rows without a photo.
 
     Raises:
@@ -56,9 +57,10 @@ def read_table(
             num_bytes += _num_bytes(table, found.image)
     assert columns is not None, "no split is without files"
 
-    class_names = columns.class_names
-    if class_names is None:
+    if columns.class_names is None:
         class_names = tuple(str(index) for index in range(_highest(values) + 1))
+    else:
+        class_names = shorten_names(columns.class_names)
     for file, of_file in zip(files, values, strict=True):
         _check_labels(of_file, len(class_names), file)
     labels = _labels([value for part in values for value in part], columns.multi_label, class_names)
