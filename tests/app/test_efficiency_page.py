@@ -7,11 +7,13 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from app import resources
+from app.components.efficiency import measuring
 from app.components.numbers import format_gflops
 from app.recorded import read_placement, read_recorded
 from tokenlearner import zoo
 from tokenlearner.checkpoints import for_images, save_model
 from tokenlearner.efficiency import count_macs, count_model
+from tokenlearner.efficiency.throughput import Stopped
 from tokenlearner.models import (
     ModelInfo,
     TokenLearnerConfig,
@@ -142,6 +144,21 @@ def test_measured_in_this_session() -> None:
     mine = page.dataframe[0].value.iloc[0]
     assert (mine["model"], mine["machine"]) == ("CIFAR-10, 8 tokens", "this one")
     assert not page.button(key="measure").disabled
+
+
+def test_what_cannot_be_measured_is_said_and_the_page_goes_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stopped = Stopped(batch_size=8, reason="it would take about 9 GB, and 1 GB are free")
+    monkeypatch.setattr(measuring, "sweep", lambda *_, **__: (event for event in [stopped]))
+    page = open_page(model="cifar10-mini-vit-tl8")
+    page.button(key="measure").click().run()
+    (warning,) = checked(page).warning
+    assert "A batch of 8 does not fit" in warning.value
+    assert not page.button(key="measure").disabled
+    assert "stop_measuring" not in [button.key for button in page.button]
+    page.selectbox(key="measure_batch").set_value(1).run()
+    assert len(page.warning) == 0
 
 
 def test_without_the_recorded_results(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

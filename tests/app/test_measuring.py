@@ -9,7 +9,7 @@ import streamlit as st
 from app import resources
 from app.components.efficiency import measuring
 from app.components.efficiency.cost_table import Column, cost_table, describe_change, measured_rows
-from app.components.efficiency.measuring import Setup, measure
+from app.components.efficiency.measuring import Setup, measure, measure_safely, problem_with
 from app.components.efficiency.reality import conditions, headline, realised
 from app.components.efficiency.records import rows
 from app.components.efficiency.session import Measurement, keep, latest, measurements
@@ -89,13 +89,16 @@ def test_the_other_who_measures_is_mentioned() -> None:
 
 
 def test_a_batch_that_does_not_fit_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    warnings: list[str] = []
     stopped = Stopped(batch_size=128, reason="it would take about 9 GB, and 1 GB are free")
     monkeypatch.setattr(measuring, "sweep", lambda *_, **__: (event for event in [stopped]))
-    monkeypatch.setattr(st, "warning", lambda text, **_: warnings.append(text))
-    measure(SETUP, show=lambda *_: None)
+    monkeypatch.setattr(st, "rerun", lambda: None)
+    measure_safely(SETUP, show=lambda *_: None)
     assert measurements() == ()
-    assert "batch of 128 does not fit" in warnings[0]
+    assert problem_with(SETUP) == (
+        "A batch of 128 does not fit: it would take about 9 GB, and 1 GB are free; "
+        "choose a smaller one."
+    )
+    assert problem_with(replace(SETUP, batch_size=8)) == ""
 
 
 def test_one_measurement_for_each_condition_and_the_latest_first() -> None:
@@ -103,7 +106,7 @@ def test_one_measurement_for_each_condition_and_the_latest_first() -> None:
     other = comparison((1.0, 1.0), names=("plain", "another"))
     for one in (slow, other, fast):
         keep(Measurement(comparison=one))
-    assert [found.comparison for found in measurements()] == [other, fast]
+    assert [found.comparison for found in measurements()] == [fast, other]
     found = latest(("plain", "learner"), device="cpu")
     assert found is not None
     assert found.comparison is fast

@@ -9,8 +9,8 @@ import streamlit as st
 import torch
 
 from app import resources
-from app.components.efficiency.session import Measurement, keep, latest
-from app.components.plain_text import plain, without_paths
+from app.components.efficiency.session import Measurement, keep
+from app.components.plain_text import without_paths
 from tokenlearner.efficiency.comparison import Comparison
 from tokenlearner.efficiency.execution import Dtype, Execution, Mode
 from tokenlearner.efficiency.limits import measure_limits
@@ -19,7 +19,7 @@ from tokenlearner.efficiency.profile import profile
 from tokenlearner.efficiency.reality import explain_losses, find_losses
 from tokenlearner.efficiency.rounds import Plan
 from tokenlearner.efficiency.throughput import Candidate, Progress, Stopped, sweep, synchronizer
-from tokenlearner.errors import TokenLearnerError
+from tokenlearner.errors import MeasurementError, TokenLearnerError
 
 BATCH_SIZES = (1, 8, 32, 128)
 _DEFAULT_BATCH = 8
@@ -30,6 +30,7 @@ _PLANS = {
 }
 # So that whoever waits for the device gets it before the next round.
 _PAUSE_S = 0.02
+_PROBLEM = "measurement_problem"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -111,6 +112,9 @@ def measure(setup: Setup, *, show: Callable[[str, float], None]) -> None:
     Args:
         setup: What to measure.
         show: Called with what is happening, and how much of it is over, after every round.
+
+    Raises:
+        MeasurementError: If a batch does not fit, or the device cannot do what is asked.
     """
     models = [resources.load_model(name, setup.device) for name in setup.names]
     candidates = [
@@ -119,26 +123,28 @@ def measure(setup: Setup, *, show: Callable[[str, float], None]) -> None:
     ]
     device = torch.device(setup.device)
     events = sweep(candidates, device=device, batch_sizes=[setup.batch_size], plan=setup.plan)
+    comparison = None
     with resources.measuring() as is_alone, closing(events):
         while True:
             with resources.device_turn():
                 event = next(events, None)
             if isinstance(event, Stopped):
-                problem = f"A batch of {event.batch_size} does not fit: {event.reason}."
-                st.warning(plain(problem), icon=":material/memory:")
-                return
+                raise MeasurementError(
+                    f"A batch of {event.batch_size} does not fit: {event.reason}; "
+                    "choose a smaller one."
+                )
             if event is None:
                 break
             if event.comparison.rounds:
-                keep(Measurement(comparison=event.comparison))
+                comparison = event.comparison
+                keep(Measurement(comparison=comparison))
             show(_words(event, alone=is_alone()), event.done_ratio)
             time.sleep(_PAUSE_S)
-        found = latest(setup.names, device=setup.device)
-        assert found is not None, "at least one round is over"
-        keep(replace(found, finished=True))
+        assert comparison is not None, "at least one round is over"
+        found = Measurement(comparison=comparison, finished=True)
+        keep(found)
         if setup.explains and len(setup.names) > 1:
-            reason = _find_reason(setup, models, found.comparison, show)
-            keep(replace(found, finished=True, reason=reason))
+            keep(replace(found, reason=_find_reason(setup, models, comparison, show)))
 
 
 def _find_reason(
@@ -170,13 +176,19 @@ def _find_reason(
 
 
 def measure_safely(setup: Setup, *, show: Callable[[str, float], None]) -> None:
-    """Measures, and says in words what cannot be measured."""
+    """Measures, and runs the page again, which shows what was found or `problem_with` it."""
+    st.session_state.pop(_PROBLEM, None)
     try:
         measure(setup, show=show)
     except TokenLearnerError as error:
-        st.warning(plain(without_paths(str(error), {})), icon=":material/error:")
-    else:
-        st.rerun()
+        st.session_state[_PROBLEM] = (setup, without_paths(str(error), {}))
+    st.rerun()
+
+
+def problem_with(setup: Setup) -> str:
+    """Why this could not be measured when somebody last tried; empty if nobody did in vain."""
+    tried, why = st.session_state.get(_PROBLEM, (None, ""))
+    return why if tried == setup else ""
 
 
 def _words(progress: Progress, *, alone: bool) -> str:

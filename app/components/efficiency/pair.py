@@ -9,11 +9,12 @@ from app import resources
 from app.components.cost import tokens_diagram
 from app.components.efficiency.chart import show_chart
 from app.components.efficiency.cost_table import Column, cost_table, measured_rows
-from app.components.efficiency.measuring import measure_safely, measuring_choices
+from app.components.efficiency.measuring import measure_safely, measuring_choices, problem_with
 from app.components.efficiency.reality import reality_check
 from app.components.efficiency.records import records
 from app.components.efficiency.session import latest
 from app.components.numbers import describe_saving, format_gflops
+from app.components.plain_text import plain
 from tokenlearner.efficiency.comparison import Comparison
 from tokenlearner.rendering.charts import stage_chart
 
@@ -64,6 +65,8 @@ def pair(model: str, device: str) -> None:
             )
             stop = st.empty()
         progress = st.empty()
+        if not is_asked and (problem := problem_with(setup)):
+            progress.warning(plain(problem), icon=":material/error:")
     with right, st.container(key="pair_stages", gap="small"):
         _stages(columns)
         if found is not None and not is_asked:

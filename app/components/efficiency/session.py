@@ -25,8 +25,10 @@ class Measurement:
 
 
 def keep(measurement: Measurement) -> None:
-    """Remembers a measurement in place of an earlier one under the same conditions."""
-    _all()[_conditions(measurement.comparison)] = measurement
+    """Remembers a measurement, as the latest, in place of one under the same conditions."""
+    conditions = _conditions(measurement.comparison)
+    _all().pop(conditions, None)  # a dictionary leaves a key that it knows in its old place
+    _all()[conditions] = measurement
 
 
 def measurements() -> tuple[Measurement, ...]:
