@@ -15,6 +15,7 @@ FRAME_COUNTS = (4, 8, 16, 32, 64)
 """How many frames of a stretch may be sampled for an image model."""
 
 LEAST_STRETCH_S = 0.1
+_ROUNDING_S = 1e-6  # 1.2 − 1.1 is a little less than 0.1
 
 _STATE = "clip_state"
 _OWN_CLIP = "own_clip"
@@ -43,7 +44,7 @@ class ClipState:
     def stretch(self, duration_s: float) -> tuple[float, float]:
         """Start and end within a clip of this duration; the whole clip where they make no sense."""
         end = duration_s if self.end_s is None else min(self.end_s, duration_s)
-        return (self.start_s, end) if end - self.start_s >= LEAST_STRETCH_S else (0.0, duration_s)
+        return (self.start_s, end) if has_room(self.start_s, end) else (0.0, duration_s)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
@@ -63,6 +64,11 @@ class OwnClip:
     sha256: str
     facts: ClipFacts
     thumbnail: str
+
+
+def has_room(start_s: float, end_s: float) -> bool:
+    """Whether a stretch is long enough to be looked at."""
+    return end_s - start_s >= LEAST_STRETCH_S - _ROUNDING_S
 
 
 def clip_state_from_query(
@@ -86,7 +92,7 @@ def clip_state_from_query(
         notices.append(f"There is no model “{other[:60]}” here to compare with.")
         other = None
     start, end = _seconds(query.get("from")) or 0.0, _seconds(query.get("to"))
-    if end is not None and end - start < LEAST_STRETCH_S:
+    if end is not None and not has_room(start, end):
         start, end = 0.0, None
     frames = query.get("frames", "")
     state = ClipState(clip=clip, other=other)

@@ -46,6 +46,13 @@ def test_a_stretch_without_room_for_a_frame_means_the_whole_clip(start: str, end
     assert (state.start_s, state.end_s) == (0.0, None)
 
 
+@pytest.mark.parametrize(("start", "end"), [(1.1, 1.2), (2.2, 2.3)])
+def test_the_shortest_stretch_is_looked_at(start: float, end: float) -> None:
+    state, _ = read({"from": str(start), "to": str(end)})
+    assert (state.start_s, state.end_s) == (start, end)
+    assert state.stretch(4.0) == (start, end)
+
+
 @pytest.mark.parametrize("text", ["", "-1", "nan", "inf", "1e9", "soon", "²"])
 def test_times_that_make_no_sense_mean_the_whole_clip(text: str) -> None:
     state, notices = read({"from": text, "to": text, "frames": text, "maps": "other"})

@@ -4,7 +4,7 @@ import streamlit as st
 
 from app import clip_resources, resources
 from app.clip_resources import ClipOnPage
-from app.clip_state import FRAME_COUNTS, LEAST_STRETCH_S, ClipState, change_clip_state
+from app.clip_state import FRAME_COUNTS, LEAST_STRETCH_S, ClipState, change_clip_state, has_room
 from app.state import PageState
 
 _STRETCH, _FRAMES, _OTHER = "clip_stretch", "clip_frames", "clip_other"
@@ -29,7 +29,7 @@ def _timeline(state: ClipState, clip: ClipOnPage) -> None:
 
     def choose() -> None:
         first, last = st.session_state[key]
-        if last - first < LEAST_STRETCH_S:  # both handles in one place
+        if not has_room(first, last):  # both handles in one place
             first = max(0.0, min(first, end - LEAST_STRETCH_S))
             last = min(end, first + LEAST_STRETCH_S)
         whole = last > end - _STEP_S
