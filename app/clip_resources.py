@@ -25,7 +25,7 @@ from app.components.attention_player import ClipMedia
 from app.gallery import ClipSample, load_clips
 from tokenlearner.checkpoints import ClipModel
 from tokenlearner.clips import ClipExplanation, explain_clip
-from tokenlearner.media import ClipFacts, display_clip, probe, read_clip
+from tokenlearner.media import ClipFacts, display_clip, probe, read_clip, read_stretch
 
 FRAME_SIDE_PX = 1280
 """Long side at which frames are kept: what 720p has."""
@@ -228,12 +228,13 @@ def _media(
                 with_sound=sound,
                 progress=lambda share: progress.say(text, share),
             )
+            frames_s = read_stretch(clip.source, start_s=start, end_s=end).times_s - start
         media = ClipMedia(
             content=content,
             type="video/webm" if content.startswith(_WEBM) else "video/mp4",
             start_s=start,
             duration_s=end - start,
-            fps=clip.facts.fps,
+            frames_s=frames_s,
             has_sound=sound,
         )
         shelf.put(key, media, len(media.content))

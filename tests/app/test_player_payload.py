@@ -34,7 +34,7 @@ MEDIA = ClipMedia(
     type="video/mp4",
     start_s=1.0,
     duration_s=4.0,
-    fps=10.0,
+    frames_s=np.arange(40) / 10,
     has_sound=False,
 )
 
@@ -75,6 +75,8 @@ def test_payload_holds_clip_maps_and_curves() -> None:
     assert block(body, header["media"]) == MEDIA.content
     maps = np.frombuffer(block(body, header["maps"]), "<f4").reshape(header["shape"])
     assert np.array_equal(maps, MAPS)
+    frames = np.frombuffer(block(body, header["frames"]), "<f4")
+    np.testing.assert_allclose(frames, MEDIA.frames_s, rtol=1e-6)
     tracks = np.frombuffer(block(body, header["tracks"]), "<f4").reshape(3, 3, 2)
     strength, width, movement = tracks
     np.testing.assert_allclose(strength, 100 * MAPS.mean(axis=(2, 3)), rtol=1e-5)

@@ -4,6 +4,7 @@ import base64
 import json
 import time
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import cv2
@@ -16,7 +17,7 @@ from tests.browser.conftest import SCREEN
 from tests.browser.explorer import TIMEOUT_MS, Explorer
 from tokenlearner import zoo
 from tokenlearner.clips import ClipExplanation, explain_clip
-from tokenlearner.media import probe, read_clip
+from tokenlearner.media import probe, read_clip, read_stretch
 from tokenlearner.rendering import ViewSettings
 from tokenlearner.rendering.overlay import paint
 
@@ -180,6 +181,31 @@ def test_keys_play_step_and_choose(visitor: Explorer, explanation: ClipExplanati
     visitor.page.keyboard.press("3")
     settle(visitor, explanation, 0, ViewSettings(tokens=(2,), opacity=1.0))
     visitor.page.wait_for_url("**token=3**")
+
+
+def test_every_press_goes_on_by_one_frame_whatever_the_frame_rate_does(visitor: Explorer) -> None:
+    clip = next(clip for clip in load_clips() if clip.id == "stream")
+    frames = read_stretch(clip.path).times_s
+    assert np.diff(frames).max() > 2 * np.diff(frames).min()
+    visitor.open_clips(f"?clip={clip.id}&frames={FRAMES}")
+    for begins, ends in pairwise(frames[1:15]):
+        visitor.page.keyboard.press(".")
+        deadline = time.monotonic() + TIMEOUT_MS / 1000
+        while not begins - 0.005 < time_of(visitor) < ends - 0.005:
+            assert time.monotonic() < deadline, (time_of(visitor), begins)
+            time.sleep(0.02)
+
+
+def test_another_clip_keeps_the_speed_and_waits_for_play(visitor: Explorer) -> None:
+    visitor.page.locator('select[name="speed"]').select_option("0.25")
+    play = visitor.page.locator('[data-do="play"]')
+    play.click()
+    expect(play).to_have_attribute("aria-label", "Pause")
+    before = visitor.viewer.get_attribute("data-shows") or ""
+    visitor.pick_sample("cars")
+    expect(visitor.viewer).not_to_have_attribute("data-shows", before)
+    expect(play).to_have_attribute("aria-label", "Play")
+    assert visitor.page.locator("video.source").evaluate("video => video.playbackRate") == 0.25
 
 
 def test_a_click_on_the_curves_jumps(visitor: Explorer, explanation: ClipExplanation) -> None:

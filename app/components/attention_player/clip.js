@@ -17,7 +17,7 @@ export function stepAt(starts, time) {
 // `onFrame(time)` for every frame that comes to the screen, `onState()` when it starts or stops.
 export function createClip(video, { onFrame, onState, onFailure }) {
   let url = "";
-  let fps = 30;
+  let frames = [0]; // when each of its frames begins, seconds
   let shown = 0; // media time of the frame on the screen, seconds
   let waiting = 0;
   const followsFrames = "requestVideoFrameCallback" in video;
@@ -43,7 +43,8 @@ export function createClip(video, { onFrame, onState, onFailure }) {
 
   // A browser may show the frame of a seek without calling back.
   const onSeeked = () => {
-    if (video.paused && Math.abs(shown - video.currentTime) > 1.5 / fps) arrive(video.currentTime);
+    const time = video.currentTime;
+    if (video.paused && stepAt(frames, shown) !== stepAt(frames, time)) arrive(time);
   };
   const onLoaded = () => arrive(video.currentTime);
   const onError = () => {
@@ -55,6 +56,7 @@ export function createClip(video, { onFrame, onState, onFailure }) {
     ["error", onError],
     ["play", onState],
     ["pause", onState],
+    ["emptied", onState], // another clip stops this one without a word
   ];
   for (const [name, listener] of listeners) video.addEventListener(name, listener);
   follow();
@@ -64,12 +66,12 @@ export function createClip(video, { onFrame, onState, onFailure }) {
   }
 
   return {
-    open(bytes, type, framesPerSecond, at) {
+    open(bytes, type, frameTimes) {
       if (url) URL.revokeObjectURL(url);
-      fps = framesPerSecond;
+      frames = frameTimes;
       url = URL.createObjectURL(new Blob([bytes], { type }));
       video.src = url;
-      shown = at;
+      shown = 0;
       return new Promise((resolve) => {
         // Not before its first frame is there: what was drawn without would stay on the screen.
         video.addEventListener("loadeddata", resolve, { once: true });
@@ -77,27 +79,25 @@ export function createClip(video, { onFrame, onState, onFailure }) {
         // A canvas takes these as the picture's size; rotation is in them.
         video.width = video.videoWidth;
         video.height = video.videoHeight;
-        if (at) seek(at);
       });
     },
     seek,
     // One frame on, or back, to its middle.
     stepFrame(by) {
       video.pause();
-      const frame = Math.floor(shown * fps + 0.01) + by;
-      shown = Math.max(0, (frame + 0.5) / fps); // the next press may come before the frame does
+      const at = Math.min(Math.max(stepAt(frames, shown) + by, 0), frames.length - 1);
+      // The next press may come before the frame does.
+      shown = (frames[at] + (frames[at + 1] ?? frames[at])) / 2;
       seek(shown);
     },
     // A refusal needs no answer: the button still says “Play”.
     toggle: () => (video.paused ? video.play().catch(() => {}) : video.pause()),
     pause: () => video.pause(),
-    setSpeed: (rate) => (video.playbackRate = rate),
+    // The default, too: a new clip starts with it.
+    setSpeed: (rate) => (video.defaultPlaybackRate = video.playbackRate = rate),
     setSound: (on) => (video.muted = !on),
     get isPlaying() {
       return !video.paused;
-    },
-    get duration() {
-      return video.duration || 0;
     },
     get now() {
       return shown;

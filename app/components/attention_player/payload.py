@@ -29,7 +29,7 @@ class ClipMedia:
         type: Its MIME type.
         start_s: Where in the clip that was sampled its first frame lies, in seconds.
         duration_s: How long it plays.
-        fps: Frames per second, on average.
+        frames_s: When each of its frames begins, in seconds since it begins itself.
         has_sound: Whether there is something to hear.
     """
 
@@ -37,7 +37,7 @@ class ClipMedia:
     type: str
     start_s: float
     duration_s: float
-    fps: float
+    frames_s: NDArray[np.float64]
     has_sound: bool
 
 
@@ -65,9 +65,9 @@ def pack_payload(
         download_id: Differs from one wish to save to the next; content alone cannot tell them.
 
     Returns:
-        The buffer of `pack_buffer`, with the blocks `maps`, `tracks`, `film` and `media`. Its
-        header's `id` changes with clip, maps and geometry, and with nothing else; `media.id` only
-        with the clip, which plays on while another model's maps come.
+        The buffer of `pack_buffer`, with the blocks `maps`, `tracks`, `film`, `frames` and `media`.
+        Its header's `id` changes with clip, maps and geometry, and with nothing else; `media.id`
+        only with the clip, which plays on while another model's maps come.
     """
     maps = np.ascontiguousarray(explanation.learners[learner].maps, dtype="<f4")
     starts, marks = step_times(explanation, media)
@@ -91,7 +91,6 @@ def pack_payload(
         "media": {
             "id": identity_of(media.content),
             "type": media.type,
-            "fps": media.fps,
             "has_sound": media.has_sound,
         },
     }
@@ -99,6 +98,7 @@ def pack_payload(
         "maps": maps.tobytes(),
         "tracks": curves.tobytes(),
         "film": film,
+        "frames": media.frames_s.astype("<f4").tobytes(),
         "media": media.content,
     }
     return pack_buffer(header, blocks, settings, download=download, download_id=download_id)

@@ -44,6 +44,7 @@ function createPlayer(root) {
   let step = 0;
   let trigger = () => {};
   let arrival = 0; // counts payloads: what decodes late must not replace what came after it
+  let opened = { id: "", ready: null }; // the clip in `video`, which may come before its maps do
 
   const board = createBoard(root, {
     what: "frame",
@@ -61,7 +62,10 @@ function createPlayer(root) {
   const clip = createClip(video, {
     onFrame: showFrame,
     onState: showState,
-    onFailure: (text) => board.sayFailure(`The clip cannot be played: ${text}`),
+    onFailure(text) {
+      opened = { id: "", ready: null };
+      board.sayFailure(`The clip cannot be played: ${text}`);
+    },
   });
   setText(find(".strip-hint"), "Space plays · ← → go to sampled frames · , . single frames · 1–9 tokens");
 
@@ -121,22 +125,22 @@ function createPlayer(root) {
 
   async function takeOver(payload) {
     const mine = ++arrival;
-    const next = payload.header;
+    const { media } = payload.header;
     const thumbnails = await readBitmap(payload, "film");
-    const sameClip = next.media.id === header?.media.id;
-    if (!sameClip && mine === arrival) {
-      await clip.open(payload.block(next.media), next.media.type, next.media.fps, 0);
+    if (mine === arrival && media.id !== opened.id) {
+      const frames = new Float32Array(payload.block(payload.header.frames).buffer);
+      opened = { id: media.id, ready: clip.open(payload.block(media), media.type, frames) };
     }
+    await opened.ready;
     if (mine !== arrival) return thumbnails.close();
-    header = next;
+    header = payload.header;
     const reel = createReel(readMaps(payload));
     const tracks = readTracks(payload, reel.length, reel.count);
     timeline.take({ header, reel, thumbnails, tracks });
     setText(find(".end"), `${header.duration_s.toFixed(2)} s`);
     find('[data-do="sound"]').hidden = !header.media.has_sound;
-    const time = sameClip ? clip.now : 0;
     board.take({ header, reel, photo: video, colormaps: readColormaps(header) });
-    if (video.readyState >= 2) showFrame(time);
+    if (video.readyState >= 2) showFrame(clip.now);
   }
 
   return {
@@ -146,7 +150,10 @@ function createPlayer(root) {
       const payload = unpackPayload(data);
       root.classList.toggle("on-stage", payload.header.stage);
       if (saveDownload(payload)) board.saySaved();
-      if (payload.header.id === header?.id) return board.keepAddress();
+      if (payload.header.id === header?.id && payload.header.media.id === opened.id) {
+        arrival += 1; // whatever is on its way is not wanted any more
+        return board.keepAddress();
+      }
       takeOver(payload).catch((error) => {
         board.sayFailure(`The clip could not be drawn: ${error.message}`);
       });

@@ -35,7 +35,10 @@ function createViewer(root) {
       const payload = unpackPayload(data);
       root.classList.toggle("on-stage", payload.header.stage);
       if (saveDownload(payload)) board.saySaved();
-      if (payload.header.id === header?.id) return board.keepAddress();
+      if (payload.header.id === header?.id) {
+        arrival += 1; // whatever is on its way is not wanted any more
+        return board.keepAddress();
+      }
       takeOver(payload).catch((error) => {
         board.sayFailure(`The photo could not be drawn: ${error.message}`);
       });

@@ -19,6 +19,9 @@ import {
 } from "./words.js";
 
 const EXPORT_PATIENCE_MS = 20_000;
+// The settings that were last on the screen. They outlive a board, as the user's choice does while
+// pages without one are looked at; every widget is a module of its own, so they are the window's.
+const MEMORY = "tokenLearnerView";
 const NOTHING_YET = -1; // no frame of a clip has come; of a photo none ever does
 
 // `what` names what is looked at. `save(settings)` and `obey(intent)` get what only the outside can
@@ -164,6 +167,7 @@ export function createBoard(root, { what, save, obey, ownIntentOf, drawn = () =>
   // Takes over new settings, as the user's choice: they go into the link as well.
   function apply(next) {
     settings = withKnownTokens(next, reel.count);
+    window[MEMORY] = settings;
     controls.show(settings);
     strip.mark(settings, current);
     address.write(settings, header.defaults);
@@ -214,7 +218,8 @@ export function createBoard(root, { what, save, obey, ownIntentOf, drawn = () =>
       step = 0;
       moment = NOTHING_YET;
       palette = Uint8Array.from(reel.peaks.flatMap((_, token) => hexToRgb(colourOf(token))));
-      settings = withKnownTokens(settings ?? header.settings, reel.count);
+      settings = withKnownTokens(settings ?? window[MEMORY] ?? header.settings, reel.count);
+      window[MEMORY] = settings;
       current = settings.mode === "composite" ? ALL : settings.tokens[0];
       previewed = null;
       cell = null;

@@ -1,6 +1,6 @@
 // The view's settings, by the names of ViewSettings, and their place in the address bar.
 
-// `settings_from_query` in payload.py reads what this writes. People count tokens from 1.
+// `settings_from_query` in settings.py reads what this writes. People count tokens from 1.
 const WRITERS = {
   token: (settings) => settings.tokens.map((token) => token + 1).join(","),
   mode: (settings) => settings.mode,

@@ -1,0 +1,78 @@
+"""Somebody changes their mind faster than pictures decode, and comes back from elsewhere."""
+
+import json
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.conftest import Open
+from tests.browser.explorer import Explorer
+
+pytestmark = pytest.mark.browser
+
+# Pictures that come from now on take long to decode.
+SLOW = """() => {
+  const decode = window.createImageBitmap;
+  window.createImageBitmap = async (...args) => {
+    const bitmap = await decode(...args);
+    await new Promise((resolve) => setTimeout(resolve, 4000));
+    window.slowlyDecoded = (window.slowlyDecoded ?? 0) + 1;
+    return bitmap;
+  };
+}"""
+
+
+def change_ones_mind(visitor: Explorer, first: str, second: str) -> None:
+    """Picks another sample, and the first again while the other one decodes."""
+    visitor.wait_until_idle()
+    visitor.page.evaluate(SLOW)
+    for sample, other in ((second, first), (first, second)):
+        visitor.pick_sample(sample)
+        visitor.page.wait_for_url(lambda url, other=other: f"={other}" not in url)
+        visitor.wait_until_idle()
+    assert visitor.page.evaluate("window.slowlyDecoded ?? 0") == 0
+    visitor.page.wait_for_function("window.slowlyDecoded >= 1")
+    visitor.page.wait_for_timeout(500)
+
+
+def test_a_photo_that_decodes_late_does_not_replace_the_one_that_was_picked(
+    open_page: Open,
+) -> None:
+    visitor = open_page("?sample=tabby")
+    shown = visitor.photo_pixels()
+    change_ones_mind(visitor, "tabby", "coffee")
+    assert (visitor.photo_pixels() == shown).all()
+
+
+def test_a_clip_that_decodes_late_does_not_replace_the_one_that_was_picked(
+    open_page: Open,
+) -> None:
+    visitor = open_page()
+    visitor.open_clips("?clip=flower&frames=4")
+    shown = visitor.viewer.get_attribute("data-shows")
+    change_ones_mind(visitor, "flower", "cars")
+    visitor.page.keyboard.press("ArrowRight")
+    expect(visitor.viewer).to_have_attribute("data-step", "1")
+    assert visitor.viewer.get_attribute("data-shows") == shown
+
+
+def test_the_view_survives_pages_without_a_viewer(open_page: Open) -> None:
+    visitor = open_page("?cmap=magma")
+    visitor.solo(4)
+    visitor.page.locator("select[name=colormap]").select_option("inferno")
+    visitor.page.wait_for_url("**cmap=inferno**")
+    wanted = visitor.settings
+    visitor.page.get_by_role("link", name="Efficiency").click()
+    expect(visitor.page.get_by_role("heading", name="Efficiency", exact=True)).to_be_visible()
+    expect(visitor.viewer).to_have_count(0)
+    visitor.page.get_by_role("link", name="Explore").click()
+    expect(visitor.viewer).to_have_attribute("data-ready", "1")
+    assert visitor.settings == wanted
+    visitor.page.wait_for_url(lambda url: "token=5" in url and "cmap=inferno" in url)
+    # Clips are drawn alike; a link opened anew says how.
+    visitor.page.get_by_role("link", name="Clips").click()
+    expect(visitor.page.locator(".player")).to_have_attribute("data-ready", "1")
+    state = json.loads(visitor.page.locator(".player").get_attribute("data-state") or "{}")
+    assert (state["tokens"], state["colormap"]) == ([4], "inferno")
+    visitor.open("?token=2")
+    assert (visitor.settings.tokens, visitor.settings.colormap) == ((1,), "viridis")
