@@ -1,5 +1,7 @@
 """Numbers in words: three significant digits, a unit, and never rounded in our favour."""
 
+from tokenlearner.rendering.numbers import format_number
+
 
 def format_share(share: float) -> str:
     """A probability as a percentage: 83.5 %, 0.123 %, and nothing more certain than it is."""
@@ -11,23 +13,18 @@ def format_share(share: float) -> str:
 
 
 def format_gflops(macs: int) -> str:
-    """Multiply-accumulates in billions: 0.228."""
+    """Multiply-accumulates in billions: 0.228, 3 950."""
     if macs < 1e6:
         return "< 0.001"
-    return f"{macs / 1e9:#.3g}".rstrip(".")
+    return format_number(macs / 1e9)
 
 
 def format_count(count: int) -> str:
-    """A large count: 2.65 M, 48.2 k."""
-    unit, size = ("M", 1e6) if count >= 999_500 else ("k", 1e3)
-    return f"{count / size:#.3g}".rstrip(".") + f" {unit}"
-
-
-def format_number(value: float) -> str:
-    """A measured number, with thin gaps in large ones: 1.86, 12.3, 1 230."""
-    if value >= 999.5:
-        return f"{float(f'{value:.3g}'):,.0f}".replace(",", "\u202f")
-    return f"{value:#.3g}".rstrip(".")
+    """A large count: 1.14 B, 2.65 M, 48.2 k."""
+    for unit, size in (("B", 1e9), ("M", 1e6)):
+        if count >= 0.9995 * size:
+            return f"{format_number(count / size)} {unit}"
+    return f"{format_number(count / 1e3)} k"
 
 
 def format_megabytes(size: float) -> str:
@@ -37,7 +34,7 @@ def format_megabytes(size: float) -> str:
 
 def format_times(ratio: float) -> str:
     """How many times as much: 1.90×."""
-    return f"{ratio:#.3g}".rstrip(".") + "×"
+    return f"{format_number(ratio)}×"
 
 
 def describe_saving(macs: int, baseline_macs: int) -> str:

@@ -53,11 +53,16 @@ def test_three_significant_digits() -> None:
     assert format_gflops(123_456_789_012) == "123"
     assert format_gflops(1_234_567) == "0.00123"
     assert format_gflops(999_999) == "< 0.001"
+    assert format_gflops(999_600_000_000) == "1\u202f000"
+    assert format_gflops(3_950_700_000_000) == "3\u202f950"
     assert format_count(2_649_186) == "2.65 M"
     assert format_count(999_500) == "1.00 M"
     assert format_count(999_499) == "999 k"
     assert format_count(4_821) == "4.82 k"
     assert format_count(123_456_789) == "123 M"
+    assert format_count(999_499_999) == "999 M"
+    assert format_count(999_500_000) == "1.00 B"
+    assert format_count(1_138_000_000) == "1.14 B"
 
 
 def test_measured_numbers() -> None:
@@ -70,3 +75,4 @@ def test_measured_numbers() -> None:
     assert format_times(1.9) == "1.90×"
     assert format_times(97.96) == "98.0×"
     assert format_times(301) == "301×"
+    assert format_times(1234) == "1\u202f230×"

@@ -7,7 +7,7 @@ import pytest
 
 from tokenlearner.efficiency import count_macs
 from tokenlearner.efficiency.placement import Curve
-from tokenlearner.models.presets import mini_vit
+from tokenlearner.models.presets import mini_vit, vit
 from tokenlearner.rendering import charts
 
 PAGES = ("#ffffff", "#111317")
@@ -44,6 +44,13 @@ def test_bars_stack_up_to_the_whole() -> None:
         assert sum(trace["customdata"][index] for trace in chart["data"]) == pytest.approx(100)
     assert of(chart, "learner")["x"][0] == 0
     assert [note["text"].strip() for note in chart["layout"]["annotations"]] == ["0.102", "0.0798"]
+
+
+def test_bars_of_large_models_have_no_exponents() -> None:
+    cost = count_macs(vit("L/16", image_size=1536))
+    chart = charts.stage_chart({"large": cost}, title="Where")
+    assert cost.gmacs == pytest.approx(6965, abs=1)
+    assert chart["layout"]["annotations"][0]["text"] == " 6\u202f970"
 
 
 CURVES = [Curve(8, (10**9, 2 * 10**9, 4 * 10**9)), Curve(16, (2 * 10**9, 3 * 10**9, 5 * 10**9))]

@@ -10,8 +10,8 @@ from tokenlearner.errors import ConfigError
 from tokenlearner.inference import Explanation
 from tokenlearner.rendering import ViewSettings, render_sheet
 from tokenlearner.rendering.colormap import COLORMAPS, token_rgb
+from tokenlearner.rendering.numbers import format_value
 from tokenlearner.rendering.overlay import paint
-from tokenlearner.rendering.sheet import format_value
 
 
 def explanation(tokens: int = 3, size: tuple[int, int] = (320, 240)) -> Explanation:
@@ -90,6 +90,7 @@ def test_panorama_and_thin_photos_fit() -> None:
         (12.5, "12.5"),
         (0.5, "0.500"),
         (123.4, "123"),
+        (999.7, "1000"),
         (1234.4, "1234"),
         (1e-5, "1.00e-5"),
     ],

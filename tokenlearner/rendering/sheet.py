@@ -12,6 +12,7 @@ from tokenlearner.errors import ConfigError
 from tokenlearner.inference import Explanation
 from tokenlearner.modules.shapes import UInt8
 from tokenlearner.rendering.colormap import COLORMAPS, ink_on, token_rgb
+from tokenlearner.rendering.numbers import format_value
 from tokenlearner.rendering.overlay import (
     Box,
     ViewSettings,
@@ -184,15 +185,3 @@ def _draw_scale(
     sheet.paste(PILImage.fromarray(np.repeat(ramp[None], height, axis=0)), (x, y))
     draw.text((x + width + 10, y + height / 2), ends[1], _INK, _font(16), anchor="lm")
     draw.text((_MARGIN_PX, y + height + 10), label, _SMALL_PRINT, _font(15))
-
-
-def format_value(value: float) -> str:
-    """Three significant digits, as the viewer writes them: 0.132, 12.5, 1234, 1.24e-5."""
-    if value == 0:
-        return "0"
-    if abs(value) >= 1000:
-        return f"{value:.0f}"
-    if abs(value) < 1e-4:
-        mantissa, exponent = f"{value:.2e}".split("e")
-        return f"{mantissa}e{int(exponent)}"
-    return f"{value:#.3g}".rstrip(".")

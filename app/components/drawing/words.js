@@ -4,7 +4,7 @@
 export function formatValue(value) {
   if (value === 0) return "0";
   const size = Math.abs(value);
-  if (size >= 1000) return String(Math.round(value));
+  if (size >= 999.5) return String(Math.round(value));
   return size < 1e-4 ? value.toExponential(2) : value.toPrecision(3);
 }
 

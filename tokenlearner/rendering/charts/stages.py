@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from tokenlearner.efficiency.flops import Cost
 from tokenlearner.efficiency.placement import PARTS, macs_by_part
 from tokenlearner.rendering.charts.figure import ACCENT, OURS, Chart, axis, layout, legend
+from tokenlearner.rendering.numbers import format_number
 
 PART_COLORS = {
     "embedding": "#6b7280",
@@ -49,7 +50,7 @@ def stage_chart(costs: Mapping[str, Cost], *, title: str) -> Chart:
         {
             "x": cost.gmacs,
             "y": name,
-            "text": f" {cost.gmacs:#.3g}".rstrip("."),
+            "text": f" {format_number(cost.gmacs)}",
             "showarrow": False,
             "xanchor": "left",
         }
