@@ -133,6 +133,10 @@ def current_clip_state(models: Iterable[str], clips: Iterable[str]) -> ClipState
         state, notices = clip_state_from_query(query, models=models, clips=clips)
         st.session_state[_STATE] = state
         add_notices(notices)
+    state: ClipState = st.session_state[_STATE]
+    if state.other is not None and state.other not in models:  # the operator took it away
+        st.session_state[_STATE] = replace(state, other=None, shows_other=False)
+        add_notices((f"The model “{state.other}” to compare with is not here any more.",))
     return st.session_state[_STATE]
 
 

@@ -12,8 +12,15 @@ from app.components.address_bar import address_bar
 from app.components.clips.instead import clips_instead
 from app.components.plain_text import plain, without_paths
 from app.components.provenance import provenance_badge
-from app.components.stage import stage_button
-from app.state import PageState, change_state, current_state, query_from_state, say
+from app.components.stage import leave_stage_button, stage_button
+from app.state import (
+    PageState,
+    change_state,
+    current_state,
+    is_on_stage,
+    query_from_state,
+    say,
+)
 from tokenlearner.errors import TokenLearnerError
 
 _FOLDER = Path(__file__).parent
@@ -70,6 +77,8 @@ def run() -> None:
         _instead_of_page(state, problem)
     elif page is pages[0] and resources.takes_clips(state.model, device):
         clips_instead(models[state.model], clips)
+        if state.stage:
+            leave_stage_button()
     else:
         page.run()
     query = query_from_state(state)
@@ -107,6 +116,8 @@ def _instead_of_page(state: PageState, problem: str) -> None:
             on_click=change_state,
             kwargs={"model": first.name, "learner": 0},
         )
+    if state.stage:
+        leave_stage_button()
 
 
 def _shared_choices(state: PageState, problem: str) -> None:
@@ -158,14 +169,20 @@ def _run_safely() -> None:
         run()
     except TokenLearnerError as error:
         _log.warning("%s", error)
-        st.error(plain(without_paths(str(error), {})), icon=":material/error:")
+        _say_error(plain(without_paths(str(error), {})))
     except Exception:
         _log.exception("the page could not be drawn")
-        st.error(
+        _say_error(
             "Something went wrong that nobody foresaw. Choose another photo or reload the page; "
-            "the details are in the log of the server.",
-            icon=":material/error:",
+            "the details are in the log of the server."
         )
+
+
+def _say_error(text: str) -> None:
+    st.error(text, icon=":material/error:")
+    if is_on_stage():
+        # A key of its own, because the page may have drawn the other before it failed.
+        leave_stage_button(key="leave_stage_after_error")
 
 
 _run_safely()

@@ -122,6 +122,12 @@ def change_state(**changes: Any) -> None:
     st.session_state[_NOTICES] = ()
 
 
+def is_on_stage() -> bool:
+    """Whether the viewer fills the screen; also where the state could not be read."""
+    state: PageState | None = st.session_state.get(_PAGE)
+    return state is not None and state.stage
+
+
 def show_own_photo(photo: OwnPhoto) -> None:
     """Makes a photo that the user brought the one on the page."""
     st.session_state[_OWN_PHOTO] = photo

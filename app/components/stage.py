@@ -27,11 +27,11 @@ def stage_line(result: Result, info: ModelInfo) -> None:
         leave_stage_button()
 
 
-def leave_stage_button() -> None:
+def leave_stage_button(key: str = "leave_stage") -> None:
     """Shows the way back."""
     view_button(
         "Leave stage mode",
-        key="leave_stage",
+        key=key,
         width="content",
         on_press=lambda view: change_state(stage=False, view=view),
     )

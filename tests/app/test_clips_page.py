@@ -1,5 +1,6 @@
 """What the Clips page says, without a browser."""
 
+import shutil
 import sys
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 from app import clip_resources, resources
 from app.gallery import load_clips
 from tests import tiny
-from tests.app.test_explore_page import MAIN, alerts, texts
+from tests.app.test_explore_page import MAIN, alerts, can_leave_stage, texts
 from tokenlearner import zoo
 from tokenlearner.checkpoints import ClipModel, save_model
 from tokenlearner.clips import explain_clip
@@ -102,6 +103,11 @@ def test_a_model_for_clips(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert "clipper is a model for clips" in photos.info[0].value
     assert "GFLOPs" not in texts(photos)
 
+    photos = AppTest.from_file(str(MAIN), default_timeout=120)
+    photos.query_params.update({"model": "own:clipper", "stage": "1"})
+    photos.run()
+    assert can_leave_stage(photos)
+
     page = open_page(model="own:clipper", **{"with": zoo.names()[0]})
     count = model.config.num_frames
     explanation = explain_clip(model, read_clip(CLIPS[FIRST].path, num_frames=count))
@@ -139,3 +145,21 @@ def test_stopped_work_says_so_and_goes_on_when_asked() -> None:
     assert "GFLOPs" not in texts(page)
     page.button(key="go_on").click().run()
     assert "The mean over 8 frames" in texts(page)
+
+
+def test_a_model_to_compare_with_that_the_operator_takes_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "models"
+    for name in ("mine", "another"):
+        save_model(folder / name, tiny.model(name=name))
+    monkeypatch.setattr(sys, "argv", ["app/main.py", "--models", str(folder)])
+    page = open_page(frames="4", **{"with": "own:mine"})
+    assert page.selectbox(key="clip_other").value == "own:mine"
+    shutil.rmtree(folder / "mine")
+    page.run()
+    assert not page.exception
+    assert not page.error
+    assert "own:mine" in alerts(page)[0].replace("\\", "")
+    assert page.selectbox(key="clip_other").value == "—"
+    assert "GFLOPs for 4 frames" in texts(page)

@@ -10,9 +10,11 @@ import torch
 from PIL import Image as PillowImage
 from streamlit.testing.v1 import AppTest
 
+from app import resources
 from app.gallery import load_samples
 from tokenlearner import zoo
 from tokenlearner.checkpoints import save_model
+from tokenlearner.errors import MediaError
 from tokenlearner.inference import explain
 from tokenlearner.models import ModelInfo, TokenLearnerConfig, VisionTransformer
 from tokenlearner.models.presets import conv_vit
@@ -39,6 +41,11 @@ def texts(page: AppTest) -> str:
 
 def alerts(page: AppTest) -> list[str]:
     return [element.value for element in page.warning]
+
+
+def can_leave_stage(page: AppTest) -> bool:
+    ids = [element.proto.id for element in page.get("bidi_component")]
+    return any("leave_stage" in id for id in ids)
 
 
 @pytest.fixture
@@ -157,6 +164,21 @@ def test_on_stage_there_is_no_sidebar() -> None:
     assert len(page.sidebar.selectbox) == 0
     assert len(page.file_uploader) == 0
     assert "tokens:" in texts(page)
+    assert can_leave_stage(page)
+
+
+def test_the_stage_can_be_left_where_the_page_cannot_be_drawn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(*_: object) -> None:
+        raise MediaError("nothing to see")
+
+    monkeypatch.setattr(resources, "explain_sample", fail)
+    page = AppTest.from_file(str(MAIN), default_timeout=120)
+    page.query_params["stage"] = "1"
+    page.run()
+    assert "nothing to see" in page.error[0].value
+    assert can_leave_stage(page)
 
 
 def test_an_altered_weights_file_is_an_error_in_words(random_model: str, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 from app.gallery import load_samples
 from tests import tiny
-from tests.app.test_explore_page import MAIN, alerts, open_page, texts
+from tests.app.test_explore_page import MAIN, alerts, can_leave_stage, open_page, texts
 from tokenlearner import zoo
 from tokenlearner.checkpoints import save_model
 from tokenlearner.inference import explain
@@ -164,6 +164,7 @@ def test_a_broken_one_on_stage(folder: Path) -> None:
     assert not page.exception
     assert "does not say format" in page.error[0].value
     assert str(folder) not in page.error[0].value
+    assert can_leave_stage(page)
 
 
 def test_a_model_that_is_trained_again_is_read_again(folder: Path) -> None:
