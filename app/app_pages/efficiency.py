@@ -1,5 +1,6 @@
 """What TokenLearner saves: counted, measured on this machine, explored, and published."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import streamlit as st
@@ -15,6 +16,7 @@ from app.components.efficiency.settings import (
     change_settings,
     current_settings,
     fit,
+    keep_settings,
     query_from_settings,
 )
 from app.components.plain_text import plain
@@ -28,9 +30,10 @@ _TITLES = list(SECTIONS.values())
 
 state = current_state(resources.models(), resources.samples())
 device = resources.pick_device(state.device)
-if current_settings().section == "placement":
-    change_settings(placement=fit(current_settings().placement, designs()))
 settings = current_settings()
+if settings.section == "placement":
+    settings = replace(settings, placement=fit(settings.placement, designs()))
+    keep_settings(settings)
 
 st.html(Path(__file__).parents[1] / "components" / "efficiency" / "look.css")
 with st.container(key="status", horizontal=True):
@@ -52,7 +55,7 @@ address_bar(query_from_settings(settings), key="efficiency_address")
 with tabs[list(SECTIONS).index(settings.section)]:
     match settings.section:
         case "pair":
-            pair(state.model, device)
+            pair(settings, state.model, device)
         case "placement":
             explorer(settings)
         case "published":

@@ -135,7 +135,7 @@ def test_a_link_to_a_table_that_is_not_there() -> None:
 
 def test_measured_in_this_session() -> None:
     page = open_page(model="cifar10-mini-vit-tl8")
-    page.selectbox(key="measure_batch").set_value(1).run()
+    page.selectbox(key="measure_batch_size").set_value(1).run()
     page.button(key="measure").click().run()
     said = texts(checked(page))
     assert "as fast here, of 1.27× promised" in said
@@ -144,6 +144,21 @@ def test_measured_in_this_session() -> None:
     mine = page.dataframe[0].value.iloc[0]
     assert (mine["model"], mine["machine"]) == ("CIFAR-10, 8 tokens", "this one")
     assert not page.button(key="measure").disabled
+    # The numbers belong to their batch, and the choice outlives a look at another page.
+    page.selectbox(key="measure_batch_size").set_value(8).run()
+    assert "as fast here" not in texts(checked(page))
+    page.selectbox(key="measure_batch_size").set_value(1).run()
+    page.switch_page("app_pages/explore.py").run()
+    page.switch_page("app_pages/efficiency.py").run()
+    assert page.selectbox(key="measure_batch_size").value == 1
+    assert "as fast here, of 1.27× promised" in texts(checked(page))
+
+
+def test_notices_last_until_the_next_choice() -> None:
+    page = open_page(model="nobody")
+    assert "nobody" in page.warning[0].value
+    page.selectbox(key="measure_batch_size").set_value(1).run()
+    assert len(page.warning) == 0
 
 
 def test_what_cannot_be_measured_is_said_and_the_page_goes_on(
@@ -157,7 +172,7 @@ def test_what_cannot_be_measured_is_said_and_the_page_goes_on(
     assert "A batch of 8 does not fit" in warning.value
     assert not page.button(key="measure").disabled
     assert "stop_measuring" not in [button.key for button in page.button]
-    page.selectbox(key="measure_batch").set_value(1).run()
+    page.selectbox(key="measure_batch_size").set_value(1).run()
     assert len(page.warning) == 0
 
 

@@ -12,7 +12,7 @@ from app.components.efficiency.cost_table import Column, cost_table, describe_ch
 from app.components.efficiency.measuring import Setup, measure, measure_safely, problem_with
 from app.components.efficiency.reality import conditions, headline, realised
 from app.components.efficiency.records import rows
-from app.components.efficiency.session import Measurement, keep, latest, measurements
+from app.components.efficiency.session import Measurement, keep, measurements
 from tests.app.measured import comparison
 from tokenlearner.efficiency import count_macs
 from tokenlearner.efficiency.execution import Execution
@@ -107,10 +107,12 @@ def test_one_measurement_for_each_condition_and_the_latest_first() -> None:
     for one in (slow, other, fast):
         keep(Measurement(comparison=one))
     assert [found.comparison for found in measurements()] == [fast, other]
-    found = latest(("plain", "learner"), device="cpu")
-    assert found is not None
-    assert found.comparison is fast
-    assert latest(("plain", "learner"), device="cuda") is None
+    wanted = replace(SETUP, names=("plain", "learner"), batch_size=8)
+    assert wanted.found is not None
+    assert wanted.found.comparison is fast
+    assert replace(wanted, device="cuda").found is None
+    assert replace(wanted, batch_size=1).found is None
+    assert replace(wanted, execution=Execution(mode="optimised")).found is None
 
 
 def test_the_reality_check_in_words() -> None:

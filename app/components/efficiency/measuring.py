@@ -4,12 +4,14 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from typing import Any
 
 import streamlit as st
 import torch
 
 from app import resources
-from app.components.efficiency.session import Measurement, keep
+from app.components.efficiency.session import Measurement, find, keep
+from app.components.efficiency.settings import EfficiencySettings, change_settings
 from app.components.plain_text import without_paths
 from tokenlearner.efficiency.comparison import Comparison
 from tokenlearner.efficiency.execution import Dtype, Execution, Mode
@@ -22,9 +24,8 @@ from tokenlearner.efficiency.throughput import Candidate, Progress, Stopped, swe
 from tokenlearner.errors import MeasurementError, TokenLearnerError
 
 BATCH_SIZES = (1, 8, 32, 128)
-_DEFAULT_BATCH = 8
 _PROFILE_PASSES = 3
-_PLANS = {
+PLANS = {
     "Quick": Plan(rounds=7, seconds=10, sample_seconds=0.1),
     "Thorough": Plan(rounds=31, seconds=60),
 }
@@ -53,53 +54,85 @@ class Setup:
     plan: Plan
     explains: bool = False
 
+    @property
+    def found(self) -> Measurement | None:
+        """What was measured so in this session."""
+        return find(
+            self.names, execution=self.execution, batch_size=self.batch_size, device=self.device
+        )
 
-def measuring_choices(names: Sequence[str], device: str) -> Setup:
+
+def measuring_choices(settings: EfficiencySettings, names: Sequence[str], device: str) -> Setup:
     """Offers how to measure, as far as the device can."""
     is_gpu = device == "cuda"
     formats: list[Dtype] = ["fp32", "bf16"] if has_bfloat16(torch.device(device)) else ["fp32"]
     modes: list[Mode] = ["eager", "optimised", *(["graphs"] if is_gpu else [])]
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        batch_size = st.selectbox(
+        batch_size = _box(
             "Batch",
+            "batch_size",
+            settings,
             BATCH_SIZES,
-            index=BATCH_SIZES.index(_DEFAULT_BATCH),
-            key="measure_batch",
-            help="How many inputs go through the model at a time. A GPU needs many to be busy.",
             width=80,
+            help="How many inputs go through the model at a time. A GPU needs many to be busy.",
         )
-        dtype = st.selectbox(
+        dtype = _box(
             "Numbers",
+            "dtype",
+            settings,
             formats,
-            key="measure_dtype",
+            width=94,
             help="fp32 is exact to about 7 digits; bf16 to 2 or 3, and faster where the device "
             "has hardware for it.",
-            width=94,
         )
-        mode = st.selectbox(
+        mode = _box(
             "Run",
+            "mode",
+            settings,
             modes,
-            key="measure_mode",
+            width=120,
             help="Eager runs the model as it is. Optimised runs the same answers from layouts and "
             "kernels made for inference; on a GPU that takes a while to prepare. Graphs replay "
             "recorded CUDA calls.",
-            width=120,
         )
-        length = st.selectbox(
+        length = _box(
             "Length",
-            list(_PLANS),
-            key="measure_length",
+            "length",
+            settings,
+            list(PLANS),
+            width=116,
             help="Quick takes about ten seconds. Thorough takes about a minute and, for eager "
             "models, finds out where the time goes.",
-            width=116,
         )
     return Setup(
         names=tuple(names),
         device=device,
         batch_size=batch_size,
         execution=Execution(dtype=dtype, mode=mode),
-        plan=_PLANS[length],
+        plan=PLANS[length],
         explains=length == "Thorough" and mode == "eager",
+    )
+
+
+def _box(
+    label: str,
+    name: str,
+    settings: EfficiencySettings,
+    options: Sequence[Any],
+    *,
+    width: int,
+    help: str,
+) -> Any:
+    """A choice of one setting; the first option where the device lacks what was chosen."""
+    key, chosen = f"measure_{name}", getattr(settings, name)
+    st.session_state[key] = chosen if chosen in options else options[0]
+    return st.selectbox(
+        label,
+        options,
+        key=key,
+        on_change=lambda: change_settings(**{name: st.session_state[key]}),
+        help=help,
+        width=width,
     )
 
 

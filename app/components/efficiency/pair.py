@@ -12,10 +12,10 @@ from app.components.efficiency.cost_table import Column, cost_table, measured_ro
 from app.components.efficiency.measuring import measure_safely, measuring_choices, problem_with
 from app.components.efficiency.reality import reality_check
 from app.components.efficiency.records import records
-from app.components.efficiency.session import latest
+from app.components.efficiency.session import Measurement
+from app.components.efficiency.settings import EfficiencySettings
 from app.components.numbers import describe_saving, format_gflops
 from app.components.plain_text import plain
-from tokenlearner.efficiency.comparison import Comparison
 from tokenlearner.rendering.charts import stage_chart
 
 _STAGES_PX = 210
@@ -37,7 +37,7 @@ GPU what the driver counted, weights included.
 """
 
 
-def pair(model: str, device: str) -> None:
+def pair(settings: EfficiencySettings, model: str, device: str) -> None:
     """Shows a model and its counterpart; measures them when asked to, at the end of the run."""
     columns = _columns(model, device)
     before, after = columns[0], columns[-1]
@@ -52,9 +52,9 @@ def pair(model: str, device: str) -> None:
             with st.popover("What is this?", icon=":material/info:", type="tertiary"):
                 st.markdown(_ABOUT)
         table = st.empty()
-        setup = measuring_choices([column.name for column in columns], device)
-        found = latest(setup.names, device=device)
-        _draw_table(table, columns, None if found is None else found.comparison)
+        setup = measuring_choices(settings, [column.name for column in columns], device)
+        found = setup.found
+        _draw_table(table, columns, found)
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             st.button(
                 "Measure on this machine",
@@ -78,16 +78,16 @@ def pair(model: str, device: str) -> None:
 
     def show(activity: str, done_ratio: float) -> None:
         progress.progress(done_ratio, activity)
-        found = latest(setup.names, device=device)
-        _draw_table(table, columns, None if found is None else found.comparison)
+        _draw_table(table, columns, setup.found)
 
     show("Preparing", 0.0)
     measure_safely(setup, show=show)
 
 
 def _draw_table(
-    table: DeltaGenerator, columns: Sequence[Column], comparison: Comparison | None
+    table: DeltaGenerator, columns: Sequence[Column], found: Measurement | None
 ) -> None:
+    comparison = None if found is None else found.comparison
     table.html(cost_table(columns, measured_rows(columns, comparison)))
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from tokenlearner.efficiency.comparison import Comparison
+from tokenlearner.efficiency.execution import Execution
 
 _KEY = "measurements"
 
@@ -36,17 +37,11 @@ def measurements() -> tuple[Measurement, ...]:
     return tuple(reversed(_all().values()))
 
 
-def latest(names: tuple[str, ...], *, device: str) -> Measurement | None:
-    """The last measurement of a pair on a device; None if there is none."""
-    return next(
-        (
-            found
-            for found in measurements()
-            if tuple(entry.name for entry in found.comparison.entries) == names
-            and found.comparison.conditions.device == device
-        ),
-        None,
-    )
+def find(
+    names: tuple[str, ...], *, execution: Execution, batch_size: int, device: str
+) -> Measurement | None:
+    """The measurement of a pair under these conditions; None if there is none."""
+    return _all().get((*((name, str(execution)) for name in names), batch_size, device))
 
 
 def _all() -> dict[tuple[object, ...], Measurement]:

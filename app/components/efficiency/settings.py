@@ -7,6 +7,8 @@ from typing import Any
 import streamlit as st
 
 from app.components.efficiency.designs import TOKEN_COUNTS, Design
+from app.state import clear_notices
+from tokenlearner.efficiency.execution import Dtype, Mode
 
 _KEY = "efficiency_settings"
 
@@ -61,6 +63,11 @@ class EfficiencySettings:
         dataset: Data set of the published results; empty for the first.
         table: Name of the only table to show; empty for all.
         bases: The only base models to show; empty for all.
+        batch_size: Inputs in a pass that is measured. How to measure is not part of a link, which
+            may travel to another machine.
+        dtype: Numbers to measure with.
+        mode: How the models run meanwhile.
+        length: How long to measure; one of `measuring.PLANS`.
     """
 
     section: str = "pair"
@@ -69,6 +76,10 @@ class EfficiencySettings:
     dataset: str = ""
     table: str = ""
     bases: tuple[str, ...] = ()
+    batch_size: int = 8
+    dtype: Dtype = "fp32"
+    mode: Mode = "eager"
+    length: str = "Quick"
 
 
 DEFAULT = Placement(design="B", patch_px=16, side_px=224, num_tokens=8, at=6)
@@ -154,11 +165,17 @@ def current_settings() -> EfficiencySettings:
     return st.session_state[_KEY]
 
 
+def keep_settings(settings: EfficiencySettings) -> None:
+    """Makes these the settings of this run and the next ones."""
+    st.session_state[_KEY] = settings
+
+
 def change_settings(**changes: Any) -> None:
-    """Replaces fields."""
-    st.session_state[_KEY] = replace(current_settings(), **changes)
+    """Replaces fields; for callbacks, which run before the page is drawn again."""
+    keep_settings(replace(current_settings(), **changes))
+    clear_notices()
 
 
 def change_placement(**changes: Any) -> None:
-    """Replaces fields of the placement."""
+    """Replaces fields of the placement; for callbacks, too."""
     change_settings(placement=replace(current_settings().placement, **changes))
