@@ -62,6 +62,13 @@ class Answer(Generic[AnyLearner]):
         return [(self.class_names[index], float(self.probabilities[index])) for index in order]
 
     @property
+    def random_parts(self) -> str:
+        """Which weights are random, as a label beside the model's name; empty if none are."""
+        if not self.trained:
+            return "random weights"
+        return f"{' and '.join(self.untrained_parts)} not trained" if self.untrained_parts else ""
+
+    @property
     def maps(self) -> NDArray[np.float32]:
         """The maps of the first TokenLearner, as its entry in `learners` holds them.
 

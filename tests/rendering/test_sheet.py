@@ -1,6 +1,7 @@
 """The contact sheet shows every token once, numbered, in its colour."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -29,13 +30,25 @@ def contains(sheet: np.ndarray, tile: np.ndarray) -> bool:
     return any(np.array_equal(sheet[y : y + height, x : x + width], tile) for y, x in corners)
 
 
-def test_sheet_of_random_weights_says_so_in_red() -> None:
+RANDOM: list[dict[str, Any]] = [{"trained": False}, {"untrained_parts": ("TokenLearner",)}]
+
+
+@pytest.mark.parametrize("changes", RANDOM)
+def test_sheet_of_random_weights_says_so_in_red(changes: dict[str, Any]) -> None:
     settings = ViewSettings()
     plain = render_sheet(explanation(), settings)
-    marked = render_sheet(replace(explanation(), trained=False), settings)
+    marked = render_sheet(replace(explanation(), **changes), settings)
     changed = (plain != marked).any(axis=-1)
     assert changed.any()
     assert (marked[changed][:, 0] > marked[changed][:, 2]).all()
+
+
+def test_sheet_is_wide_enough_for_all_that_is_random() -> None:
+    parts = ("TokenLearner", "TokenFuser", "head")
+    narrow = explanation(tokens=1, size=(320, 100))
+    marked = render_sheet(replace(narrow, untrained_parts=parts), ViewSettings())
+    assert marked.shape[1] > render_sheet(narrow, ViewSettings()).shape[1]
+    assert (marked[:, -20:] == 255).all()
 
 
 def test_sheet_has_every_token_and_the_composite() -> None:

@@ -1,6 +1,7 @@
 """Overlay videos and filmstrips: every frame under the maps of the step that is in force."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -187,12 +188,21 @@ class TestStrips:
         seen = {tuple(colour) for colour in np.unique(page.reshape(-1, 3), axis=0).tolist()}
         assert {token_rgb(token) for token in range(len(TOKEN_COLORS[:3]))} <= seen
 
-    def test_random_weights_are_named_in_red(self) -> None:
+    @pytest.mark.parametrize(
+        "changes", [{"trained": False}, {"untrained_parts": ("TokenLearner",)}]
+    )
+    def test_random_weights_are_named_in_red(self, changes: dict[str, Any]) -> None:
         plain = render_filmstrip(explanation(), PATCH)
-        marked = render_filmstrip(replace(explanation(), trained=False), PATCH)
+        marked = render_filmstrip(replace(explanation(), **changes), PATCH)
         changed = (plain != marked).any(axis=-1)
         assert changed.any()
         assert (marked[changed][:, 0] > marked[changed][:, 2]).all()
+
+    def test_a_page_is_wide_enough_for_all_that_is_random(self) -> None:
+        parts = ("TokenLearner", "TokenFuser", "head")
+        marked = render_filmstrip(replace(explanation(), untrained_parts=parts), PATCH)
+        assert marked.shape[1] > render_filmstrip(explanation(), PATCH).shape[1]
+        assert (marked[:, -20:] == 255).all()
 
     def test_many_steps_make_small_tiles(self) -> None:
         many = np.repeat(maps(), 150, axis=0)

@@ -1,5 +1,6 @@
 """What tokens look at from step to step, on one page: a filmstrip, and the tube of all tokens."""
 
+import math
 from dataclasses import replace
 
 import cv2
@@ -16,6 +17,7 @@ from tokenlearner.rendering.overlay import Box, ViewSettings, maps_of, paint
 _STRIP_PX, _TUBE_PX = 200, 112  # long side of a tile
 _MOST_PX = 6000  # width of all tiles of a row together
 _LEAST_TILE_PX = 24
+_TITLE_PX, _TITLE_GAP_PX = 22, 16
 _MARGIN_PX, _GAP_PX, _HEADER_PX, _TIMES_PX, _CHIP_PX = 24, 4, 56, 24, 24
 _PAPER, _INK, _SMALL_PRINT, _WARNING = (255, 255, 255), (23, 23, 28), (92, 94, 104), (185, 28, 28)
 
@@ -72,16 +74,16 @@ def _draw(
     page = PILImage.new(
         "RGB",
         (
-            max(left + len(steps) * (width + _GAP_PX) + _MARGIN_PX, 480),
+            max(left + len(steps) * (width + _GAP_PX) + _MARGIN_PX, _title_px(explanation), 480),
             top + len(rows) * (height + _GAP_PX) + _MARGIN_PX,
         ),
         _PAPER,
     )
     draw = ImageDraw.Draw(page)
-    draw.text((_MARGIN_PX, 20), explanation.model_name, _INK, ImageFont.load_default(22))
-    if not explanation.trained:
-        x = _MARGIN_PX + draw.textlength(explanation.model_name, ImageFont.load_default(22)) + 16
-        draw.text((x, 20), "random weights", _WARNING, ImageFont.load_default(22))
+    font = ImageFont.load_default(_TITLE_PX)
+    draw.text((_MARGIN_PX, 20), explanation.model_name, _INK, font)
+    x = _MARGIN_PX + font.getlength(explanation.model_name) + _TITLE_GAP_PX
+    draw.text((x, 20), explanation.random_parts, _WARNING, font)
     _write_times(draw, explanation.step_times_s, left, width)
     for row, settings in enumerate(rows):
         y = top + row * (height + _GAP_PX)
@@ -90,6 +92,13 @@ def _draw(
             tile = paint(frame, box, steps[step], settings, steps=steps)
             page.paste(PILImage.fromarray(tile), (left + step * (width + _GAP_PX), y))
     return np.asarray(page)
+
+
+def _title_px(explanation: ClipExplanation) -> int:
+    """How wide a page must be for the model's name and what is random about it."""
+    font = ImageFont.load_default(_TITLE_PX)
+    words = font.getlength(explanation.model_name) + font.getlength(explanation.random_parts)
+    return 2 * _MARGIN_PX + _TITLE_GAP_PX + math.ceil(words)
 
 
 def _shrink(explanation: ClipExplanation, tile_px: int) -> tuple[list[NDArray[np.uint8]], Box]:

@@ -28,6 +28,7 @@ _HEADER_PX = 108
 _CAPTION_PX = 44
 _FOOTER_PX = 76
 _CHIP_PX = 26
+_TITLE_PX, _TITLE_GAP_PX = 26, 16
 _RING_PX = 3
 _PAPER = (255, 255, 255)
 _INK = (23, 23, 28)
@@ -62,10 +63,12 @@ def render_sheet(
     maps = maps_of(explanation, learner)
     photo, box = _shrink(explanation.image, explanation.geometry.box)
     plan = _plan(len(maps) + 1, photo.shape[0], photo.shape[1], columns)
-    sheet = PILImage.new("RGB", (plan.width, plan.height), _PAPER)
+    title = explanation.model_name, explanation.random_parts
+    width = max(plan.width, 2 * _MARGIN_PX + _TITLE_GAP_PX + math.ceil(sum(map(_title_px, title))))
+    sheet = PILImage.new("RGB", (width, plan.height), _PAPER)
     draw = ImageDraw.Draw(sheet)
 
-    _write_header(draw, explanation.model_name, maps, trained=explanation.trained)
+    _write_header(draw, *title, maps)
     for token in range(len(maps)):
         shown = replace(settings, mode="token", tokens=(token,))
         x, y = plan.place(token)
@@ -125,14 +128,17 @@ def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     return ImageFont.load_default(size)
 
 
+def _title_px(text: str) -> float:
+    return _font(_TITLE_PX).getlength(text)
+
+
 def _write_header(
-    draw: ImageDraw.ImageDraw, model_name: str, maps: np.ndarray, *, trained: bool
+    draw: ImageDraw.ImageDraw, model_name: str, random_parts: str, maps: np.ndarray
 ) -> None:
     tokens, height, width = maps.shape
-    draw.text((_MARGIN_PX, 24), model_name, _INK, _font(26))
-    if not trained:
-        x = _MARGIN_PX + draw.textlength(model_name, _font(26)) + 16
-        draw.text((x, 24), "random weights", _WARNING, _font(26))
+    draw.text((_MARGIN_PX, 24), model_name, _INK, _font(_TITLE_PX))
+    x = _MARGIN_PX + _title_px(model_name) + _TITLE_GAP_PX
+    draw.text((x, 24), random_parts, _WARNING, _font(_TITLE_PX))
     note = f"What each of {tokens} learned tokens looks at, on {height} by {width} patches"
     draw.text((_MARGIN_PX, 60), note, _SMALL_PRINT, _font(16))
 
