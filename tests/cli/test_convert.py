@@ -49,12 +49,13 @@ class TestScenic:
         result = self.convert(
             tmp_path / "mine",
             *("--class-names", tmp_path / "classes.txt", "--reference", NEW / "expected.npz"),
-            *("--trained-on", "random numbers", "--licence", "Apache-2.0"),
+            *("--trained-on", "random numbers", "--licence", "Apache-2.0", "--multi-label"),
         )
         assert result.exit_code == 0, result.output
         model = load_model(tmp_path / "mine")
         assert model.info is not None
         assert model.info.name == "mine"
+        assert model.info.multi_label
         assert model.info.class_names == tuple("abcdefg")
         assert model.info.provenance is not None
         assert model.info.provenance.trained_on == "random numbers"

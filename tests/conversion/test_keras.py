@@ -73,6 +73,18 @@ def test_preprocessing(golden: Path) -> None:
     assert (preprocessing.resize, preprocessing.interpolation) == ("squash", "bilinear")
 
 
+def test_a_sigmoid_head_gives_each_class_a_probability_of_its_own(
+    golden: Path, tmp_path: Path
+) -> None:
+    assert not open_keras(golden / "plain.keras").multi_label
+    path = tmp_path / "x.keras"
+    path.write_bytes((golden / "plain.keras").read_bytes())
+    rewrite(path, lambda c: layer(c, "Dense", -1).update(activation="sigmoid"))
+    found = open_keras(path)
+    assert found.multi_label
+    assert "outputs are compared before the sigmoid" in found.notes
+
+
 def test_scenic_cannot_take_a_grouped_learner(golden: Path) -> None:
     with pytest.raises(ConversionError, match="version 'grouped', which is the Keras example's"):
         to_scenic(open_keras(golden / "grouped.keras").model)

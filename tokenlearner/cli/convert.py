@@ -41,6 +41,14 @@ PreprocessingFile = Annotated[
 ]
 TrainedOn = Annotated[str, typer.Option(help="Data set, for the model's badge.")]
 Licence = Annotated[str, typer.Option(help="Licence of the weights.")]
+MultiLabel = Annotated[
+    bool,
+    typer.Option(
+        "--multi-label",
+        help="Several classes may be right at once: a probability of its own for each. Taken from "
+        "a Keras model whose head has a sigmoid.",
+    ),
+]
 Reference = Annotated[
     Path | None,
     typer.Option(help=".npz with inputs, logits and maps/0 ... to compare with."),
@@ -65,6 +73,7 @@ def scenic(
     preprocessing: PreprocessingFile = None,
     trained_on: TrainedOn = "unknown data",
     licence: Licence = "",
+    multi_label: MultiLabel = False,
     reference: Reference = None,
     tolerance: Tolerance = TOLERANCE,
 ) -> None:
@@ -90,6 +99,7 @@ def scenic(
         name=name or out.name,
         class_names=name_classes(model.config.num_classes, class_names),
         preprocessing=_preprocessing(preprocessing, model) or usual(model.config.image_size),
+        multi_label=multi_label,
         provenance=_provenance(f"Scenic, {origin}", trained_on, licence),
     )
     _finish(model, report, out, reference, tolerance)
@@ -107,6 +117,7 @@ def keras(
     preprocessing: PreprocessingFile = None,
     trained_on: TrainedOn = "unknown data",
     licence: Licence = "",
+    multi_label: MultiLabel = False,
     reference: Reference = None,
     tolerance: Tolerance = TOLERANCE,
 ) -> None:
@@ -125,6 +136,7 @@ def keras(
         name=name or out.name,
         class_names=name_classes(model.config.num_classes, class_names),
         preprocessing=prepared,
+        multi_label=multi_label or found.multi_label,
         provenance=_provenance(f"Keras, {path.name}", trained_on, licence),
     )
     report = Report(source=str(path), used=found.used, notes=found.notes)

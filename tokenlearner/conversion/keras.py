@@ -42,12 +42,14 @@ class KerasModel:
     Attributes:
         model: In evaluation mode, without its `info`.
         preprocessing: What its own layers do to photos; None if they do not tell.
+        multi_label: Whether its head gives each class a probability of its own (sigmoid).
         used: Shape of each array, by the name of its layer and its role.
         notes: What the user should know.
     """
 
     model: VisionTransformer
     preprocessing: Preprocessing | None
+    multi_label: bool
     used: dict[str, tuple[int, ...]]
     notes: tuple[str, ...]
 
@@ -96,6 +98,7 @@ def open_keras(path: Path, *, tanh_gelu: bool = False) -> KerasModel:
     return KerasModel(
         model=model.eval(),
         preprocessing=preprocessing,
+        multi_label=reading.activation == "sigmoid",
         used={name: array.shape for name, array in arrays.items()},
         notes=tuple(notes),
     )
@@ -108,6 +111,7 @@ class _Reading:
     layers: tuple[KerasLayer, ...]
     params: dict[str, np.ndarray] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    activation: str = ""  # of the head
 
     def run(self, tanh_gelu: bool) -> tuple[VisionTransformerConfig, dict[str, np.ndarray]]:
         weighted = [layer for layer in self.layers if layer.weights]
@@ -285,13 +289,14 @@ class _Reading:
     def _head(self, norm: KerasLayer, dense: KerasLayer) -> None:
         self._norm("Transformer/encoder_norm", norm)
         self._put("output_projection", dense)
-        activation = activation_of(dense.config.get("activation"))
-        if activation not in ("softmax", "linear", "sigmoid"):
+        self.activation = activation_of(dense.config.get("activation"))
+        if self.activation not in ("softmax", "linear", "sigmoid"):
             raise ConversionError(
-                f"layer {dense.name!r}: got activation {activation!r}, expected 'softmax'"
+                f"layer {dense.name!r}: got activation {self.activation!r}, expected 'softmax', "
+                "'sigmoid' or 'linear'"
             )
-        if activation == "softmax":
-            self.notes.append("outputs are compared before the softmax")
+        if self.activation != "linear":
+            self.notes.append(f"outputs are compared before the {self.activation}")
 
     def _dropout(self) -> dict[str, float]:
         rates = [float(layer.config["rate"]) for layer in self.layers if layer.kind == "Dropout"]
