@@ -17,7 +17,7 @@ from tokenlearner.models import VisionTransformer
 from tokenlearner.models.timm_info import LEARNER, describe_timm
 from tokenlearner.models.timm_vit import TimmVisionTransformer, insert_token_learner
 from tokenlearner.training.data import read_images
-from tokenlearner.training.fine_tune import with_classes
+from tokenlearner.training.fine_tune import teacher_of, with_classes
 from tokenlearner.training.recipes import RECIPES
 
 NAME = "imagenette-tiny"
@@ -170,6 +170,7 @@ class TestFineTune:
             network, pretrained=True, name="backbone-tl2", class_names=tiny.CLASSES
         )
         network.info = replace(known, provenance=info.provenance, untrained_parts=(LEARNER,))
+        assert teacher_of(network, tiny.CLASSES, multi_label=True) is None
         save_model(tmp_path / "inserted", network)
         arguments = ("fine-tune", "--init", tmp_path / "inserted", "--num-workers", 0)
         result = call(data, tmp_path / "run", *arguments)
@@ -197,4 +198,4 @@ class TestFineTune:
         )
         assert result.exit_code == 0, result.output
         assert "the learner in backbone-tl2 learns from the labels alone" in result.stdout
-        assert f"other classes than {data}" in result.stdout
+        assert f"not trained to answer with the classes of {data}" in result.stdout

@@ -231,6 +231,20 @@ class TestTeacher:
         with pytest.raises(DataError, match="red, green, blue, but the teacher tiny answers with"):
             start(data, tmp_path, self.RECIPE, teacher=teacher)
 
+    @pytest.mark.parametrize(
+        ("loss", "of_teacher"), [("softmax", "sigmoid"), ("sigmoid", "softmax")]
+    )
+    def test_a_teacher_with_answers_of_another_kind(
+        self, data: LabelledImages, tmp_path: Path, loss: str, of_teacher: str
+    ) -> None:
+        teacher = tiny.model()
+        assert teacher.info is not None
+        teacher.info = replace(teacher.info, multi_label=of_teacher == "sigmoid")
+        recipe = tiny.recipe(loss=loss, distillation=Distillation())
+        message = rf"teacher tiny gives .*\({of_teacher}\), but .* with the loss '{loss}'"
+        with pytest.raises(ConfigError, match=message):
+            start(data, tmp_path, recipe, teacher=teacher)
+
 
 class TestLossOfNumbers:
     """The checkpoint before stays, however late it shows."""

@@ -76,6 +76,14 @@ class TestDistillation:
         found = measure_losses(self.TAUGHT, TARGETS, options, self.TAUGHT)
         torch.testing.assert_close(found, torch.zeros(2), atol=1e-6, rtol=0)
 
+    def test_of_a_class_on_its_own_by_hand(self) -> None:
+        options = recipe(loss="sigmoid", distillation=Distillation(weight=0.25, temperature=2.0))
+        found = measure_losses(LOGITS, TARGETS, options, self.TAUGHT)
+        own, taught = (LOGITS / 2).sigmoid(), (self.TAUGHT / 2).sigmoid()
+        yes, no = taught * (taught / own).log(), (1 - taught) * ((1 - taught) / (1 - own)).log()
+        labels = measure_losses(LOGITS, TARGETS, recipe(loss="sigmoid"))
+        torch.testing.assert_close(found, 0.75 * labels + 0.25 * (yes + no).sum(dim=1) * 4)
+
 
 class Echo(nn.Module):
     """Answers with what it is given."""

@@ -193,13 +193,13 @@ def _prepare(
         if source is None:
             raise ConfigError(f"{FINE_TUNE} needs a model to start from; give --init MODEL")
         if teacher is None:
-            master = teacher_of(source, photos.class_names)
+            master = teacher_of(source, photos.class_names, multi_label=photos.multi_label)
             taught_by = "" if master is None else f"{_name(source)} without its learner"
             if master is None and has_untrained_learner(source):
                 _say(
                     f"the learner in {_name(source)} learns from the labels alone: the rest of the "
-                    "model is no teacher, because it is untrained too or answers with other "
-                    f"classes than {photos.source}"
+                    "model is no teacher, because it is not trained to answer with the classes of "
+                    f"{photos.source}"
                 )
         model = with_classes(source, photos.class_names)
         recipe = _seeded(fine_tuning(model, distil=master is not None), seed)

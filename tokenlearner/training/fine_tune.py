@@ -108,16 +108,19 @@ def has_untrained_learner(source: AnyModel) -> bool:
     return source.info is not None and LEARNER in source.info.untrained_parts
 
 
-def teacher_of(source: AnyModel, class_names: tuple[str, ...]) -> AnyModel | None:
+def teacher_of(
+    source: AnyModel, class_names: tuple[str, ...], *, multi_label: bool
+) -> AnyModel | None:
     """Returns the untouched backbone of a model with an untrained learner, to learn from.
 
-    None if the learner is trained, or if the backbone answers with other classes.
+    None if the learner is trained, or if the backbone answers with other classes, or with one class
+    where several may be right.
     """
     info = source.info
     if not isinstance(source, TimmVisionTransformer) or info is None:
         return None
     only_the_learner = {LEARNER} <= set(info.untrained_parts) <= {LEARNER, FUSER}
-    if not only_the_learner or info.class_names != class_names:
+    if not only_the_learner or info.class_names != class_names or info.multi_label != multi_label:
         return None
     teacher = TimmVisionTransformer(copy.deepcopy(source.backbone))
     teacher.info = replace(info, untrained_parts=())

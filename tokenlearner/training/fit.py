@@ -66,6 +66,14 @@ def check_fit(
             "give another teacher"
         )
     info = getattr(teacher, "info", None)
+    if info is not None and info.multi_label != (recipe.loss == "sigmoid"):
+        gives = "probabilities that add up to 1 (softmax)"
+        if info.multi_label:
+            gives = "each class a probability of its own (sigmoid)"
+        raise ConfigError(
+            f"the teacher {info.name} gives {gives}, but the recipe {recipe.name} trains with the "
+            f"loss {recipe.loss!r}; give another teacher or none"
+        )
     if info is not None and info.class_names != data.class_names:
         raise DataError(
             f"{data.source} has the classes {', '.join(data.class_names)}, but the teacher "

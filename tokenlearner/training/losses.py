@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 
 from tokenlearner.modules.shapes import Float, Tensor
-from tokenlearner.training.recipes import Distillation, Recipe
+from tokenlearner.training.recipes import Recipe
 
 
 def measure_losses(
@@ -37,13 +37,25 @@ def measure_losses(
     if recipe.distillation is None or teacher_logits is None:
         return losses
     share = recipe.distillation.weight
-    return torch.lerp(losses, _divergence(logits, teacher_logits, recipe.distillation), share)
+    return torch.lerp(losses, _divergence(logits, teacher_logits, recipe), share)
 
 
-def _divergence(logits: Tensor, teacher_logits: Tensor, options: Distillation) -> Tensor:
-    """Returns how far each answer is from the teacher's: the softened ones' KL divergence."""
+def _divergence(logits: Tensor, teacher_logits: Tensor, recipe: Recipe) -> Tensor:
+    """Returns how far each answer is from the teacher's: the softened ones' KL divergence.
+
+    With the sigmoid each class is an answer of its own, yes or no, and the sum is over them.
+    """
+    assert recipe.distillation is not None
+    temperature = recipe.distillation.temperature
     own, wanted = (
-        (answers / options.temperature).log_softmax(dim=1) for answers in (logits, teacher_logits)
+        _log_probabilities(answers / temperature, recipe.loss)
+        for answers in (logits, teacher_logits)
     )
     losses = F.kl_div(own, wanted, reduction="none", log_target=True).sum(dim=1)
-    return losses * options.temperature**2
+    return losses * temperature**2
+
+
+def _log_probabilities(logits: Tensor, loss: str) -> Tensor:
+    if loss == "sigmoid":
+        return torch.cat([F.logsigmoid(logits), F.logsigmoid(-logits)], dim=1)
+    return logits.log_softmax(dim=1)
