@@ -85,6 +85,13 @@ def test_muon_needs_a_rate_and_the_others_have_none() -> None:
         tiny.recipe(muon_learning_rate=1e-3)
 
 
+@pytest.mark.usefixtures("_as_users_run_it")
+@pytest.mark.parametrize("name", ["optimizer", "schedule", "loss", "keep", "weights_dtype"])
+def test_a_word_that_is_none_of_the_choices(name: str) -> None:
+    with pytest.raises(ConfigError, match=f"{name} is 'other'; wanted one of '"):
+        tiny.recipe(**{name: "other"})
+
+
 @pytest.mark.parametrize("changes", [{"batch_size": 0}, {"learning_rate": 0.0}])
 def test_a_step_needs_photos_and_a_rate(changes: dict[str, float]) -> None:
     with pytest.raises(ConfigError, match="wanted a photo or more in a step and a rate above 0"):

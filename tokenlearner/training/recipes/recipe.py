@@ -1,7 +1,7 @@
 """What decides a training run, as plain data."""
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, fields
+from typing import Literal, get_args, get_origin
 
 from tokenlearner.checkpoints import ClipConfig, ClipModel
 from tokenlearner.errors import ConfigError
@@ -23,8 +23,8 @@ class Distillation:
     Attributes:
         weight: Share of the loss that compares with the teacher, 0..1; the rest compares with the
             labels.
-        temperature: Divides both models' logits before the softmax; the comparison is scaled by its
-            square, so that the gradients keep their size.
+        temperature: Divides both models' logits before they become probabilities; the comparison is
+            scaled by its square, so that the gradients keep their size.
 
     Source: "Distilling the Knowledge in a Neural Network" (Hinton et al., 2015).
     """
@@ -133,6 +133,11 @@ class Recipe:
     weights_dtype: Literal["float32", "float16"] = "float32"
 
     def __post_init__(self) -> None:
+        for choice in fields(self):
+            options, value = get_args(choice.type), getattr(self, choice.name)
+            if get_origin(choice.type) is Literal and value not in options:
+                wanted = ", ".join(map(repr, options))
+                raise ConfigError(f"{choice.name} is {value!r}; wanted one of {wanted}")
         if (self.optimizer == "muon") != (self.muon_learning_rate > 0):
             raise ConfigError(
                 f"optimizer={self.optimizer!r} with muon_learning_rate="
