@@ -1,6 +1,7 @@
 """Naming the machine and choosing a device on it."""
 
 import platform
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -85,6 +86,16 @@ def test_bfloat16_where_the_hardware_has_it(monkeypatch: pytest.MonkeyPatch) -> 
         monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda s=supported: s)
         assert has_bfloat16(torch.device("cpu")) == supported
     assert not has_bfloat16(torch.device("mps"))
+
+
+def test_bfloat16_that_a_gpu_emulates_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Turing (7.5) emulates it, Hopper (9.0) computes it."""
+    gpus = [SimpleNamespace(major=7, minor=5), SimpleNamespace(major=9, minor=0)]
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: gpus[device.index])
+    assert [has_bfloat16(torch.device(name)) for name in ("cuda:0", "cuda:1")] == [False, True]
+    monkeypatch.setattr(torch.version, "hip", "6.4")
+    assert has_bfloat16(torch.device("cuda:0"))
 
 
 def test_versions() -> None:

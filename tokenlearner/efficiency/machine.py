@@ -42,7 +42,8 @@ def available_devices() -> tuple[str, ...]:
 def has_bfloat16(device: torch.device) -> bool:
     """Whether the device computes bfloat16 in hardware, so that mixed precision pays."""
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported()
+        # `torch.cuda.is_bf16_supported` counts emulation in, and asks the current device only.
+        return torch.version.hip is not None or torch.cuda.get_device_properties(device).major >= 8
     supported = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
     return device.type == "cpu" and supported()
 
