@@ -119,6 +119,16 @@ def test_unknown_words() -> None:
         Execution(mode="fast")  # pyright: ignore[reportArgumentType]
 
 
+def test_what_optimise_refuses_is_refused_beforehand() -> None:
+    cpu = torch.device("cpu")
+    execution = Execution(dtype="fp16", mode="optimised")
+    with pytest.raises(ConfigError, match="on a CPU optimised models compute in fp32 or bf16"):
+        execution.check(cpu)
+    execution.check(torch.device("cuda"))
+    execution.check(torch.device("mps"))
+    Execution(dtype="bf16", mode="optimised").check(cpu)
+
+
 def test_in_words() -> None:
     assert str(Execution(dtype="bf16", mode="compile", channels_last=True)) == (
         "bf16 compile channels-last"

@@ -77,6 +77,8 @@ class Execution:
                 f"CUDA graphs need an NVIDIA GPU, and this is {device.type}; "
                 "choose eager or compile"
             )
+        if self.mode == "optimised" and self.dtype == "fp16" and device.type == "cpu":
+            raise ConfigError("on a CPU optimised models compute in fp32 or bf16; choose one")
 
     @property
     def torch_dtype(self) -> torch.dtype:
