@@ -57,6 +57,8 @@ def test_free_memory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert free_bytes(CPU) == 500 * 1024
     (tmp_path / "memory.max").write_text("1500\n")
     assert free_bytes(CPU) == 500
+    (tmp_path / "memory.stat").write_text("active_file 7\ninactive_file 300\ninactive_anon 9\n")
+    assert free_bytes(CPU) == 800
     assert free_bytes(torch.device("cuda")) is None
 
 

@@ -52,7 +52,7 @@ def free_bytes(device: torch.device) -> int | None:
     found = [int(line.split()[1]) << 10 for line in lines if line.startswith("MemAvailable:")]
     limit, used = (_read_number(_CGROUP / name) for name in ("memory.max", "memory.current"))
     if limit is not None and used is not None:
-        found.append(max(0, limit - used))
+        found.append(min(limit, max(0, limit - used + _cached_bytes())))
     return min(found, default=None)
 
 
@@ -109,6 +109,15 @@ class _LiveTensors(TorchDispatchMode):
     def _remove(self, key: int, size: int) -> None:
         self._known.discard(key)
         self.live_bytes -= size
+
+
+def _cached_bytes() -> int:
+    """Returns what the group's use counts but the kernel gives back: files not read of late."""
+    try:
+        lines = (_CGROUP / "memory.stat").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return 0
+    return sum(int(line.split()[1]) for line in lines if line.startswith("inactive_file "))
 
 
 def _read_number(file: Path) -> int | None:
