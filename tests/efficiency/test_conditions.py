@@ -52,3 +52,16 @@ def test_clocks_of_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
         "power_w": 512.34,
     }
     assert asked[0][:2] == ["nvidia-smi", "--id=GPU-ab-12"]
+
+
+@pytest.mark.parametrize("error", [subprocess.TimeoutExpired("nvidia-smi", 10), OSError("broken")])
+def test_a_driver_that_does_not_answer(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    def run(*_: Any, **__: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(subprocess, "run", run)
+    monkeypatch.setattr(conditions.shutil, "which", lambda name: f"/usr/bin/{name}")
+    monkeypatch.setattr(
+        torch.cuda, "get_device_properties", lambda device: SimpleNamespace(uuid="ab-12")
+    )
+    assert read_clocks(torch.device("cuda")) == {}

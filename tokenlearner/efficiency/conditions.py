@@ -84,7 +84,10 @@ def _gpu_clocks(device: torch.device) -> dict[str, float]:
     identifier = f"GPU-{torch.cuda.get_device_properties(device).uuid}"
     command = ["nvidia-smi", f"--id={identifier}", f"--query-gpu={','.join(_GPU_FACTS)}"]
     command.append("--format=csv,noheader,nounits")
-    result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=10)
+    try:
+        result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=10)
+    except (OSError, subprocess.TimeoutExpired):
+        return {}
     values = result.stdout.strip().split(", ") if result.returncode == 0 else []
     facts = dict(zip(_GPU_FACTS.values(), values, strict=False))
     return {name: float(value) for name, value in facts.items() if _is_number(value)}
