@@ -2,10 +2,12 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from typer.testing import CliRunner
 
 from tests import tiny
@@ -13,7 +15,9 @@ from tokenlearner.checkpoints import save_model
 from tokenlearner.cli import bench as command
 from tokenlearner.cli.main import app
 from tokenlearner.efficiency.comparison import Comparison
-from tokenlearner.efficiency.throughput import Progress, Stopped, sweep
+from tokenlearner.efficiency.execution import Execution
+from tokenlearner.efficiency.rounds import Plan
+from tokenlearner.efficiency.throughput import Candidate, Progress, Stopped, sweep
 from tokenlearner.errors import MeasurementError
 from tokenlearner.models import (
     TokenLearnerConfig,
@@ -102,6 +106,42 @@ def test_a_convolutional_network_is_measured_without_a_reason(
     assert result.exit_code == 0, result.output
     assert "tiny-conv without learner has random weights" in result.stdout
     assert "why less is realised is not known" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("execution", "device", "is_profiled"),
+    [
+        (Execution(), "cuda", True),
+        (Execution(mode="optimised"), "cpu", True),
+        (Execution(mode="optimised"), "cuda", False),
+        (Execution(mode="compile"), "cpu", False),
+        (Execution(mode="graphs"), "cuda", False),
+    ],
+)
+def test_only_what_runs_stage_by_stage_gets_a_reason(
+    execution: Execution, device: str, is_profiled: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An eager profile of a CUDA graph would blame the calls that a graph does not make."""
+    asked: list[bool] = []
+
+    def fail(*_: Any, optimised: bool, **__: Any) -> None:
+        asked.append(optimised)
+        raise MeasurementError("memory does not suffice")
+
+    monkeypatch.setattr(command, "profile", fail)
+    monkeypatch.setattr(command, "KEPT", float("inf"))
+    models = [("plain", tiny.model(learner=False)), ("tiny", tiny.model())]
+    plan = Plan(rounds=1, seconds=0.01, warmup_passes=1, sample_seconds=0.001)
+    candidates = [Candidate(name, model) for name, model in models]
+    *_, last = sweep(candidates, device=torch.device("cpu"), batch_sizes=[1], plan=plan)
+    assert isinstance(last, Progress)
+    entries = tuple(replace(entry, execution=execution) for entry in last.comparison.entries)
+    session = command._Session(models, torch.device(device), plan)
+    session.done.append(replace(last.comparison, entries=entries))
+    session.explain()
+    assert asked == ([execution.mode == "optimised"] if is_profiled else [])
+    reason = "memory does not suffice" if is_profiled else f"{execution.mode} leaves no stages"
+    assert f"why less is realised is not known: {reason}" in session.words[0]
 
 
 def test_a_folder_without_learner_stands_alone(baseline: Path) -> None:

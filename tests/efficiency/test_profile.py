@@ -137,6 +137,17 @@ def test_stages_of_a_convolutional_network_cannot_be_told_apart() -> None:
         measure(conv=tiny.conv_model())
 
 
+def test_lack_of_memory_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = tiny.model()
+
+    def full(*_: Any, **__: Any) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 1 GiB.")
+
+    monkeypatch.setattr(model.encoder, "forward", full)
+    with pytest.raises(MeasurementError, match="memory does not suffice for batches of 2"):
+        measure(tiny=model)
+
+
 def test_json_round_trip() -> None:
     (found,) = measure(tiny=tiny.model())
     assert Profile.from_dict(json.loads(json.dumps(found.to_dict()))) == found

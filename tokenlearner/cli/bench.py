@@ -174,7 +174,7 @@ class _Session:
                     self.stops.append(f"{execution}: {error}")
 
     def explain(self) -> None:
-        """Times the stages of both models wherever less is realised than could be."""
+        """Says of every comparison with a promise what became of it."""
         for index, result in enumerate(self.done):
             realised = result.realised_ratio() if len(self.pair) > 1 else None
             if realised is None:
@@ -187,13 +187,19 @@ class _Session:
                 self.words[index] = explain_losses(realised.median, losses)
 
     def _find_losses(self, result: Comparison) -> tuple[Loss, ...]:
+        """Times the stages of both models."""
         execution = result.entries[0].execution
+        is_optimised = execution.mode == "optimised"
+        if execution.mode in ("compile", "graphs") or (is_optimised and self.device.type == "cuda"):
+            raise MeasurementError(
+                f"{execution.mode} leaves no stages that could be timed here; measure eager"
+            )
         profiles = profile(
             dict(self.pair),
             batch_size=result.batch_size,
             device=self.device,
             dtype=execution.dtype,
-            optimised=execution.mode == "optimised",
+            optimised=is_optimised,
         )
         return find_losses(*profiles)
 

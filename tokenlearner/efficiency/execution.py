@@ -161,6 +161,19 @@ def multiplying(dtype: Dtype) -> Iterator[None]:
         cuda.allow_tf32, cudnn.allow_tf32 = before
 
 
+@contextlib.contextmanager
+def naming_lack_of_memory(batch_size: int) -> Iterator[None]:
+    """Turns any error that says that memory is used up into a `MeasurementError`, for a while."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise MeasurementError(
+            f"memory does not suffice for batches of {batch_size}; take smaller ones"
+        ) from error
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error says that memory is used up, on whatever device."""
     if isinstance(error, MemoryError | torch.OutOfMemoryError):

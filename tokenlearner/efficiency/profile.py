@@ -19,7 +19,7 @@ import torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from tokenlearner.efficiency.execution import Dtype, Execution, multiplying
+from tokenlearner.efficiency.execution import Dtype, Execution, multiplying, naming_lack_of_memory
 from tokenlearner.efficiency.fast_parts import replace_parts
 from tokenlearner.efficiency.flops import Cost
 from tokenlearner.efficiency.limits import Limits, measure_limits
@@ -140,27 +140,30 @@ def profile(
 
     Raises:
         ConfigError: If the device cannot compute in that format.
-        MeasurementError: If a model's stages cannot be told apart; see `parts`.
+        MeasurementError: If a model's stages cannot be told apart (see `parts`), or memory does
+            not suffice.
     """
     execution = Execution(dtype=dtype)
     execution.check(device)
     wait = synchronizer(device)
-    with multiplying(dtype):
+    with naming_lack_of_memory(batch_size), multiplying(dtype):
         limits = limits or measure_limits(
             device, execution.torch_dtype, synchronize=wait, clock=clock
         )
-    watched = [
-        _Watched(model, batch_size, device, execution.torch_dtype, optimised=optimised, clock=clock)
-        for model in models.values()
-    ]
-    with torch.inference_mode(), multiplying(dtype):
-        for one in watched:
-            one.warm_up()
-        for _ in range(passes):
+        watched = [
+            _Watched(
+                model, batch_size, device, execution.torch_dtype, optimised=optimised, clock=clock
+            )
+            for model in models.values()
+        ]
+        with torch.inference_mode():
             for one in watched:
-                before, started = others(), clock()
-                one.run()
-                one.disturbed.append(is_disturbed(before, others(), clock() - started))
+                one.warm_up()
+            for _ in range(passes):
+                for one in watched:
+                    before, started = others(), clock()
+                    one.run()
+                    one.disturbed.append(is_disturbed(before, others(), clock() - started))
     return tuple(
         Profile(
             name=name,

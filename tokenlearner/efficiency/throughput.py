@@ -20,7 +20,14 @@ import torch
 
 from tokenlearner.efficiency.comparison import Comparison, Entry
 from tokenlearner.efficiency.conditions import Conditions, read_clocks
-from tokenlearner.efficiency.execution import EAGER, Execution, Transform, is_out_of_memory, prepare
+from tokenlearner.efficiency.execution import (
+    EAGER,
+    Execution,
+    Transform,
+    is_out_of_memory,
+    naming_lack_of_memory,
+    prepare,
+)
 from tokenlearner.efficiency.memory import (
     activation_bytes,
     free_bytes,
@@ -144,14 +151,8 @@ def compare(
         rounds=(),
         conditions=Conditions.here(device),
     )
-    try:
+    with naming_lack_of_memory(batch_size):
         yield from _measure(comparison, candidates, plan, device, clock, others)
-    except (RuntimeError, MemoryError) as error:
-        if not is_out_of_memory(error):
-            raise
-        raise MeasurementError(
-            f"memory does not suffice for batches of {batch_size}; take smaller ones"
-        ) from error
 
 
 def sweep(
