@@ -8,6 +8,7 @@ from typing import Any
 
 from tokenlearner.checkpoints import CARD_FILE, METRICS_FILE, AnyModel, load_model
 from tokenlearner.errors import CheckpointError
+from tokenlearner.models.info import ModelInfo
 from tokenlearner.storage import HUB_PREFIX, fetch, split_repository
 
 
@@ -169,6 +170,15 @@ def load(name: str | Path) -> AnyModel:
     source = f"{HUB_PREFIX}{split_repository(text)[0]}@{path.name}"
     model.info = replace(model.info, source=source)
     return model
+
+
+def reference(info: ModelInfo) -> str:
+    """Returns what to call a loaded model in a command that others can give.
+
+    A repository on the Hub with its commit; otherwise the name, as the path of a folder here says
+    nothing elsewhere.
+    """
+    return info.source if info.source.startswith(HUB_PREFIX) else info.name
 
 
 def _place(name: str | Path) -> Path:

@@ -59,7 +59,8 @@ def test_a_pair(model: Path, baseline: Path, tmp_path: Path) -> None:
     assert ("*" in table[0]) == ("other programs were busy in every round" in result.stdout)
     content = json.loads(file.read_text())
     assert content["command"] == (
-        "tokenlearner bench tiny --against plain --batch 1 --batch 2 --dtype fp32 --mode eager"
+        "tokenlearner bench tiny --against plain --batch 1 --batch 2 --dtype fp32 --mode eager "
+        "--seconds 0.01 --rounds 2 --device cpu"
     )
     assert not content["interrupted"]
     results = [Comparison.from_dict(each) for each in content["comparisons"]]
@@ -69,11 +70,13 @@ def test_a_pair(model: Path, baseline: Path, tmp_path: Path) -> None:
     )
 
 
-def test_a_folder_with_a_learner_stands_beside_itself_without(model: Path) -> None:
-    result = call(model, "--batch", 1, "--no-why")
+def test_a_folder_with_a_learner_stands_beside_itself_without(model: Path, tmp_path: Path) -> None:
+    result = call(model, "--batch", 1, "--no-why", "--json", tmp_path / "bench.json")
     assert result.exit_code == 0, result.output
     assert "tiny without learner has random weights" in result.stdout
     assert "tiny without learner, fp32 eager" in result.stdout
+    recorded = json.loads((tmp_path / "bench.json").read_text())["command"]
+    assert recorded.startswith("tokenlearner bench tiny --batch 1 "), "no model to be against"
     assert "of what the multiply-accumulates promise" not in result.stdout
 
 
@@ -168,7 +171,7 @@ def test_a_variant(tmp_path: Path) -> None:
     assert "Ti/16, 2 tokens at 3, fuser, fp32 eager" in result.stdout
     assert json.loads(file.read_text())["command"] == (
         "tokenlearner bench --variant Ti/16 --image-size 32 --num-tokens 2 --at 3 --version 1.0 "
-        "--fuser --batch 1 --dtype fp32 --mode eager"
+        "--fuser --batch 1 --dtype fp32 --mode eager --seconds 0.01 --rounds 2 --device cpu"
     )
 
 

@@ -212,7 +212,7 @@ class TestEvaluate:
         assert "a model card needs provenance" in result.stderr
         assert not (tmp_path / "random/metrics.json").exists()
 
-    def test_nothing_is_saved_into_the_hub_s_cache(
+    def test_a_model_of_the_hub_is_named_with_its_commit_and_nothing_is_saved_into_it(
         self, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
@@ -225,6 +225,11 @@ class TestEvaluate:
         result = call("evaluate", "hf-hub:owner/tiny", "--data", data, "--save")
         assert result.exit_code == 1
         assert "--save writes into a model folder, and hf-hub:owner/tiny is none" in result.stderr
+        file = tmp_path / "metrics.json"
+        result = call("evaluate", "hf-hub:owner/tiny", "--data", data, "--json", file)
+        assert result.exit_code == 0, result.output
+        command = json.loads(file.read_text())["command"]
+        assert command.startswith(f"tokenlearner evaluate hf-hub:owner/tiny@{commit} --data ")
 
     def test_other_classes(self, model: Path, tmp_path: Path) -> None:
         features = {

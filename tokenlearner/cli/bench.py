@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as Bar
 
+from tokenlearner import zoo
 from tokenlearner.cli.bench_pair import Named, check_choice, preset_pair, shipped_pair
 from tokenlearner.cli.bench_table import make_table
 from tokenlearner.cli.evaluate import write_json
@@ -132,7 +133,7 @@ def bench(
         session.interrupted = True
     _show(session, console, wanted=len(executions) * len(sizes))
     if json_file is not None and session.done:
-        write_json(json_file, session.report(_command(pair, variant, executions, sizes)))
+        write_json(json_file, session.report(_command(session, variant, executions, sizes)))
     if session.interrupted:
         raise typer.Exit(_INTERRUPTED)
     if not session.done:
@@ -245,12 +246,17 @@ def _show(session: _Session, console: Console, *, wanted: int) -> None:
 
 
 def _command(
-    pair: list[Named], variant: str | None, executions: list[Execution], sizes: tuple[int, ...]
+    session: _Session, variant: str | None, executions: list[Execution], sizes: tuple[int, ...]
 ) -> str:
+    pair, plan = session.pair, session.plan
     words = ["tokenlearner", "bench"]
     if variant is None:
-        words.append(pair[-1][0])
-        words += ["--against", pair[0][0]] if len(pair) > 1 else ["--against", "none"]
+        base, fast = (network.info for _, network in (pair[0], pair[-1]))
+        words.append(zoo.reference(fast))
+        if len(pair) == 1:
+            words += ["--against", "none"]
+        elif base is not None:  # or it is the model without its learner, as without --against
+            words += ["--against", zoo.reference(base)]
     else:
         config = pair[-1][1].config
         words += ["--variant", variant, "--image-size", str(config.image_size[0])]
@@ -261,4 +267,6 @@ def _command(
     words += [w for d in dict.fromkeys(e.dtype for e in executions) for w in ("--dtype", d)]
     words += [w for m in dict.fromkeys(e.mode for e in executions) for w in ("--mode", m)]
     words += ["--channels-last"] if executions[0].channels_last else []
+    words += ["--seconds", f"{plan.seconds:g}", "--rounds", str(plan.rounds)]
+    words += ["--device", str(session.device)]
     return shlex.join(words)

@@ -98,7 +98,8 @@ def evaluate(
     _print(metrics, f"{title}, {metrics.num_images:,} {photos.things}", photos.things)
     if json_file is None and not save:
         return
-    words = ["tokenlearner", "evaluate", name, "--data", photos.source_name, "--split", split]
+    words = ["tokenlearner", "evaluate", zoo.reference(network.info)]
+    words += ["--data", photos.source_name, "--split", split]
     words += ["--image-column", image_column] if image_column else []
     words += ["--label-column", label_column] if label_column else []
     words += ["--max-unusable", str(max_unusable)] if max_unusable != 0.01 else []
