@@ -96,6 +96,15 @@ class TestScan:
         tiny.write_files(tmp_path / "data/train/red", {"6 GIF.png": tiny.photo(0, 6)[:26]})
         assert len(spoilt.scan(remember=memory).unusable) == 4
 
+    def test_what_is_remembered_already_is_not_written_again(
+        self, spoilt: LabelledImages, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The processes of a run all scan at once, after the first; writing would be a race."""
+        memory = tmp_path / "memory.json"
+        first = spoilt.scan(remember=memory)
+        monkeypatch.delattr("tokenlearner.training.data.files.write_whole")
+        assert spoilt.scan(remember=memory).unusable == first.unusable
+
     def test_a_photo_put_right_is_used_again(self, tmp_path: Path) -> None:
         photo, memory = tiny.photo(0, 0), tmp_path / "memory.json"
         files = {"red/a.png": bytes(len(photo)), "red/b.png": photo}

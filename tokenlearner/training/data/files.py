@@ -90,15 +90,15 @@ class LabelledFiles(ABC):
         Args:
             on_progress: Called with the number of files done.
             remember: File that keeps what was found; with it, the same data are not scanned again,
-                only the files that were unusable are. One process at a time.
+                only the files that were unusable are. It is written where something else is found
+                than it says: once one process has scanned, others may read it at the same time.
 
         Raises:
             DataError: If more than `max_unusable` of the files are unusable, as soon as that is
                 certain, or if `remember` cannot be written.
         """
-        rows = self._remembered(remember)
-        if rows is None:
-            rows = range(len(self))
+        remembered = self._remembered(remember)
+        rows = range(len(self)) if remembered is None else remembered
         total = len(self) + len(self.unusable)
         troubles: dict[int, str] = {}
         with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -116,7 +116,7 @@ class LabelledFiles(ABC):
                 )
                 if on_progress is not None:
                     on_progress(start + len(block))
-        if remember is not None:
+        if remember is not None and list(troubles) != remembered:
             self._remember(remember, list(troubles))
         usable = np.setdiff1d(np.arange(len(self)), np.array(list(troubles), np.int64))
         return replace(self.take(usable), unusable=(*self.unusable, *troubles.values()))
