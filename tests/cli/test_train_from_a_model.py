@@ -4,19 +4,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import timm
 import torch
 from typer.testing import CliRunner
 
-from tests import tiny
+from tests import tiny, tiny_clips
+from tokenlearner import zoo
 from tokenlearner.checkpoints import load_model, save_model
 from tokenlearner.cli.main import app
 from tokenlearner.cli.train import _prepare
-from tokenlearner.models import VisionTransformer
+from tokenlearner.models import ConvVideoNetwork, VisionTransformer
 from tokenlearner.models.timm_info import LEARNER, describe_timm
 from tokenlearner.models.timm_vit import TimmVisionTransformer, insert_token_learner
-from tokenlearner.training.data import read_images
+from tokenlearner.training.data import LabelledClips, read_images
 from tokenlearner.training.fine_tune import teacher_of, with_classes
 from tokenlearner.training.recipes import RECIPES
 
@@ -71,7 +73,7 @@ class TestInit:
             job = _prepare(
                 NAME,
                 read_images(data, "train"),
-                init=str(tmp_path / "baseline"),
+                source=zoo.load(tmp_path / "baseline"),
                 teacher=None,
                 seed=seed,
             )
@@ -105,7 +107,42 @@ def test_a_convolutional_network_starts_no_transformer(data: Path, tmp_path: Pat
     assert "a ConvVideoNetwork cannot start a VisionTransformer" in result.stderr
 
 
+def test_the_command_names_models_of_the_hub_with_their_commit(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, place = tiny.model(), "hf-hub:owner/tiny@0123456789abcdef0123456789abcdef01234567"
+    assert model.info is not None
+    model.info = replace(model.info, source=place)
+    monkeypatch.setattr(zoo, "load", lambda name: model)
+    job = _prepare(NAME, read_images(data, "train"), source=model, teacher=place, seed=None)
+    assert job.options == ("--init", place, "--teacher", place)
+
+
 class TestFineTune:
+    def test_reads_the_model_once(
+        self, data: Path, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        loaded, load = [], zoo.load
+        monkeypatch.setattr(zoo, "load", lambda name: loaded.append(name) or load(name))
+        result = call(data, tmp_path / "run", "fine-tune", "--init", source, "--dry-run")
+        assert result.exit_code == 0, result.output
+        assert loaded == [str(source)]
+
+    def test_seed_decides_the_rows_of_new_classes(self) -> None:
+        """Or the same command could not go on with a run: its start would be another."""
+        frames = tiny_clips.moving(0)
+        data = LabelledClips(
+            "clips", (tiny_clips.encode(frames),), np.zeros(1, np.int64), ("left", "right")
+        )
+        heads = []
+        for seed in (1, 1, 2):
+            torch.rand(1)  # as anything else in the process may
+            job = _prepare("fine-tune", data, source=tiny.conv_model(), teacher=None, seed=seed)
+            assert isinstance(job.model, ConvVideoNetwork)
+            heads.append(job.model.head.weight)
+        assert torch.equal(heads[0], heads[1])
+        assert not torch.equal(heads[0], heads[2])
+
     def test_needs_a_model(self, data: Path, tmp_path: Path) -> None:
         result = call(data, tmp_path / "run", "fine-tune")
         assert result.exit_code == 1

@@ -87,8 +87,9 @@ def train(
         names = ", ".join([*RECIPES, FINE_TUNE])
         raise ConfigError(f"there is no recipe {recipe!r}; there are {names}")
     with joined_processes(choose_device(device)) as computer:
+        source = None if init is None else zoo.load(init)
         _say(f"reading {data}")
-        if _takes_clips(recipe, init):
+        if _takes_clips(recipe, source):
             refuse_options_of_photos(recipe, image_column=image_column, label_column=label_column)
             photos = read_clips(data, split, max_unusable=max_unusable)
         else:
@@ -110,7 +111,7 @@ def train(
             read_as += ["--max-unusable", f"{max_unusable:g}"]
         if mixed_precision is None:
             mixed_precision = has_bfloat16(computer)
-        job = _prepare(recipe, photos, init=init, teacher=teacher, seed=seed)
+        job = _prepare(recipe, photos, source=source, teacher=teacher, seed=seed)
         check_fit(job.recipe, photos, model=job.model, teacher=job.teacher)
         if num_workers is None:
             num_workers = _default_workers(job.recipe)
@@ -177,18 +178,17 @@ def _prepare(
     name: str,
     photos: LabelledImages | LabelledClips,
     *,
-    init: str | None,
+    source: AnyModel | None,
     teacher: str | None,
     seed: int | None,
 ) -> _Job:
-    source = None if init is None else zoo.load(init)
     master = None if teacher in (None, "none") else zoo.load(teacher)
     taught_by = "" if master is None else _name(master)
     options = ()
     if source is not None:
-        options += ("--init", _name(source))
+        options += ("--init", _reference(source))
     if teacher is not None:
-        options += ("--teacher", "none" if master is None else _name(master))
+        options += ("--teacher", "none" if master is None else _reference(master))
     if name == FINE_TUNE:
         if source is None:
             raise ConfigError(f"{FINE_TUNE} needs a model to start from; give --init MODEL")
@@ -201,8 +201,10 @@ def _prepare(
                     "model is no teacher, because it is not trained to answer with the classes of "
                     f"{photos.source}"
                 )
+        recipe = _seeded(fine_tuning(source, distil=master is not None), seed)
+        torch.manual_seed(recipe.seed)  # a head for new classes may start at random
         model = with_classes(source, photos.class_names)
-        recipe = _seeded(fine_tuning(model, distil=master is not None), seed)
+        recipe = replace(recipe, model=model.config)
         title = f"{_name(source)}-fine-tuned"
     else:
         recipe = _seeded(RECIPES[name](), seed)
@@ -227,10 +229,10 @@ def _prepare(
     )
 
 
-def _takes_clips(recipe: str, init: str | None) -> bool:
+def _takes_clips(recipe: str, source: AnyModel | None) -> bool:
     """Whether a recipe trains on clips; fine-tuning does if the model to start from takes them."""
     if recipe == FINE_TUNE:
-        return init is not None and isinstance(zoo.load(init), ClipModel)
+        return isinstance(source, ClipModel)
     return RECIPES[recipe]().clips is not None
 
 
@@ -259,6 +261,11 @@ def _start(
 def _name(model: AnyModel) -> str:
     assert model.info is not None, "loaded models have their info"
     return model.info.name
+
+
+def _reference(model: AnyModel) -> str:
+    assert model.info is not None, "loaded models have their info"
+    return zoo.reference(model.info)
 
 
 def _default_workers(recipe: Recipe) -> int:
