@@ -92,6 +92,11 @@ class TestEvaluate:
         with pytest.raises(ConfigError, match="tiny takes photos, but made up holds clips"):
             evaluate(tiny.model(), data, device=CPU)
 
+    def test_no_clips(self) -> None:
+        data = clips(tiny_clips.moving(0)).take([])
+        with pytest.raises(DataError, match="made up holds no clips; nothing to measure"):
+            evaluate(self.model(), data, device=CPU)
+
     def test_other_classes(self) -> None:
         data = replace(clips(tiny_clips.moving(0)), class_names=("left", "right"))
         with pytest.raises(DataError, match="has the classes left, right"):

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from tokenlearner.errors import ConfigError
+from tokenlearner.errors import ConfigError, DataError
 from tokenlearner.modules.shapes import Float, Tensor
 from tokenlearner.preprocess import Preprocessing, prepare
 from tokenlearner.training.data import LabelledClips
@@ -45,9 +45,11 @@ def iter_views(
     """Yields every clip as a model's input, once for each view.
 
     Raises:
-        DataError: If a clip cannot be decoded.
+        DataError: If there are no clips, or one cannot be decoded.
         ConfigError: If several crops are asked of a model that takes the whole frame.
     """
+    if not len(data):
+        raise DataError(f"{data.source} holds no clips; nothing to measure")
     if views.spatial > 1 and preprocessing.resize != "crop":
         raise ConfigError(
             f"{views.spatial} spatial views of a model that takes the whole frame, squashed; "
