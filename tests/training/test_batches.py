@@ -5,6 +5,7 @@ import torch
 from torch.utils.data import Dataset
 
 from tests import tiny
+from tokenlearner.errors import DataError
 from tokenlearner.training.batches import Part, divide, load, schedule
 from tokenlearner.training.recipes import Recipe
 from tokenlearner.training.samples import Sample
@@ -94,6 +95,20 @@ def test_samples_come_in_order(recipe: Recipe, num_workers: int) -> None:
         count += 1
     assert count == 9
     assert torch.equal(torch.get_rng_state(), state)
+
+
+class Broken(Dataset[Sample]):
+    """Photos none of which can be used."""
+
+    def __getitem__(self, key: tuple[int, int]) -> Sample:
+        raise DataError("100 photos in succession cannot be used")
+
+
+@pytest.mark.parametrize("num_workers", [0, 1])
+def test_errors_say_the_same_from_worker_processes(recipe: Recipe, num_workers: int) -> None:
+    loaded = load(all_parts(recipe), Broken(), num_workers=num_workers, device=CPU)
+    with pytest.raises(DataError, match=r"^100 photos in succession cannot be used$"):
+        next(loaded)
 
 
 def test_a_stack_is_indexed() -> None:

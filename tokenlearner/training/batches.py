@@ -8,6 +8,7 @@ from itertools import tee
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from tokenlearner.errors import DataError
 from tokenlearner.modules.shapes import Tensor
 from tokenlearner.training.recipes import Recipe
 from tokenlearner.training.samples import Sample
@@ -110,6 +111,9 @@ def load(
         photos: The training data.
         num_workers: Processes that make samples ahead of time; 0 makes them in this one.
         device: Where they will be needed; memory is pinned for CUDA.
+
+    Raises:
+        DataError: If a sample cannot be made; at its turn.
     """
     if isinstance(photos, Tensor):
         for part in parts:
@@ -117,19 +121,44 @@ def load(
         return
     parts, ahead = tee(parts)
     loader = DataLoader(
-        photos,
+        _Caught(photos),
         batch_sampler=([(part.epoch, row) for row in part.rows.tolist()] for part in ahead),
         num_workers=num_workers,
         collate_fn=_collate,
         pin_memory=device.type == "cuda",
         generator=torch.Generator(),  # or it would draw from the global one
     )
-    for part, (images, rows, reasons) in zip(parts, loader, strict=True):
+    for part, batch in zip(parts, loader, strict=True):
+        if isinstance(batch, DataError):
+            raise batch
+        images, rows, reasons = batch
         wanted = part.rows.tolist()
         unusable = {row: why for row, why in zip(wanted, reasons, strict=True) if why}
         yield Loaded(part, images, rows, unusable)
 
 
-def _collate(samples: list[Sample]) -> tuple[Tensor, Tensor, list[str]]:
+class _Caught(Dataset[Sample | DataError]):
+    """Samples, or why there is none: PyTorch turns what a worker process raises into a traceback.
+
+    Args:
+        samples: What makes them.
+    """
+
+    def __init__(self, samples: Dataset[Sample]) -> None:
+        self._samples = samples
+
+    def __getitem__(self, key: tuple[int, int]) -> Sample | DataError:
+        try:
+            return self._samples[key]
+        except DataError as error:
+            return error
+
+
+def _collate(
+    samples: list[Sample | DataError],
+) -> tuple[Tensor, Tensor, list[str]] | DataError:
+    for sample in samples:
+        if isinstance(sample, DataError):
+            return sample
     pixels, rows, reasons = zip(*samples, strict=True)
     return torch.stack(pixels), torch.tensor(rows), list(reasons)
