@@ -79,6 +79,15 @@ class TestTrainer:
         with pytest.raises(DataError, match=r"holds clips, but .* trains on photos"):
             start(data, tmp_path, tiny.recipe())
 
+    def test_messages_speak_of_clips(self, data: LabelledClips, tmp_path: Path) -> None:
+        several = replace(data, labels=np.eye(2, dtype=bool)[data.labels])
+        with pytest.raises(DataError, match="has any number of classes per clip, but the softmax"):
+            check_fit(tiny_clips.recipe(), several, model=None, teacher=None)
+        broken = replace(data, encoded=(b"no clip", *list(data.encoded)[1:]), max_unusable=0.0)
+        recipe = tiny_clips.recipe(canvas=None, stages=((1, 16),), holdout=0)
+        with pytest.raises(DataError, match="1 of 12 training clips cannot be used"):
+            list(start(broken, tmp_path, recipe).run())
+
     def test_recipes_that_contradict_themselves(self) -> None:
         with pytest.raises(ConfigError, match="a model of clips needs clip sampling"):
             tiny_clips.recipe(clips=None)

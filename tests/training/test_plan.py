@@ -8,9 +8,11 @@ import torch
 
 from tests import tiny, tiny_clips
 from tokenlearner.efficiency.flops import count_macs
+from tokenlearner.errors import TrainingError
 from tokenlearner.training.augment import Augmentation
+from tokenlearner.training.loop import Trainer
 from tokenlearner.training.plan import cpu_batch, plan
-from tokenlearner.training.recipes import RECIPES, Distillation
+from tokenlearner.training.recipes import RECIPES, Distillation, Recipe
 
 CPU = torch.device("cpu")
 RECIPE = tiny.recipe(batch_size=48, holdout=100, stages=((3, 12), (2, 16)))
@@ -83,3 +85,15 @@ def test_every_kind_of_recipe(
 def test_with_a_teacher() -> None:
     taught = replace(RECIPE, distillation=Distillation())
     assert plan(taught, 1100, CPU, teacher=tiny.model()).seconds > 0
+
+
+@pytest.mark.parametrize(
+    ("recipe", "batch"), [(tiny.recipe(), "6 photos"), (tiny_clips.recipe(), "4 clips")]
+)
+def test_lack_of_memory(recipe: Recipe, batch: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(trainer: Trainer) -> None:
+        raise torch.OutOfMemoryError
+
+    monkeypatch.setattr("tokenlearner.training.plan._take_steps", full)
+    with pytest.raises(TrainingError, match=f"a step of {batch} does not fit in the memory"):
+        plan(recipe, 100, CPU)

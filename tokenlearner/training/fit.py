@@ -43,8 +43,8 @@ def check_fit(
         )
     if data.multi_label and recipe.loss == "softmax":
         raise DataError(
-            f"{data.source} has any number of classes per photo, but the softmax loss of the "
-            f"recipe {recipe.name} is for one; set loss='sigmoid'"
+            f"{data.source} has any number of classes per {data.things[:-1]}, but the softmax "
+            f"loss of the recipe {recipe.name} is for one; set loss='sigmoid'"
         )
     if model is None and isinstance(recipe.model, TimmConfig):
         raise ConfigError(

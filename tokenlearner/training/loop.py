@@ -85,6 +85,7 @@ class Trainer:
         self.device = device
         self.mixed_precision = mixed_precision
         self.class_names = data.class_names
+        self._things = data.things
         self._accumulate = accumulate
         self._num_workers = num_workers
         self._fingerprint = fingerprint(
@@ -273,8 +274,8 @@ class Trainer:
         if len(self.unusable) > self._max_unusable:
             first = "; ".join(list(self.unusable.values())[:3])
             raise DataError(
-                f"{len(self.unusable):,} of {len(self.labels):,} training photos cannot be used, "
-                f"more than max_unusable allows; get complete copies of them: {first}"
+                f"{len(self.unusable):,} of {len(self.labels):,} training {self._things} cannot be "
+                f"used, more than max_unusable allows; get complete copies of them: {first}"
             )
 
     def _restore(self) -> None:

@@ -138,7 +138,7 @@ def plan(
             seconds_per_step, kept_bytes = _take_steps(trainer)
         except torch.OutOfMemoryError as error:
             raise TrainingError(
-                f"a step of {batch} photos does not fit in the memory of {device}; raise "
+                f"a step of {batch} {data.things} does not fit in the memory of {device}; raise "
                 f"accumulate, which is {accumulate}"
             ) from error
     training = num_photos - recipe.holdout
