@@ -14,6 +14,7 @@ from tokenlearner import explain, zoo
 from tokenlearner.checkpoints import save_model
 from tokenlearner.errors import CheckpointError
 from tokenlearner.models import VideoVisionTransformer, VisionTransformer
+from tokenlearner.training.datasets import DATASETS
 from tokenlearner.training.recipes import RECIPES
 from tokenlearner.zoo import ZooEntry
 
@@ -217,6 +218,14 @@ class TestShipped:
             assert wanted in card, wanted
         epochs = re.findall(r"(\d+) epochs? at \d+ px", card)
         assert sum(map(int, epochs)) == info.provenance.epochs
+
+    @SHIPPED
+    def test_its_classes_are_those_of_its_data_set(self, entry: ZooEntry) -> None:
+        info, dataset = zoo.load(entry.name).info, DATASETS[entry.dataset]
+        assert info is not None
+        assert info.provenance is not None
+        assert info.provenance.trained_on == dataset.title
+        assert dataset.has_classes(info.class_names)
 
     @SHIPPED
     def test_no_file_names_a_path_of_a_machine(self, entry: ZooEntry) -> None:

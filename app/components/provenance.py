@@ -51,8 +51,10 @@ def _facts(info: ModelInfo, offer: Offer) -> list[str]:
     facts = {
         "Repository: " if offer.origin == "hub" else "Folder: ": _source(info, offer),
         "Trained on ": origin.trained_on,
+        "Started from ": origin.started_from,
         "Weights: ": origin.weights_licence,
         "Data: ": origin.data_licence,
+        "Data before that: ": origin.inherited_data,
     }
     said = [_what_it_means(info)] * bool(info.warning)
     return said + [label + plain(fact) for label, fact in facts.items() if fact]

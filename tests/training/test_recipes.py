@@ -11,6 +11,7 @@ from tokenlearner.errors import ConfigError
 from tokenlearner.models.config import VisionTransformerConfig
 from tokenlearner.models.conv_video import ConvVideoNetwork
 from tokenlearner.models.conv_video_config import x2plus1d_m
+from tokenlearner.models.imagenet import imagenet_names
 from tokenlearner.training.datasets import DATASETS, dataset_titled
 from tokenlearner.training.recipes import RECIPES, Distillation
 
@@ -76,6 +77,27 @@ def test_facts_of_a_data_set_by_its_title() -> None:
     assert dataset_titled("CIFAR-10") is DATASETS["cifar10"]
     assert dataset_titled("my holiday photos").title == "my holiday photos"
     assert dataset_titled("my holiday photos").licence == "not stated"
+
+
+def test_a_data_set_that_is_not_known() -> None:
+    with pytest.raises(ConfigError, match="dataset is 'imagenet2'; wanted one of cifar10, "):
+        tiny.recipe(dataset="imagenet2")
+
+
+@pytest.mark.parametrize("name", ["cifar10", "imagenette", "pointing-gestures"])
+def test_a_data_set_is_known_by_its_classes(name: str) -> None:
+    dataset = DATASETS[name]
+    assert len(dataset.class_names) == dataset.num_classes
+    assert dataset.has_classes(dataset.class_names[::-1])
+    assert not dataset.has_classes(dataset.class_names[1:])
+    assert not dataset.has_classes(tuple(map(str, range(dataset.num_classes))))
+
+
+def test_data_sets_of_too_many_classes_to_list() -> None:
+    assert DATASETS["imagenet"].has_classes(imagenet_names())
+    assert not DATASETS["imagenet"].has_classes(tuple(map(str, range(1000))))
+    assert DATASETS["avid"].has_classes(tuple(map(str, range(887))))
+    assert not DATASETS["avid"].has_classes(tuple(map(str, range(886))))
 
 
 def test_muon_needs_a_rate_and_the_others_have_none() -> None:

@@ -153,7 +153,7 @@ def train(
                 data=photos.source_name,
                 name=job.name,
                 started_from=job.started_from,
-                teacher=job.taught_by,
+                teacher=None if job.teacher is None else job.teacher.info,
                 options=(*job.options, *read_as),
             )
             _say(
@@ -169,8 +169,7 @@ class _Job:
     name: str
     model: AnyModel | None = None
     teacher: AnyModel | None = None
-    started_from: str = ""
-    taught_by: str = ""
+    started_from: ModelInfo | None = None
     options: tuple[str, ...] = ()
 
 
@@ -183,7 +182,6 @@ def _prepare(
     seed: int | None,
 ) -> _Job:
     master = None if teacher in (None, "none") else zoo.load(teacher)
-    taught_by = "" if master is None else _name(master)
     options = ()
     if source is not None:
         options += ("--init", _reference(source))
@@ -194,7 +192,6 @@ def _prepare(
             raise ConfigError(f"{FINE_TUNE} needs a model to start from; give --init MODEL")
         if teacher is None:
             master = teacher_of(source, photos.class_names, multi_label=photos.multi_label)
-            taught_by = "" if master is None else f"{_name(source)} without its learner"
             if master is None and has_untrained_learner(source):
                 _say(
                     f"the learner in {_name(source)} learns from the labels alone: the rest of the "
@@ -223,8 +220,7 @@ def _prepare(
         name=title,
         model=model,
         teacher=master,
-        started_from="" if source is None else _name(source),
-        taught_by=taught_by,
+        started_from=None if source is None else source.info,
         options=options,
     )
 

@@ -17,6 +17,7 @@ class Provenance:
         recipe: Name of the recipe.
         started_from: Model whose weights the training began with.
         teacher: Model whose answers were learned as well as the labels.
+        inherited_data: Other data that these two were trained on, with their licences.
         command: The command that trained them.
         hardware: What it ran on.
         hours: Time it took.
@@ -32,6 +33,7 @@ class Provenance:
     recipe: str = ""
     started_from: str = ""
     teacher: str = ""
+    inherited_data: str = ""
     command: str = ""
     hardware: str = ""
     hours: float | None = None

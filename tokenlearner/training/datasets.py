@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from tokenlearner.models.imagenet import imagenet_names
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Dataset:
@@ -12,6 +14,8 @@ class Dataset:
         title: For people.
         hub_id: Its id on the Hugging Face Hub; empty if it has none.
         url: Its home; empty if unknown.
+        num_classes: How many classes it has; 0 if unknown.
+        class_names: Their names; empty where they are too many to list here.
         about: What it holds, in a sentence.
         licence: Terms of the data, in a sentence.
         citation: What its authors ask to cite.
@@ -24,12 +28,24 @@ class Dataset:
     title: str
     hub_id: str
     url: str
+    num_classes: int = 0
+    class_names: tuple[str, ...] = ()
     about: str
     licence: str
     citation: str
     weights_note: str
     if_jpeg: str = ""
     if_one_size: str = ""
+
+    def has_classes(self, class_names: tuple[str, ...]) -> bool:
+        """Whether photos with these classes, in any order, may be a copy of it.
+
+        Where its classes are not known, their number decides.
+        """
+        known = imagenet_names() if self.name == "imagenet" else self.class_names
+        if known:
+            return sorted(class_names) == sorted(known)
+        return len(class_names) == self.num_classes
 
 
 DATASETS = {
@@ -40,6 +56,11 @@ DATASETS = {
             title="CIFAR-10",
             hub_id="uoft-cs/cifar10",
             url="https://www.cs.toronto.edu/~kriz/cifar.html",
+            num_classes=10,
+            class_names=(
+                *("airplane", "automobile", "bird", "cat", "deer"),
+                *("dog", "frog", "horse", "ship", "truck"),
+            ),
             about="Tiny photos of 32 × 32 px in ten classes, 50,000 to train and 10,000 to test.",
             licence="no explicit licence; its authors ask to be cited",
             citation=(
@@ -60,6 +81,11 @@ DATASETS = {
             title="Imagenette",
             hub_id="frgfm/imagenette",
             url="https://github.com/fastai/imagenette",
+            num_classes=10,
+            class_names=(
+                *("tench", "English springer", "cassette player", "chain saw", "church"),
+                *("French horn", "garbage truck", "gas pump", "golf ball", "parachute"),
+            ),
             about="Photos of ten easily told classes of ImageNet; the test split is the official "
             "validation split.",
             licence=(
@@ -84,6 +110,11 @@ DATASETS = {
             title="Pointing gestures (EgoGestAR)",
             hub_id="",
             url="https://ilab-ar.github.io/DrawInAir/",
+            num_classes=11,
+            class_names=(
+                *("caret", "circle", "cross", "other", "square", "star", "tick"),
+                *("swipe_down", "swipe_left", "swipe_right", "swipe_up"),
+            ),
             about="237 short first-person clips of a hand that draws one of ten shapes or swipes "
             "in the air, or does something else; 171 to train and 66, in other scenes, to test.",
             licence="none stated; its repository calls itself a public data set",
@@ -100,6 +131,7 @@ DATASETS = {
             title="Charades",
             hub_id="",
             url="https://prior.allenai.org/projects/charades",
+            num_classes=157,
             about="9,848 clips, 30 seconds long on average, of people who act out everyday scenes "
             "in their homes, with any number of 157 actions each; 7,985 to train and 1,863 to "
             "test.",
@@ -118,6 +150,7 @@ DATASETS = {
             title="AViD",
             hub_id="",
             url="https://github.com/piergiaj/AViD",
+            num_classes=887,
             about="Some 467,000 clips of 887 actions from many countries, with all faces blurred.",
             licence="MIT; each clip under a Creative Commons licence",
             citation=(
@@ -134,6 +167,7 @@ DATASETS = {
             title="ImageNet-1k",
             hub_id="ILSVRC/imagenet-1k",
             url="https://www.image-net.org",
+            num_classes=1_000,
             about="1.28 million photos in 1,000 classes; the test split used is the official "
             "validation split of 50,000.",
             licence="ImageNet's terms: non-commercial research and education",

@@ -123,5 +123,5 @@ def teacher_of(
     if not only_the_learner or info.class_names != class_names or info.multi_label != multi_label:
         return None
     teacher = TimmVisionTransformer(copy.deepcopy(source.backbone))
-    teacher.info = replace(info, untrained_parts=())
+    teacher.info = replace(info, name=f"{info.name} without its learner", untrained_parts=())
     return teacher.eval().requires_grad_(False)

@@ -20,6 +20,9 @@ from tokenlearner.training.loop import CHECKPOINT, Trainer
 
 MODEL_FOLDER = "model"
 
+LICENCE = "Apache-2.0"
+"""Of weights that were made from no others."""
+
 NUM_PICTURES = 4
 """Held-out photos whose attention TensorBoard shows."""
 
@@ -62,23 +65,27 @@ def export(
     *,
     data: str,
     name: str = "",
-    started_from: str = "",
-    teacher: str = "",
+    started_from: ModelInfo | None = None,
+    teacher: ModelInfo | None = None,
     options: Sequence[str] = (),
 ) -> Path:
     """Writes the model of a finished run into `model` in the run's folder, and returns that folder.
 
     Args:
         trainer: At its last step.
-        data: What the data set is called in the command that repeats the run.
+        data: What the data set is called in the command that repeats the run, and by the model,
+            unless it is known to be the one that the recipe is for.
         name: Of the model; the recipe's unless given.
-        started_from: Model whose weights the run began with.
-        teacher: Model whose answers it learned from.
+        started_from: Of the model whose weights the run began with.
+        teacher: Of the model whose answers it learned from.
         options: What else that command says.
     """
     assert trainer.step == trainer.num_steps, "only a finished run has a model"
     recipe = trainer.recipe
-    dataset = DATASETS[recipe.dataset] if recipe.dataset else dataset_titled(data)
+    dataset = DATASETS.get(recipe.dataset)
+    if dataset is None or not dataset.has_classes(trainer.class_names):
+        dataset = dataset_titled(data)
+    origins = [info.provenance for info in (started_from, teacher) if info and info.provenance]
     ended = (trainer.out / CHECKPOINT).stat().st_mtime
     model = trainer.result()
     model.info = ModelInfo(
@@ -89,10 +96,11 @@ def export(
         provenance=Provenance(
             trained_on=dataset.title,
             data_licence=dataset.licence,
-            weights_licence="Apache-2.0",
+            weights_licence=_weights_licence(origins),
             recipe=recipe.name,
-            started_from=started_from,
-            teacher=teacher,
+            started_from=started_from.name if started_from else "",
+            teacher=teacher.name if teacher else "",
+            inherited_data=_inherited_data(origins, dataset.title),
             command=command(trainer, data=data, options=options),
             hardware="; ".join(trainer.hardware),
             hours=round(trainer.seconds / 3600, 3),
@@ -105,6 +113,25 @@ def export(
     folder = trainer.out / MODEL_FOLDER
     save_model(folder, model, dtype=getattr(torch, recipe.weights_dtype))
     return folder
+
+
+def _weights_licence(origins: Sequence[Provenance]) -> str:
+    """Returns the terms of weights that were made from others; empty if one's are unknown."""
+    licences = {origin.weights_licence for origin in origins}
+    if "" in licences:
+        return ""
+    others = sorted(licence for licence in licences if licence.lower() != LICENCE.lower())
+    return " and ".join(others) or LICENCE
+
+
+def _inherited_data(origins: Sequence[Provenance], trained_on: str) -> str:
+    found = []
+    for origin in origins:
+        if origin.trained_on != trained_on:
+            licence = f" ({origin.data_licence})" if origin.data_licence else ""
+            found.append(origin.trained_on + licence)
+        found.append(origin.inherited_data)
+    return "; ".join(dict.fromkeys(text for text in found if text))
 
 
 def command(trainer: Trainer, *, data: str, options: Sequence[str] = ()) -> str:

@@ -14,6 +14,7 @@ from tokenlearner.models.vit import VisionTransformer
 from tokenlearner.models.vivit import VideoVisionTransformer
 from tokenlearner.preprocess import Preprocessing
 from tokenlearner.training.augment import Augmentation
+from tokenlearner.training.datasets import DATASETS
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -138,6 +139,11 @@ class Recipe:
             if get_origin(choice.type) is Literal and value not in options:
                 wanted = ", ".join(map(repr, options))
                 raise ConfigError(f"{choice.name} is {value!r}; wanted one of {wanted}")
+        if self.dataset and self.dataset not in DATASETS:
+            raise ConfigError(
+                f"dataset is {self.dataset!r}; wanted one of {', '.join(DATASETS)}, or none for "
+                "any data"
+            )
         if (self.optimizer == "muon") != (self.muon_learning_rate > 0):
             raise ConfigError(
                 f"optimizer={self.optimizer!r} with muon_learning_rate="
