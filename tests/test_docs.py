@@ -1,12 +1,22 @@
 """What commands write into the documentation is what they would write today."""
 
+import pytest
+
+from docs.make_cards import make_card
 from docs.make_counts import BEGIN, END, PAGE, put_counts
+from tokenlearner import zoo
 from tokenlearner.efficiency.published import counts
 
 
 def test_the_counts_are_fresh() -> None:
     page = PAGE.read_text(encoding="utf-8")
     assert put_counts(page) == page, "run python -m docs.make_counts"
+
+
+@pytest.mark.parametrize("name", zoo.names())
+def test_the_cards_are_fresh(name: str) -> None:
+    card = (zoo.folder(name) / "README.md").read_text(encoding="utf-8")
+    assert make_card(name) == card, "run python -m docs.make_cards"
 
 
 def test_every_value_has_a_line() -> None:

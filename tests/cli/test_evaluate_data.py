@@ -13,6 +13,8 @@ from typer.testing import CliRunner
 from tests import tiny
 from tokenlearner.checkpoints import for_images, load_model, save_model
 from tokenlearner.cli.main import app
+from tokenlearner.errors import ConfigError
+from tokenlearner.models import describe_timm
 from tokenlearner.models.timm_vit import insert_token_learner
 from tokenlearner.training.data import read_images
 from tokenlearner.training.metrics import evaluate
@@ -191,13 +193,34 @@ def test_a_thousand_classes_do_not_fill_the_screen(tmp_path: Path) -> None:
     assert len(result.stderr.replace(str(file.parent), "")) < 250
 
 
-def test_the_card_of_a_model_of_timm(tmp_path: Path) -> None:
+def test_the_result_is_kept_where_the_card_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> str:
+        raise ConfigError("no card today")
+
+    monkeypatch.setattr("tokenlearner.cli.evaluate.render_card", fail)
+    save_model(tmp_path / "tiny", tiny.model())
+    tiny.write_dataset(tmp_path / "data", test=6)
+    options = ("--save", "--json", tmp_path / "m.json")
+    result = call(tmp_path / "tiny", "--data", tmp_path / "data", *options)
+    assert "no card today" in result.stderr
+    assert json.loads((tmp_path / "m.json").read_text())["metrics"]["num_images"] == 6
+
+
+def test_the_card_of_a_learner_in_a_model_of_timm(tmp_path: Path) -> None:
     backbone = timm.create_model("test_vit", num_classes=3, img_size=32)
     network = insert_token_learner(backbone, num_tokens=2)
-    network.info = tiny.model().info
+    network.info = describe_timm(network, pretrained=True, class_names=tiny.CLASSES)
     save_model(tmp_path / "timm", network)
     tiny.write_dataset(tmp_path / "data", test=6)
     result = call(tmp_path / "timm", "--data", tmp_path / "data", "--save")
     assert result.exit_code == 0, result.output
-    assert "timm's `test_vit`" in (tmp_path / "timm/README.md").read_text()
+    card = (tmp_path / "timm/README.md").read_text()
+    assert "timm's `test_vit`, that tells 3 classes apart" in card
+    assert "**Not trained yet: TokenLearner and head. Until then" in card
+    assert "| started from | timm/test_vit.r160_in1k |" in card
+    assert "On the test split of data, 6 photos" in card
+    for unknown in ("| time |", "| recipe |", "None", "It was trained"):
+        assert unknown not in card
     assert (tmp_path / "timm/metrics.json").exists()

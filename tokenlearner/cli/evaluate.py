@@ -116,10 +116,10 @@ def evaluate(
         real=valid,
         views=views if photos.things == "clips" else None,
     )
-    if save:
-        _save(network, content, folder)
     if json_file is not None:
         write_json(json_file, content)
+    if save:
+        _save(network, content, folder)
 
 
 def write_json(file: Path, content: dict[str, object]) -> None:

@@ -1,6 +1,7 @@
 """The model card, written from what the model folder says of itself and what was measured."""
 
 import json
+import shlex
 from collections.abc import Mapping
 from typing import Any
 
@@ -29,21 +30,22 @@ def render_card(model: AnyModel, report: Mapping[str, Any]) -> str:
     provenance = info.provenance
     assert provenance is not None
     dataset = dataset_titled(provenance.trained_on)
+    measured = dataset if _is_training_set(report, provenance, dataset) else None
     sections = [
-        _front_matter(model, dataset, report),
+        _front_matter(model, dataset, measured, report),
         f"# {info.name}",
+        *([f"**{info.warning}**"] if info.warning else []),
         describe(model, dataset),
         "## Use",
         describe_use(model),
         "## Training data",
-        _training_data(dataset, report),
+        _training_data(provenance, dataset, report if measured else None),
         "## Training",
         _training(provenance),
         "## Results",
-        _results(dataset, report),
+        _results(measured, report),
         "## Licence",
-        f"The weights are published under {provenance.weights_licence}. Training data: "
-        f"{provenance.data_licence}. {dataset.weights_note}",
+        _licences(provenance, dataset),
         "## Limits",
         describe_limits(model, dataset),
         "## Citation",
@@ -69,11 +71,20 @@ _PAPER = (
 )
 
 
-def _front_matter(model: AnyModel, dataset: Dataset, report: Mapping[str, Any]) -> str:
+def _is_training_set(report: Mapping[str, Any], provenance: Provenance, dataset: Dataset) -> bool:
+    """Whether what was measured on is known to be of the data set that was trained on."""
+    words = shlex.split(provenance.command)
+    trained_on = words[words.index("--data") + 1] if "--data" in words else dataset.title
+    return report["data"]["source"] in {trained_on, dataset.title, dataset.hub_id}
+
+
+def _front_matter(
+    model: AnyModel, dataset: Dataset, measured: Dataset | None, report: Mapping[str, Any]
+) -> str:
     info, takes = model.info, model.takes
     assert info is not None
     assert info.provenance is not None
-    metrics = report["metrics"]
+    licence, metrics = info.provenance.weights_licence.lower(), report["metrics"]
     figures = [
         {"type": kind, "name": name, "value": round(metrics[key], 2)}
         for kind, name, key in (
@@ -87,8 +98,8 @@ def _front_matter(model: AnyModel, dataset: Dataset, report: Mapping[str, Any]) 
         "convolutional-network" if isinstance(model, ConvVideoNetwork) else "vision-transformer"
     )
     measured_on = {
-        "type": dataset.hub_id or "other",
-        "name": dataset.title,
+        "type": (measured and measured.hub_id) or "other",
+        "name": measured.title if measured else report["data"]["source"],
         "split": report["data"]["split"],
     }
     result = {
@@ -97,7 +108,7 @@ def _front_matter(model: AnyModel, dataset: Dataset, report: Mapping[str, Any]) 
         "metrics": figures,
     }
     entries = {
-        "license": info.provenance.weights_licence.lower(),
+        "license": licence if " " not in licence else "other",
         "library_name": "tokenlearner",
         "pipeline_tag": f"{takes}-classification",
         "datasets": [dataset.hub_id] if dataset.hub_id else [],
@@ -111,34 +122,58 @@ def _front_matter(model: AnyModel, dataset: Dataset, report: Mapping[str, Any]) 
     return "\n".join(["---", *lines, "---"])
 
 
-def _training_data(dataset: Dataset, report: Mapping[str, Any]) -> str:
+def _training_data(
+    provenance: Provenance, dataset: Dataset, report: Mapping[str, Any] | None
+) -> str:
+    """Tells what the model learned from; the report of a measurement knows the copy used."""
     title = f"[{dataset.title}]({dataset.url})" if dataset.url else dataset.title
     notes = [f"{title}. {dataset.about} Licence: {dataset.licence}."]
-    if dataset.if_jpeg and "JPEG" in report["data"]["formats"]:
-        notes.append(dataset.if_jpeg)
-    size = report["data"]["size_px"]
-    if dataset.if_one_size and size is not None and size[0] == size[1]:
-        notes.append(dataset.if_one_size)
+    if provenance.inherited_data:
+        made_from = " and ".join(filter(None, (provenance.started_from, provenance.teacher)))
+        notes.append(
+            f"The model was made from {made_from}, trained on {provenance.inherited_data}."
+        )
+    if report is not None:
+        if dataset.if_jpeg and "JPEG" in report["data"]["formats"]:
+            notes.append(dataset.if_jpeg)
+        size = report["data"]["size_px"]
+        if dataset.if_one_size and size is not None and size[0] == size[1]:
+            notes.append(dataset.if_one_size)
     return "\n\n".join(notes)
 
 
 def _training(provenance: Provenance) -> str:
-    rows = {
-        "recipe": f"`{provenance.recipe}` in `tokenlearner/training/recipes/`",
-        "started from": provenance.started_from or "random weights",
+    known = provenance.recipe in RECIPES
+    rows: dict[str, object] = {
+        "recipe": f"`{provenance.recipe}` in `tokenlearner/training/recipes/`"
+        if known
+        else provenance.recipe,
+        "started from": provenance.started_from or "random weights" * bool(provenance.command),
         "hardware": provenance.hardware,
-        "time": f"{provenance.hours:.3g} hours",
+        "time": None if provenance.hours is None else f"{provenance.hours:.3g} hours",
         "epochs": provenance.epochs,
         "seed": provenance.seed,
         "ended": provenance.date,
         "versions": _versions(provenance.versions),
+        "teacher": provenance.teacher,
     }
-    if provenance.teacher:
-        rows["teacher"] = provenance.teacher
-    if provenance.recipe in RECIPES:
+    if known:
         rows |= _recipe_rows(RECIPES[provenance.recipe]())
-    table = "\n".join(f"| {name} | {value} |" for name, value in rows.items())
-    return f"```\n{provenance.command}\n```\n\n| | |\n| --- | --- |\n{table}"
+    told = [f"| {name} | {value} |" for name, value in rows.items() if value not in (None, "")]
+    parts = [f"```\n{provenance.command}\n```"] if provenance.command else []
+    parts += ["\n".join(["| | |", "| --- | --- |", *told])] if told else []
+    return "\n\n".join(parts) or "How it was trained is not known."
+
+
+def _licences(provenance: Provenance, dataset: Dataset) -> str:
+    weights = "The licence of the weights is not known."
+    if provenance.weights_licence:
+        weights = f"The weights are published under {provenance.weights_licence}."
+    data = f"Training data: {provenance.data_licence or dataset.licence}."
+    data += f" {dataset.weights_note}"
+    if provenance.inherited_data:
+        data += f" Data behind what it was made from: {provenance.inherited_data}."
+    return f"{weights} {data}"
 
 
 def _recipe_rows(recipe: Recipe) -> dict[str, str]:
@@ -168,7 +203,7 @@ def _optimizer(recipe: Recipe) -> str:
     return f"AdamW, learning rate {recipe.learning_rate:g}"
 
 
-def _results(dataset: Dataset, report: Mapping[str, Any]) -> str:
+def _results(measured: Dataset | None, report: Mapping[str, Any]) -> str:
     metrics, data, views = report["metrics"], report["data"], report.get("views")
     things, form = "photos", _FORM_OF_PHOTOS
     if views is not None:
@@ -180,7 +215,8 @@ def _results(dataset: Dataset, report: Mapping[str, Any]) -> str:
         )
         classes = "| class | top-1 |\n| --- | ---: |\n" + "\n".join(rows) + "\n\n"
     return (
-        f"On the {data['split']} split of {dataset.title}, {metrics['num_images']:,} {things}, "
+        f"On the {data['split']} split of {measured.title if measured else data['source']}, "
+        f"{metrics['num_images']:,} {things}, "
         "with the weights as they are in this folder:\n\n"
         "| | |\n| --- | ---: |\n"
         f"| top-1 | {metrics['top1_percent']:.2f} % |\n"

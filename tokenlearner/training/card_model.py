@@ -4,6 +4,7 @@ from tokenlearner.checkpoints import AnyModel, ClipConfig
 from tokenlearner.efficiency.model_flops import count_model
 from tokenlearner.models.config import TokenLearnerConfig, VisionTransformerConfig
 from tokenlearner.models.conv_video_config import ConvVideoConfig
+from tokenlearner.models.info import Provenance
 from tokenlearner.models.timm_config import TimmConfig
 from tokenlearner.models.timm_vit import TimmVisionTransformer
 from tokenlearner.models.video_config import VideoVisionTransformerConfig
@@ -30,7 +31,7 @@ def describe(model: AnyModel, dataset: Dataset) -> str:
     height, width = config.image_size
     resizing = {"squash": f"of the whole {thing}, its aspect ignored", "crop": "of its centre"}
     return (
-        f"{_kind(model)} that tells {config.num_classes:,} classes of {dataset.title} apart"
+        f"{_kind(model)} that tells {config.num_classes:,} classes{_of_data(model, dataset)} apart"
         f"{_classes(model.info.class_names)}. "
         f"{learner}\n\n"
         f"| | |\n| --- | --- |\n"
@@ -67,14 +68,33 @@ def describe_limits(model: AnyModel, dataset: Dataset) -> str:
             f"It gives every {thing} a probability of each of its {len(info.class_names):,} classes"
         )
         hint = "low probabilities are the only hint"
-    scratch = "" if info.provenance.started_from else "from scratch "
     return (
-        f"{answer}, also one that shows none of them; {hint}. It was trained {scratch}on "
-        f"{dataset.title} alone, to show what learned tokens look at and what they save. It is not "
-        "made for decisions about people, for safety or for any use where a wrong answer does "
-        "harm. The attention maps show where information was taken from, not why an answer was "
-        "given."
+        f"{answer}, also one that shows none of them; {hint}. {_purpose(info.provenance, dataset)}"
+        "It is not made for decisions about people, for safety or for any use where a wrong answer "
+        "does harm. The attention maps show where information was taken from, not why an answer "
+        "was given."
     )
+
+
+def _purpose(provenance: Provenance, dataset: Dataset) -> str:
+    """Returns how and why it was trained; nothing of a model that was trained elsewhere."""
+    if not provenance.command:
+        return ""
+    how = f"from scratch on {dataset.title} alone"
+    if provenance.started_from:
+        how = f"further on {dataset.title}, starting from the weights of {provenance.started_from}"
+    elif provenance.teacher:
+        how = f"from scratch on {dataset.title}"
+    taught = f" and with the answers of {provenance.teacher}" if provenance.teacher else ""
+    return f"It was trained {how}{taught}, to show what learned tokens look at and what they save. "
+
+
+def _of_data(model: AnyModel, dataset: Dataset) -> str:
+    """Returns whose classes they are, unless the model was trained elsewhere on who knows what."""
+    assert model.info is not None
+    assert model.info.provenance is not None
+    known = dataset.name or model.info.provenance.command
+    return f" of {dataset.title}" if known else ""
 
 
 def _thing(model: AnyModel) -> str:

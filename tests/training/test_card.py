@@ -1,0 +1,246 @@
+"""The model card says what is known, and nothing else."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from huggingface_hub import ModelCard
+
+from tests import tiny
+from tokenlearner.errors import ConfigError
+from tokenlearner.models import VisionTransformer
+from tokenlearner.models.info import Provenance
+from tokenlearner.training.card import render_card
+from tokenlearner.training.data import read_parquet
+from tokenlearner.training.datasets import DATASETS
+from tokenlearner.training.metrics import evaluate, report
+from tokenlearner.training.recipes import RECIPES
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny.write_dataset(tmp_path_factory.mktemp("data") / "tiny", test=6)
+
+
+def of_origin(**changes: Any) -> VisionTransformer:
+    """A trained model of which something else is told."""
+    network = tiny.model()
+    assert network.info is not None
+    assert network.info.provenance is not None
+    network.info = replace(network.info, provenance=replace(network.info.provenance, **changes))
+    return network
+
+
+class TestCard:
+    @pytest.fixture
+    def content(self, folder: Path) -> dict[str, Any]:
+        photos = read_parquet(folder, "test")
+        model = tiny.model()
+        measured = evaluate(model, photos, device=CPU)
+        return report(measured, model, photos, split="test", command="evaluate it", device=CPU)
+
+    def test_front_matter_is_what_the_hub_reads(self, content: dict[str, Any]) -> None:
+        data = ModelCard(render_card(tiny.model(), content)).data.to_dict()
+        assert data["license"] == "apache-2.0"
+        assert data["library_name"] == "tokenlearner"
+        assert data["datasets"] == ["frgfm/imagenette"]
+        assert "attention-maps" in data["tags"]
+        (result,) = data["model-index"][0]["results"]
+        assert result["dataset"]["split"] == "test"
+        figures = [metric["value"] for metric in result["metrics"]]
+        metrics = content["metrics"]
+        assert figures == [round(metrics[f"top{k}_percent"], 2) for k in (1, 5)]
+
+    def test_front_matter_of_a_model_of_clips(self, content: dict[str, Any]) -> None:
+        model = tiny.clip_model()
+        assert model.info is not None
+        model.info = replace(model.info, provenance=tiny.model().info.provenance)  # pyright: ignore[reportOptionalMemberAccess]
+        data = ModelCard(render_card(model, content)).data.to_dict()
+        assert data["pipeline_tag"] == "video-classification"
+        (result,) = data["model-index"][0]["results"]
+        assert result["task"]["type"] == "video-classification"
+
+    def test_of_a_convolutional_network(self, content: dict[str, Any]) -> None:
+        model = tiny.conv_model()
+        assert model.info is not None
+        model.info = replace(model.info, provenance=tiny.model().info.provenance)  # pyright: ignore[reportOptionalMemberAccess]
+        text = render_card(model, content)
+        assert "A convolutional network, X(2+1)D, that tells 3 classes of Imagenette apart" in text
+        assert "In 1 of 3 blocks a TokenLearner (version 1.0) sums the grid of every frame" in text
+        assert "| blocks | 1 of width 4, 2 of width 8 |" in text
+        assert "convolutional-network" in ModelCard(text).data.to_dict()["tags"]
+
+    def test_of_several_labels(self, content: dict[str, Any]) -> None:
+        model = tiny.model()
+        assert model.info is not None
+        model.info = replace(model.info, multi_label=True)
+        content["metrics"]["map_percent"] = 12.345
+        text = render_card(model, content)
+        assert "It gives every photo a probability of each of its 3 classes" in text
+        (result,) = ModelCard(text).data.to_dict()["model-index"][0]["results"]
+        assert result["metrics"][0]["type"] == "mean_average_precision"
+        assert result["metrics"][0]["value"] == 12.35
+
+    def test_everything_a_user_should_know(self, content: dict[str, Any]) -> None:
+        text = render_card(tiny.model(), content)
+        metrics = content["metrics"]
+        for wanted in (
+            "# tiny",
+            "red, green, blue",
+            "After 1 of 2 layers a TokenLearner (version 1.1)",
+            "| tokens per layer | 16 → 2 |",
+            "tokenlearner train imagenette-tiny --data tiny --out runs/imagenette-tiny",
+            "| hardware | a test machine, 2 cores |",
+            "| time | 1.5 hours |",
+            "| seed | 0 |",
+            "the test split of Imagenette, 6 photos",
+            f"| top-1 | {metrics['top1_percent']:.2f} % |",
+            f"| green | {metrics['per_class_percent']['green']:.1f} % |",
+            "evaluate it",
+            content["data"]["sha256"],
+            "published under Apache-2.0. Training data: licence of the photos",
+            "non-commercial research and education",
+            "squashed to one square size",
+            "It is not made for decisions about people",
+            "Jeremy Howard",
+            "arXiv:2106.11297",
+        ):
+            assert wanted in text, wanted
+
+    def test_numbers_come_from_the_report(self, content: dict[str, Any]) -> None:
+        content["metrics"]["top1_percent"] = 12.3456
+        content["metrics"]["num_images"] = 98765
+        text = render_card(tiny.model(), content)
+        assert "| top-1 | 12.35 % |" in text
+        assert "98,765 photos" in text
+        assert '"value": 12.35' in text
+
+    def test_notes_on_the_copy_of_the_data(self, content: dict[str, Any]) -> None:
+        network = tiny.model()
+        assert network.info is not None
+        assert network.info.provenance is not None
+        network.info = replace(
+            network.info, provenance=replace(network.info.provenance, trained_on="CIFAR-10")
+        )
+        jpeg = DATASETS["cifar10"].if_jpeg
+        assert jpeg not in render_card(network, content)
+        content["data"]["formats"] = ["JPEG"]
+        assert jpeg in render_card(network, content)
+        assert "squashed" not in render_card(network, content)
+
+    def test_photos_of_several_sizes_were_not_squashed(self, content: dict[str, Any]) -> None:
+        content["data"]["size_px"] = None
+        assert "The copy used" not in render_card(tiny.model(), content)
+
+    def test_a_known_recipe_is_told(self, content: dict[str, Any]) -> None:
+        network = tiny.model(learner=False)
+        assert network.info is not None
+        assert network.info.provenance is not None
+        recipe = RECIPES["imagenette-conv-vit"]()
+        network.info = replace(
+            network.info, provenance=replace(network.info.provenance, recipe=recipe.name)
+        )
+        text = render_card(network, content)
+        assert "It has no TokenLearner: it is the baseline" in text
+        assert "36 epochs at 96 px, 16 epochs at 128 px, 8 epochs at 160 px" in text
+        assert "| held out | 469 training photos |" in text
+        assert "running average (decay 0.998), of the last epoch, stored as float16" in text
+
+    def test_without_origin(self, content: dict[str, Any]) -> None:
+        with pytest.raises(ConfigError, match="a model card needs provenance"):
+            render_card(tiny.model(trained=False), content)
+
+    def test_somebodys_own_data_set(self, content: dict[str, Any]) -> None:
+        network = tiny.model()
+        assert network.info is not None
+        assert network.info.provenance is not None
+        other = replace(network.info.provenance, trained_on="my holiday photos", recipe="")
+        network.info = replace(network.info, provenance=other)
+        text = render_card(network, content)
+        assert "the test split of my holiday photos" in text
+        assert "ImageNet" not in text
+        assert "The data: " not in text
+        assert "datasets" not in ModelCard(text).data.to_dict()
+
+    def test_started_from_another_model(self, content: dict[str, Any]) -> None:
+        network = tiny.model()
+        assert network.info is not None
+        assert network.info.provenance is not None
+        assert "| started from | random weights |" in render_card(network, content)
+        other = replace(network.info.provenance, started_from="that-one", teacher="another")
+        network.info = replace(network.info, provenance=other)
+        text = render_card(network, content)
+        assert "| started from | that-one |" in text
+        assert "| teacher | another |" in text
+        assert (
+            "It was trained further on Imagenette, starting from the weights of that-one and with "
+            "the answers of another, to show"
+        ) in text
+        assert "alone" not in text
+
+    def test_what_was_inherited(self, content: dict[str, Any]) -> None:
+        network = of_origin(
+            started_from="that-one", inherited_data="their photos (no trade)", weights_licence=""
+        )
+        text = render_card(network, content)
+        assert "The model was made from that-one, trained on their photos (no trade)." in text
+        assert "The licence of the weights is not known." in text
+        assert "Data behind what it was made from: their photos (no trade)." in text
+        assert "license" not in ModelCard(text).data.to_dict()
+
+    def test_several_licences(self, content: dict[str, Any]) -> None:
+        text = render_card(of_origin(weights_licence="mit and cc-by-nc-4.0"), content)
+        assert ModelCard(text).data.to_dict()["license"] == "other"
+
+    def test_of_a_converted_model(self, content: dict[str, Any]) -> None:
+        network = tiny.model()
+        assert network.info is not None
+        origin = Provenance(trained_on="unknown data", recipe="converted from Keras, x.h5")
+        network.info = replace(network.info, provenance=origin)
+        text = render_card(network, content)
+        assert "A vision transformer with a convolutional stem that tells 3 classes apart:" in text
+        assert "| recipe | converted from Keras, x.h5 |" in text
+        for unknown in (
+            "None",
+            "random weights",
+            "| time |",
+            "recipes/",
+            "It was trained",
+            "published",
+        ):
+            assert unknown not in text, unknown
+
+    def test_of_which_nothing_is_known(self, content: dict[str, Any]) -> None:
+        network = tiny.model()
+        assert network.info is not None
+        network.info = replace(network.info, provenance=Provenance(trained_on="unknown data"))
+        assert "How it was trained is not known." in render_card(network, content)
+
+    def test_measured_on_another_data_set(self, content: dict[str, Any]) -> None:
+        content["data"]["source"] = "imagenet-v2"
+        text = render_card(tiny.model(), content)
+        assert "On the test split of imagenet-v2, 6 photos" in text
+        assert "squashed to one square size" not in text
+        (result,) = ModelCard(text).data.to_dict()["model-index"][0]["results"]
+        assert (result["dataset"]["type"], result["dataset"]["name"]) == ("other", "imagenet-v2")
+        content["data"]["source"] = "frgfm/imagenette"
+        assert "On the test split of Imagenette, 6 photos" in render_card(tiny.model(), content)
+
+    def test_many_classes_are_not_listed(self, content: dict[str, Any]) -> None:
+        content["metrics"]["per_class_percent"] = {f"class {row}": 50.0 for row in range(21)}
+        assert "| class 3 |" not in render_card(tiny.model(), content)
+
+    def test_several_labels_per_photo(self, content: dict[str, Any]) -> None:
+        content["metrics"] |= {"per_class_percent": {}, "map_percent": 43.21}
+        text = render_card(tiny.model(), content)
+        assert "| mean average precision | 43.21 % |" in text
+        assert "| class |" not in text
+
+    def test_no_path_of_a_machine(self, content: dict[str, Any], folder: Path) -> None:
+        text = render_card(tiny.model(), content) + json.dumps(content)
+        assert str(folder.parent) not in text
