@@ -44,6 +44,11 @@ def offers(options: Options) -> dict[str, Offer]:
     return {offer.name: offer for offer in found}
 
 
+def title_of(name: str) -> str:
+    """What a model that may not be offered any more was called on the page."""
+    return name.removeprefix(_OWN_PREFIX).removeprefix(HUB_PREFIX)
+
+
 def folder_problem(options: Options) -> str:
     """Why the operator's folder offers nothing; empty if it does, or if there is none.
 

@@ -290,7 +290,6 @@ def _seen(
 def _turn(progress: Progress) -> Iterator[None]:
     """Waits for the turn at the device, as long as the page waits for the work."""
     before = progress.said
-    text = "Other work is being done; this is next"
-    with resources.device_turn(lambda: progress.say(text, before[1])):
+    with resources.device_turn(lambda: progress.say(resources.WAITING, before[1])):
         progress.say(*before)
         yield

@@ -7,6 +7,7 @@ from typing import Any
 
 import streamlit as st
 
+from app.catalogue import title_of
 from app.state import add_notices, clear_notices
 from tokenlearner.clips import DEFAULT_NUM_FRAMES
 from tokenlearner.media import ClipFacts
@@ -136,7 +137,8 @@ def current_clip_state(models: Iterable[str], clips: Iterable[str]) -> ClipState
     state: ClipState = st.session_state[_STATE]
     if state.other is not None and state.other not in models:  # the operator took it away
         st.session_state[_STATE] = replace(state, other=None, shows_other=False)
-        add_notices((f"The model “{state.other}” to compare with is not here any more.",))
+        gone = title_of(state.other)
+        add_notices((f"The model “{gone}” to compare with is not here any more.",))
     return st.session_state[_STATE]
 
 

@@ -42,6 +42,11 @@ class CreditedFile:
         """Where the file is."""
         return self.folder / self.file
 
+    @property
+    def credit(self) -> str:
+        """Author and licence; the licence alone where no author is named."""
+        return self.licence if self.author == "not named" else f"{self.author}, {self.licence}"
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sample(CreditedFile):

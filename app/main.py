@@ -7,7 +7,7 @@ from pathlib import Path
 import streamlit as st
 
 from app import resources
-from app.catalogue import Offer, folder_of, folder_problem
+from app.catalogue import Offer, folder_of, folder_problem, title_of
 from app.components.address_bar import address_bar
 from app.components.clips.instead import clips_instead
 from app.components.plain_text import plain, without_paths
@@ -43,7 +43,7 @@ def run() -> None:
     state = current_state(models, resources.samples())
     if state.model not in models:  # the operator took it away
         change_state(model=next(iter(models)))
-        say(f"The model “{state.model}” is not here any more; this is another one.")
+        say(f"The model “{title_of(state.model)}” is not here any more; this is another one.")
         state = current_state(models, resources.samples())
     clips = st.Page(
         _FOLDER / "app_pages" / "video.py",

@@ -65,12 +65,10 @@ class PlacementSweep:
     """Accuracy against the learner's place and tokens, as far as it was trained.
 
     Attributes:
-        what: What was measured, for people.
         depth: Blocks of the model.
         points: One for each run.
     """
 
-    what: str
     depth: int
     points: tuple[TrainedPoint, ...]
 
@@ -101,7 +99,7 @@ def read_placement(folder: Path = FOLDER) -> PlacementSweep | None:
             )
             for run in content["runs"]
         )
-        return PlacementSweep(what=content["what"], depth=content["depth"], points=points)
+        return PlacementSweep(depth=content["depth"], points=points)
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:

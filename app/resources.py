@@ -1,4 +1,4 @@
-"""Everything that is computed once and kept, and who may see it: the only caches of the app.
+"""What of models and photos is computed once and kept, and who may see it.
 
 What comes from the shipped samples is shared by all sessions and never changed. What comes from a
 photo that someone brought is kept in that session alone, and little of it: photos can be large.
@@ -38,6 +38,9 @@ from tokenlearner.models.info import ModelInfo
 from tokenlearner.preprocess import Preprocessing, prepare
 
 THUMBNAIL_SIZE_PX = (168, 126)  # twice as large as they are drawn, for dense screens
+
+WAITING = "Other work is being done first…"
+"""What people read while it is somebody else's turn; there is no queue, so it promises nothing."""
 
 _computing = threading.Lock()  # sessions take turns, so that each gets the whole device
 _measuring: list[object] = []  # one entry for each session that measures
@@ -174,12 +177,12 @@ def measuring() -> Iterator[Callable[[], bool]]:
 def model_cost(name: str, device: str) -> Cost:
     """What one input through a model costs."""
     found = offer(name)
-    return _model_cost(found.place, found.state, device, load_model(name, device))
+    return _model_cost(found.place, found.state, device)
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)
-def _model_cost(place: str, state: str, device: str, _model: AnyModel) -> Cost:
-    return count_model(_model)
+def _model_cost(place: str, state: str, device: str) -> Cost:
+    return count_model(_load_model(place, state, device))
 
 
 @st.cache_resource(max_entries=1, show_spinner=False)
@@ -279,9 +282,7 @@ def explain_own_photo(image: Image, model: str, device: str) -> Result:
 
 def _with_notice(compute: Callable[..., Result], image: Image, model: str, device: str) -> Result:
     # Spinners appear after half a second, so what is in the cache shows none.
-    busy = device_is_taken()
-    text = "Someone else’s photo is in work; yours is next." if busy else "Looking at the photo…"
-    with st.spinner(text):
+    with st.spinner(WAITING if device_is_taken() else "Looking at the photo…"):
         weights = [model_info(name, device).sha256 for name in _pair(model)]
         return compute(image.sha256, model, "+".join(weights), device, image)
 

@@ -71,7 +71,7 @@ def state_from_query(
     model, sample = query.get("model", models[0]), query.get("sample", samples[0])
     notices = []
     if model not in models:
-        notices.append(f"There is no model “{model[:60]}” here; this is {models[0]} instead.")
+        notices.append(f"There is no model “{model[:60]}” here; this is another one instead.")
         model = models[0]
     if sample not in samples:
         notices.append(f"There is no sample “{sample[:60]}” here; this is another photo instead.")

@@ -56,8 +56,6 @@ def _facts(photo: Photo) -> str:
     facts += image.notes
     if photo.sample is None:
         facts.append("it stays in this session, so a link cannot show it")
-    elif photo.sample.author == "not named":
-        facts.append(photo.sample.licence)
     else:
-        facts.append(f"{photo.sample.author}, {photo.sample.licence}")
+        facts.append(photo.sample.credit)
     return plain(" · ".join(facts))

@@ -183,7 +183,7 @@ def test_a_model_that_is_taken_away(folder: Path) -> None:
     page.run()
     assert not page.exception
     assert picker(page).value == zoo.names()[0]
-    assert "is not here any more" in alerts(page)[0]
+    assert alerts(page)[0].startswith("The model “mine” is not here any more")
 
 
 def test_a_folder_that_is_not_there(folder: Path) -> None:

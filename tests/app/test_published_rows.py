@@ -16,6 +16,7 @@ from app.components.efficiency.published_rows import (
 from tokenlearner import zoo
 from tokenlearner.efficiency.conventions import MACS
 from tokenlearner.efficiency.published import tables
+from tokenlearner.training.datasets import DATASETS
 
 
 def test_every_accuracy_is_under_some_data_set() -> None:
@@ -62,6 +63,7 @@ def test_points_cost_what_an_answer_takes() -> None:
     (first, *_) = points(found, with_modules=False)
     assert first.gflops == (found[0].row.gflops or 0) * found[0].row.views
     assert f"{found[0].row.views} views" in first.label
+    assert first.name == found[0].row.method
     assert {point.kind for point in points(found, with_modules=False)} == {
         "with TokenLearner",
         "without",
@@ -99,3 +101,6 @@ def test_our_own_models_on_their_axes() -> None:
     assert point.value == zoo.metrics("cifar10-mini-vit-tl8")["metrics"]["top1_percent"]
     assert (point.kind, our_point(plain, MACS).kind) == ("ours, with", "ours, without")
     assert our_point(learner, MACS).gflops == learner.cost.gmacs
+    assert point.name == "CIFAR-10, 8 tokens"
+    titles = {dataset.title for dataset in DATASETS.values()}
+    assert {result.dataset for result in ours.values()} <= titles

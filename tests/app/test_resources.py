@@ -1,4 +1,4 @@
-"""Small pictures of photos of any shape."""
+"""Small pictures of photos of any shape, and what is computed once."""
 
 import base64
 from io import BytesIO
@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image as PillowImage
 
+from app import resources
 from app.resources import THUMBNAIL_SIZE_PX, thumbnail
+from tokenlearner import zoo
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 60_000), (60_000, 1), (90, 160), (600, 400)])
@@ -25,3 +27,15 @@ def test_a_thumbnail_shows_the_middle() -> None:
     data = base64.b64decode(thumbnail(pixels).partition(",")[2])
     with PillowImage.open(BytesIO(data)) as small:
         assert np.asarray(small.convert("L"))[5:-5, 5:-5].min() > 240
+
+
+def test_a_cost_that_is_known_takes_no_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    name = zoo.names()[0]
+    cost = resources.model_cost(name, "cpu")
+
+    def fail(*_: object) -> None:
+        raise AssertionError("the model was opened")
+
+    monkeypatch.setattr(resources, "load_model", fail)
+    monkeypatch.setattr(resources, "_load_model", fail)
+    assert resources.model_cost(name, "cpu") is cost

@@ -103,7 +103,7 @@ def test_labels_of_curves_do_not_overlap() -> None:
 
 
 def point(gflops: float, value: float, kind: Any = "without") -> charts.Point:
-    return charts.Point(gflops=gflops, value=value, kind=kind, label=f"<b>{kind}</b>")
+    return charts.Point(gflops=gflops, value=value, kind=kind, name=kind, label=f"<b>{kind}</b>")
 
 
 def test_accuracy_against_cost() -> None:

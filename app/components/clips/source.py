@@ -26,8 +26,6 @@ def clip_line(clip: ClipOnPage, notes: tuple[str, ...]) -> None:
     ]
     if clip.sample is None:
         said.append("it stays in this session, so a link cannot show it")
-    elif clip.sample.author == "not named":
-        said.append(clip.sample.licence)
     else:
-        said.append(f"{clip.sample.author}, {clip.sample.licence}")
+        said.append(clip.sample.credit)
     st.caption(plain(" · ".join(said)))

@@ -8,8 +8,7 @@ from tokenlearner.efficiency.conventions import Convention
 from tokenlearner.efficiency.flops import Cost
 from tokenlearner.errors import TokenLearnerError
 from tokenlearner.rendering.charts import Point
-
-_DATASETS = {"imagenette": "Imagenette", "cifar10": "CIFAR-10"}
+from tokenlearner.training.datasets import DATASETS
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -18,7 +17,7 @@ class OurResult:
 
     Attributes:
         title: For people.
-        dataset: What it was tested on.
+        dataset: Title of what it was tested on.
         top1_percent: On the test split.
         cost: Of one photo.
         has_learner: Whether it learns tokens.
@@ -45,6 +44,7 @@ def our_point(result: OurResult, convention: Convention) -> Point:
         gflops=gflops,
         value=result.top1_percent,
         kind="ours, with" if result.has_learner else "ours, without",
+        name=result.title,
         label=f"<b>Ours: {result.title}</b><br>{result.top1_percent:.2f} % top-1<br>"
         f"{gflops:.3g} {convention.unit}, counted here",
     )
@@ -56,7 +56,7 @@ def _read(entry: zoo.ZooEntry, device: str) -> OurResult | None:
         cost = resources.model_cost(entry.name, device)
         return OurResult(
             title=entry.title,
-            dataset=_DATASETS.get(entry.dataset, entry.dataset),
+            dataset=DATASETS[entry.dataset].title,
             top1_percent=measured["metrics"]["top1_percent"],
             cost=cost,
             has_learner=any(stage.kind == "learner" for stage in cost.stages),

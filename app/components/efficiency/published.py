@@ -118,7 +118,7 @@ def _chart(found: Sequence[Found], ours: Sequence[OurResult], dataset: str, tabl
         alt=_describe(shown, dataset, metric),
         rows=[
             {
-                "model": point.label.replace("<br>", ", ").replace("<b>", "").replace("</b>", ""),
+                "model": point.name,
                 "kind": point.kind,
                 "gflops": point.gflops,
                 metric: point.value,
@@ -189,8 +189,7 @@ def _without_empty(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _describe(shown: Sequence[Point], dataset: str, metric: str) -> str:
     best = max(shown, key=lambda point: point.value)
-    name = best.label.partition("<br>")[0].replace("<b>", "").replace("</b>", "")
     return (
         f"Scatter chart of {metric} on {dataset} against GFLOPs for {len(shown)} models. The best, "
-        f"{name}, reaches {best.value:g} % with {best.gflops:g} GFLOPs."
+        f"{best.name}, reaches {best.value:g} % with {best.gflops:g} GFLOPs."
     )

@@ -109,6 +109,7 @@ def points(found: Iterable[Found], *, with_modules: bool) -> list[Point]:
             gflops=one.row.gflops * one.row.views,
             value=one.result.value,
             kind=_kind(one.row),
+            name=one.row.method,
             label=_label(one),
         )
         for one in found

@@ -28,12 +28,14 @@ class Point:
         gflops: What an answer costs.
         value: Accuracy, in percent.
         kind: Of the model, and whose number it is.
+        name: Of the model.
         label: What the pointer brings up; HTML line breaks are kept.
     """
 
     gflops: float
     value: float
     kind: Kind
+    name: str
     label: str
 
 
