@@ -3,8 +3,10 @@
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.testing.v1 import AppTest
 
 from app import clip_resources, resources
@@ -87,6 +89,22 @@ def test_a_broken_upload_leaves_the_page_as_it_was(name: str, content: bytes, sa
     (alert,) = alerts(page)
     assert said in alert
     assert texts(page) == before
+
+
+def test_an_upload_is_kept_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    stores: list[MemoryUploadedFileManager] = []
+    add = MemoryUploadedFileManager.add_file
+
+    def add_file(self: MemoryUploadedFileManager, *args: Any) -> None:
+        stores.append(self)
+        add(self, *args)
+
+    monkeypatch.setattr(MemoryUploadedFileManager, "add_file", add_file)
+    page = open_page(frames="4")
+    page.file_uploader[0].upload("mine.mp4", CLIPS[FIRST].path.read_bytes(), "video/mp4").run()
+    assert "mine" in texts(page)
+    (store,) = stores
+    assert not any(store.file_storage.values())
 
 
 def test_a_model_for_clips(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ from app import clip_resources
 from app.clip_state import ClipState, choose_clip, own_clip, show_own_clip
 from app.components.photo_picker import Choice, photo_picker
 from app.state import say
+from app.uploads import take_upload
 from tokenlearner.errors import MediaError
 
 MAX_MEGABYTES = 100
@@ -57,7 +58,7 @@ def _drop_zone() -> None:
         if uploaded is None:
             return
         try:
-            clip = clip_resources.read_own_clip(uploaded.getvalue(), uploaded.name)
+            clip = clip_resources.read_own_clip(take_upload(uploaded), uploaded.name)
         except MediaError as error:
             say(f"{uploaded.name}: {error}")
         else:
