@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 
 from app.catalogue import title_of
-from app.state import add_notices, clear_notices
+from app.state import add_notices, clear_notices, say
 from tokenlearner.clips import DEFAULT_NUM_FRAMES
 from tokenlearner.media import ClipFacts
 
@@ -16,6 +16,10 @@ FRAME_COUNTS = (4, 8, 16, 32, 64)
 """How many frames of a stretch may be sampled for an image model."""
 
 LEAST_STRETCH_S = 0.1
+
+FIRST_STRETCH_S = 60.0
+"""How much of a clip that a user brought is looked at first: encoding takes its time."""
+
 _ROUNDING_S = 1e-6  # 1.2 − 1.1 is a little less than 0.1
 
 _STATE = "clip_state"
@@ -149,8 +153,18 @@ def change_clip_state(**changes: Any) -> None:
 
 
 def choose_clip(clip: str | None) -> None:
-    """Goes to another clip, as a whole: another one's stretch means nothing there."""
+    """Goes to another clip, where the stretch of this one means nothing.
+
+    Looks at all of it, or at the beginning of a long one that the user brought.
+    """
     change_clip_state(clip=clip, start_s=0.0, end_s=None)
+    own = own_clip()
+    if clip is None and own is not None and own.facts.duration_s > FIRST_STRETCH_S:
+        change_clip_state(end_s=FIRST_STRETCH_S)
+        say(
+            f"This clip is long, so its first {FIRST_STRETCH_S:.0f} s are looked at; choose "
+            "another stretch above."
+        )
 
 
 def show_own_clip(clip: OwnClip) -> None:

@@ -1,8 +1,19 @@
 """Links to the Clips page: what goes into one comes out again, and nonsense is the default."""
 
 import pytest
+import streamlit as st
 
-from app.clip_state import ClipState, clip_state_from_query, query_from_clip_state
+from app import state as page_state
+from app.clip_state import (
+    ClipState,
+    OwnClip,
+    choose_clip,
+    clip_state_from_query,
+    current_clip_state,
+    query_from_clip_state,
+    show_own_clip,
+)
+from tokenlearner.media import ClipFacts
 
 MODELS, CLIPS = ("first-model", "other-model"), ("first-clip", "other-clip")
 
@@ -74,3 +85,28 @@ def test_a_stretch_lies_within_the_clip(
     start: float, end: float | None, wanted: tuple[float, float]
 ) -> None:
     assert ClipState(clip="c", start_s=start, end_s=end).stretch(4.0) == wanted
+
+
+@pytest.mark.parametrize(("duration_s", "end_s"), [(59.0, None), (240.0, 60.0)])
+def test_a_long_clip_of_ones_own_opens_with_its_beginning(
+    duration_s: float, end_s: float | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(st, "session_state", {"clip_state": ClipState(clip="first-clip")})
+    facts = ClipFacts(
+        duration_s=duration_s,
+        fps=25.0,
+        width_px=64,
+        height_px=48,
+        codec="h264",
+        container="MP4 video",
+        has_audio=False,
+        num_frames=round(25 * duration_s),
+    )
+    show_own_clip(OwnClip(name="mine", content=b"", sha256="", facts=facts, thumbnail=""))
+    assert current_clip_state(MODELS, CLIPS) == ClipState(clip=None, end_s=end_s)
+    assert len(page_state.notices()) == (end_s is not None)
+    choose_clip("other-clip")
+    assert current_clip_state(MODELS, CLIPS) == ClipState(clip="other-clip")
+    assert page_state.notices() == ()
+    choose_clip(None)
+    assert current_clip_state(MODELS, CLIPS).end_s == end_s

@@ -228,6 +228,17 @@ class TestTime:
             release.set()
         assert time.monotonic() - started < 10
 
+    def test_encoding_that_takes_too_long_has_its_own_advice(self) -> None:
+        def dawdle(_: float) -> None:
+            time.sleep(0.3)
+
+        with pytest.raises(MediaTimeoutError) as caught:
+            display_clip(make_clip(20), end_s=0.9, progress=dawdle, limits=ClipLimits(max_wait_s=1))
+        assert str(caught.value) == (
+            "Preparing the clip for the screen took longer than 1 s, so it was given up. Choose a "
+            "shorter stretch of it."
+        )
+
     def test_a_slow_decoder_stops_at_its_next_step(self, monkeypatch: pytest.MonkeyPatch) -> None:
         steps = []
 

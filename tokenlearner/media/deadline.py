@@ -16,10 +16,17 @@ class Deadline:
 
     Args:
         seconds: From now on.
+        work: What is to be done until then, for people.
+        advice: What they can do if it is not.
     """
 
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
+    def __init__(
+        self,
+        seconds: float,
+        work: str = "Reading the clip",
+        advice: str = "Choose a shorter or smaller clip, or fewer frames.",
+    ) -> None:
+        self._seconds, self._work, self._advice = seconds, work, advice
         self._end = time.monotonic() + seconds
 
     @property
@@ -35,8 +42,8 @@ class Deadline:
         """
         if not self.left_s:
             raise MediaTimeoutError(
-                f"Reading the clip took longer than {self._seconds:g} s, so it was given up. "
-                "Choose a shorter or smaller clip, or fewer frames."
+                f"{self._work} took longer than {self._seconds:g} s, so it was given up. "
+                f"{self._advice}"
             )
 
     def renew(self) -> None:
@@ -48,17 +55,21 @@ class Deadline:
         self._end = time.monotonic()
 
 
-def within(seconds: float, work: Callable[[Deadline], Result]) -> Result:
+def within(limit: float | Deadline, work: Callable[[Deadline], Result]) -> Result:
     """Returns what `work` returns, or raises what it raises; waits for it so long and no longer.
 
     The work is done in a thread of its own, so the caller goes on in time even if a decoder hangs.
     Threads cannot be ended from outside: `work` calls `Deadline.check` at every step, so that
     what was given up stops at its next step and frees what it holds.
 
+    Args:
+        limit: Seconds from now on, or a deadline that says more than that when it is missed.
+        work: What to do until then.
+
     Raises:
         MediaTimeoutError: It was not done in time.
     """
-    deadline = Deadline(seconds)
+    deadline = limit if isinstance(limit, Deadline) else Deadline(limit)
     future = start(lambda: work(deadline))
     try:
         return future.result(timeout=deadline.left_s)

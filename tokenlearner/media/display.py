@@ -82,4 +82,7 @@ def display_clip(
             quick=True,
         )
 
-    return within(limits.max_wait_s, make)
+    deadline = Deadline(
+        limits.max_wait_s, "Preparing the clip for the screen", "Choose a shorter stretch of it."
+    )
+    return within(deadline, make)
