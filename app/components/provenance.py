@@ -9,7 +9,7 @@ from tokenlearner.storage import HUB_PREFIX
 
 _OFFERED_BY = {
     "operator": ("The operator’s own model", ":material/folder_open:"),
-    "hub": ("From the Hub, allowed by the operator", ":material/cloud:"),
+    "hub": ("From the Hugging Face Hub, allowed by the operator", ":material/cloud:"),
 }
 
 

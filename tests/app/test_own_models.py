@@ -226,7 +226,7 @@ class TestFromTheHub:
     def test_what_is_allowed(self) -> None:
         page = open_page(model="hf-hub:owner/allowed")
         assert picker(page).value == "hf-hub:owner/allowed"
-        assert "From the Hub, allowed by the operator" in sidebar(page)
+        assert "From the Hugging Face Hub, allowed by the operator" in sidebar(page)
         assert f"Repository: owner/allowed@{COMMIT[:12]}" in sidebar(page)
         assert "GFLOPs" in texts(page)
 
