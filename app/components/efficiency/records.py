@@ -102,7 +102,7 @@ def _shown(comparison: Comparison, title: str, reason: str, *, here: bool) -> di
         "promised": "" if promise is None else format_times(promise),
         "realised": "" if realised is None else f"{100 * realised.median:.0f} %",
         "date": where.date,
-        "what became of the promise": reason,
+        "why": reason,
     }
 
 
