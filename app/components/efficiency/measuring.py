@@ -56,7 +56,7 @@ class Setup:
 
     @property
     def found(self) -> Measurement | None:
-        """What was measured so in this session."""
+        """What was measured under these conditions; None if nothing was."""
         return find(
             self.names, execution=self.execution, batch_size=self.batch_size, device=self.device
         )
