@@ -43,7 +43,9 @@ def test_a_part_of_a_batch_is_sampled_as_the_batch_is() -> None:
     assert torch.equal(part, whole[places])
 
 
-@pytest.mark.parametrize("options", [{"stretch": (0.0, 1.0)}, {"frames_kept": 0}])
+@pytest.mark.parametrize(
+    "options", [{"stretch": (0.0, 1.0)}, {"frames_per_s": 0.0}, {"frames_kept": 0}]
+)
 def test_impossible_sampling(options: dict) -> None:
     with pytest.raises(ConfigError, match="wanted shares above 0 and up to 1"):
         ClipSampling(**options)

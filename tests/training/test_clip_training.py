@@ -93,6 +93,8 @@ class TestTrainer:
             tiny_clips.recipe(clips=None)
         with pytest.raises(ConfigError, match="one of photos has none"):
             tiny.recipe(clips=ClipSampling())
+        with pytest.raises(ConfigError, match="6 frames per second of clips that lie in memory"):
+            tiny_clips.recipe(clips=ClipSampling(frames_per_s=6))
 
     def test_samples_from_files_are_crops_of_a_stretch(self, data: LabelledClips) -> None:
         recipe = tiny_clips.recipe(canvas=None, stages=((2, 16),))
@@ -102,6 +104,18 @@ class TestTrainer:
         assert (row, reason) == (3, "")
         assert torch.equal(pixels, samples[0, 3][0])
         assert not torch.equal(pixels, samples[1, 3][0])
+
+    def test_samples_at_a_rate_lie_anywhere_in_the_clip(self) -> None:
+        # Each frame shows its number; a second has ten of them.
+        shades = np.arange(12, dtype=np.uint8)[:, None, None, None] * 20
+        frames = np.broadcast_to(shades, (12, 32, 32, 3)).copy()
+        data = LabelledClips("", (tiny_clips.encode(frames),), np.zeros(1, int), ("x",))
+        sampling = ClipSampling(frames_per_s=5)
+        recipe = tiny_clips.recipe(canvas=None, stages=((99, 16),), clips=sampling)
+        samples = SamplesFromClips(data, recipe)
+        seen = [(samples[epoch, 0][0][:, 0, 8, 8] / 20).round().tolist() for epoch in range(40)]
+        assert {tuple(np.diff(numbers)) for numbers in seen} == {(2.0, 2.0, 2.0)}
+        assert {numbers[0] for numbers in seen} >= {1.0, 2.0, 3.0, 4.0}
 
     def test_teachers_take_clips(self, data: LabelledClips) -> None:
         recipe = tiny_clips.recipe(distillation=Distillation())
@@ -174,11 +188,11 @@ class TestCommands:
         result = runner.invoke(app, [*words, "--label-column", "label"])
         assert result.exit_code == 1
         assert "takes clips; leave out what is for photos: --label-column" in result.stderr
-        result = runner.invoke(app, [*words, "--temporal-views", "2"])
+        result = runner.invoke(app, [*words, "--temporal-views", "2", "--frames-per-second", "7.5"])
         assert result.exit_code == 0, result.output
         assert "4 clips" in result.output
         card = (run / "model" / "README.md").read_text()
-        assert "--temporal-views 2" in card
+        assert "--temporal-views 2 --frames-per-second 7.5" in card
         assert "GFLOPs a clip" in card
         assert "4 clips" in card
 
@@ -193,7 +207,8 @@ class TestCommands:
 
     def test_views_of_photos(self, tmp_path: Path) -> None:
         save_model(tmp_path / "image", tiny.model())
-        words = ["evaluate", str(tmp_path / "image"), "--data", "x", "--temporal-views", "2"]
-        result = CliRunner().invoke(app, words)
-        assert result.exit_code == 1
-        assert "tiny takes photos; views are for models of clips" in result.output
+        words = ["evaluate", str(tmp_path / "image"), "--data", "x"]
+        for option in ("--temporal-views", "--frames-per-second"):
+            result = CliRunner().invoke(app, [*words, option, "2"])
+            assert result.exit_code == 1
+            assert "tiny takes photos; views and frame rates are for clips" in result.output

@@ -33,6 +33,16 @@ class TestViews:
         levels = (views[:, 0, :, 8, 8] * 255 / 30).round().int().tolist()
         assert levels == [[0, 2, 4, 6], [1, 3, 5, 7]]
 
+    def test_temporal_views_at_a_rate_lie_along_the_clip(self) -> None:
+        gray = np.arange(8, dtype=np.uint8) * 30
+        frames = np.broadcast_to(gray[:, None, None, None], (8, 32, 32, 3)).copy()
+        plain = replace(tiny.preprocessing(), mean=(0.0,) * 3, std=(1.0,) * 3)
+        (views,) = iter_views(clips(frames), plain, 3, Views(temporal=2, frames_per_s=10))
+        levels = (views[:, 0, :, 8, 8] * 255 / 30).round().int().tolist()
+        assert levels == [[0, 1, 2], [5, 6, 7]]
+        (view,) = iter_views(clips(frames), plain, 2, Views(frames_per_s=5))
+        assert (view[0, 0, :, 8, 8] * 255 / 30).round().int().tolist() == [3, 5]
+
     def test_spatial_views_lie_side_by_side(self) -> None:
         columns = np.linspace(0, 255, 96).astype(np.uint8)
         frames = np.broadcast_to(columns[None, None, :, None], (4, 32, 96, 3)).copy()
@@ -50,6 +60,8 @@ class TestViews:
     def test_impossible_counts(self) -> None:
         with pytest.raises(ConfigError, match="0 temporal and 1 spatial views; wanted 1 or more"):
             Views(temporal=0)
+        with pytest.raises(ConfigError, match="0 frames per second; wanted more than 0"):
+            Views(frames_per_s=0)
 
 
 class TestEvaluate:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from tests import tiny, tiny_clips
 from tokenlearner.errors import ConfigError, DataError
@@ -51,6 +52,29 @@ class TestFolders:
     def test_no_share(self, tmp_path: Path) -> None:
         with pytest.raises(ConfigError, match="max_unusable is 2; wanted a share of 0 to 1"):
             read_clips(tmp_path, "train", max_unusable=2)
+
+
+class TestRates:
+    """Frames at a rate, of a clip of 12 frames that lasts 1.2 seconds."""
+
+    data = LabelledClips("", (DOWN,), np.zeros(1, int), ("x",))
+
+    @pytest.mark.parametrize(
+        ("place", "wanted_s"), [(0.0, [0.0, 0.2]), (0.5, [0.4, 0.6]), (1.0, [0.8, 1.0])]
+    )
+    def test_two_frames_of_a_fifth_of_a_second(self, place: float, wanted_s: list[float]) -> None:
+        clip = self.data.read_at_rate(0, num_frames=2, frames_per_s=5, place=place)
+        # The frame in the middle of each fifth, of which each has two.
+        assert clip.times_s == pytest.approx(np.array(wanted_s) + 0.1)
+
+    def test_a_clip_that_is_too_short_is_taken_whole(self) -> None:
+        clip = self.data.read_at_rate(0, num_frames=4, frames_per_s=1, place=1.0)
+        assert np.array_equal(clip.frames, self.data.read(0, num_frames=4).frames)
+
+    def test_a_stack_holds_the_middle(self) -> None:
+        stack = self.data.stack(tiny.preprocessing(), num_frames=2, frames_per_s=5)
+        alone = self.data.stack(tiny.preprocessing(), num_frames=12)
+        assert torch.equal(stack[0], alone[0, [5, 7]])
 
 
 class TestLists:

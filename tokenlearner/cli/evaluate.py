@@ -57,6 +57,10 @@ def evaluate(
     spatial_views: Annotated[
         int, typer.Option(min=1, help="Crops of each clip whose answers are averaged.")
     ] = 1,
+    frames_per_second: Annotated[
+        float | None,
+        typer.Option(help="Of clips, for each view; by default it spans the whole clip."),
+    ] = None,
 ) -> None:
     """Measure a model on photos, or a model of clips on clips, with known labels.
 
@@ -71,7 +75,7 @@ def evaluate(
         raise ConfigError(f"--save writes into a model folder, and {model} is none; download it")
     if save:
         check_describable(network)
-    views = Views(temporal=temporal_views, spatial=spatial_views)
+    views = Views(temporal=temporal_views, spatial=spatial_views, frames_per_s=frames_per_second)
     valid = None
     if isinstance(network, ClipModel):
         refuse_options_of_photos(
@@ -80,8 +84,8 @@ def evaluate(
         photos = read_checked_clips(data, split, max_unusable=max_unusable)
         step = 1
     else:
-        if views.count > 1:
-            raise ConfigError(f"{name} takes photos; views are for models of clips")
+        if views != Views():
+            raise ConfigError(f"{name} takes photos; views and frame rates are for clips")
         photos = read_checked(
             data,
             split,
@@ -106,6 +110,7 @@ def evaluate(
     words += ["--real", real.name] if real else []
     words += ["--temporal-views", str(temporal_views)] if temporal_views > 1 else []
     words += ["--spatial-views", str(spatial_views)] if spatial_views > 1 else []
+    words += ["--frames-per-second", f"{frames_per_second:g}"] if frames_per_second else []
     content = report(
         metrics,
         network,

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from tokenlearner.errors import ConfigError, DataError
 from tokenlearner.modules.shapes import Float, Tensor
@@ -22,16 +23,22 @@ class Views:
         temporal: Sets of frames. Each is evenly spaced over the whole clip; from one to the next
             all frames move by the same part of a gap.
         spatial: Crops side by side along the longer side of the frame.
+        frames_per_s: How many frames of a set come from each second; None spreads them over the
+            whole clip. The sets then lie evenly from the beginning of the clip to its end, a single
+            one in its middle.
     """
 
     temporal: int = 1
     spatial: int = 1
+    frames_per_s: float | None = None
 
     def __post_init__(self) -> None:
         if self.temporal < 1 or self.spatial < 1:
             raise ConfigError(
                 f"{self.temporal} temporal and {self.spatial} spatial views; wanted 1 or more"
             )
+        if self.frames_per_s is not None and not self.frames_per_s > 0:
+            raise ConfigError(f"{self.frames_per_s:g} frames per second; wanted more than 0")
 
     @property
     def count(self) -> int:
@@ -55,18 +62,30 @@ def iter_views(
             f"{views.spatial} spatial views of a model that takes the whole frame, squashed; "
             "wanted 1"
         )
-    for clip in data.clips(num_frames=num_frames * views.temporal):
-        crops = [
-            torch.cat([prepare(frame[window], options)[0] for frame in clip.frames])
-            for window, options in _windows(clip.frames.shape[1:3], preprocessing, views.spatial)
-        ]
-        yield torch.stack(
-            [
-                crop[first :: views.temporal].transpose(0, 1)
-                for first in range(views.temporal)
-                for crop in crops
-            ]
-        )
+    for row in range(len(data)):
+        inputs = []
+        for frames in _sets_of_frames(data, row, num_frames, views):
+            size = frames.shape[1:3]
+            for window, options in _windows(size, preprocessing, views.spatial):
+                pictures = [prepare(frame[window], options)[0] for frame in frames]
+                inputs.append(torch.cat(pictures).transpose(0, 1))
+        yield torch.stack(inputs)
+
+
+def _sets_of_frames(
+    data: LabelledClips, row: int, num_frames: int, views: Views
+) -> Iterator[NDArray[np.uint8]]:
+    """Yields the frames, RGB `[time, height, width, 3]`, of each temporal view of a clip."""
+    if views.frames_per_s is None:
+        clip = data.read(row, num_frames=num_frames * views.temporal)
+        for first in range(views.temporal):
+            yield clip.frames[first :: views.temporal]
+        return
+    places = np.linspace(0, 1, views.temporal) if views.temporal > 1 else np.array([0.5])
+    for place in places.tolist():
+        yield data.read_at_rate(
+            row, num_frames=num_frames, frames_per_s=views.frames_per_s, place=place
+        ).frames
 
 
 def _windows(

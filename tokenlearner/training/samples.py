@@ -63,7 +63,12 @@ def stack(data: LabelledImages | LabelledClips, recipe: Recipe) -> Tensor:
     """Returns photos or clips as the recipe's model gets them in use, uint8, in memory."""
     if isinstance(data, LabelledClips):
         assert isinstance(recipe.model, ClipConfig)
-        return data.stack(recipe.preprocessing, num_frames=recipe.model.num_frames)
+        assert recipe.clips is not None
+        return data.stack(
+            recipe.preprocessing,
+            num_frames=recipe.model.num_frames,
+            frames_per_s=recipe.clips.frames_per_s,
+        )
     return data.stack(recipe.preprocessing)
 
 
@@ -133,17 +138,18 @@ class SamplesFromClips(Dataset[Sample]):
         assert isinstance(model, ClipConfig)
         assert sampling is not None
         with seeded(self._recipe.seed, 4, epoch, row):
-            length = random.uniform(*sampling.stretch)
-            start = random.uniform(0.0, 1.0 - length)
+            if sampling.frames_per_s is None:
+                length = random.uniform(*sampling.stretch)
+                start = random.uniform(0.0, 1.0 - length)
+                read = partial(self._data.read, start=start, end=min(start + length, 1.0))
+            else:
+                read = partial(
+                    self._data.read_at_rate,
+                    frames_per_s=sampling.frames_per_s,
+                    place=random.uniform(0.0, 1.0),
+                )
             clip, used, reason = _read_or_next(
-                self._data,
-                row,
-                partial(
-                    self._data.read,
-                    num_frames=model.num_frames,
-                    start=start,
-                    end=min(start + length, 1.0),
-                ),
+                self._data, row, partial(read, num_frames=model.num_frames)
             )
             box = _draw_box(clip.frames[0], self._recipe)
         side = self._recipe.image_side_px(epoch)

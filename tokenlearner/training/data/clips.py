@@ -2,7 +2,7 @@
 
 import csv
 import os
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
@@ -33,7 +33,7 @@ class LabelledClips(LabelledFiles):
         return read_clip(content, num_frames=_FRAMES_LOOKED_AT)
 
     def read(self, row: int, *, num_frames: int, start: float = 0.0, end: float = 1.0) -> Clip:
-        """Returns frames of a clip, evenly spaced in time.
+        """Returns frames of a clip, spread evenly over a stretch of it.
 
         Args:
             row: Which clip.
@@ -44,34 +44,64 @@ class LabelledClips(LabelledFiles):
         Raises:
             DataError: If the clip is missing or corrupt; the message names its file.
         """
+        if (start, end) == (0.0, 1.0):
+            return self._read(row, num_frames, None)
+        return self._read(
+            row, num_frames, lambda duration_s: (start * duration_s, end * duration_s)
+        )
+
+    def read_at_rate(
+        self, row: int, *, num_frames: int, frames_per_s: float, place: float = 0.5
+    ) -> Clip:
+        """Returns frames of a clip that follow each other at a rate; of one too short, all of it.
+
+        Args:
+            row: Which clip.
+            num_frames: How many frames.
+            frames_per_s: How many of them come from each second.
+            place: Where in the clip they lie: from 0, at its beginning, to 1, at its end.
+
+        Raises:
+            DataError: As `read`.
+        """
+
+        def stretch(duration_s: float) -> tuple[float, float]:
+            length_s = min(num_frames / frames_per_s, duration_s)
+            start_s = place * (duration_s - length_s)
+            return start_s, start_s + length_s
+
+        return self._read(row, num_frames, stretch)
+
+    def _read(
+        self, row: int, num_frames: int, stretch: Callable[[float], tuple[float, float]] | None
+    ) -> Clip:
+        """Reads a stretch, start and end in seconds, that depends on the clip's duration."""
         try:
             content = self._photos[row]
-            if (start, end) == (0.0, 1.0):
+            if stretch is None:
                 return read_clip(content, num_frames=num_frames)
-            duration = probe(content).duration_s
-            return read_clip(
-                content, num_frames=num_frames, start_s=start * duration, end_s=end * duration
-            )
+            start_s, end_s = stretch(probe(content).duration_s)
+            return read_clip(content, num_frames=num_frames, start_s=start_s, end_s=end_s)
         except MediaError as error:
             raise DataError(
                 f"{self.source}: {self._photos.name(row)} is no usable clip. {error}"
             ) from error
-
-    def clips(self, *, num_frames: int) -> Iterator[Clip]:
-        """Yields every clip; arguments and errors as `read`."""
-        return (self.read(row, num_frames=num_frames) for row in range(len(self)))
 
     def kinds(self) -> set[tuple[str, int, int]]:
         """Returns which codecs and sizes, height and width in pixels, there are."""
         facts = [probe(content) for content in self._photos]
         return {(clip.codec, clip.height_px, clip.width_px) for clip in facts}
 
-    def stack(self, preprocessing: Preprocessing, *, num_frames: int) -> Tensor:
+    def stack(
+        self, preprocessing: Preprocessing, *, num_frames: int, frames_per_s: float | None = None
+    ) -> Tensor:
         """Returns all clips at one size, uint8 `[n, time, 3, height, width]`.
 
         Args:
             preprocessing: Its `image_size` and way of resizing are used, its normalisation is not.
             num_frames: Frames of each clip, evenly spaced in time.
+            frames_per_s: How many of them come from each second, in the middle of the clip; None
+                spreads them over the whole clip.
 
         Raises:
             DataError: As `read`.
@@ -79,7 +109,11 @@ class LabelledClips(LabelledFiles):
         plain = replace(preprocessing, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
         size = (len(self), num_frames, 3, *preprocessing.image_size)
         clips = torch.empty(size, dtype=torch.uint8)
-        for row, clip in enumerate(self.clips(num_frames=num_frames)):
+        for row in range(len(self)):
+            if frames_per_s is None:
+                clip = self.read(row, num_frames=num_frames)
+            else:
+                clip = self.read_at_rate(row, num_frames=num_frames, frames_per_s=frames_per_s)
             for place, frame in enumerate(clip.frames):
                 clips[row, place] = (prepare(frame, plain)[0][0] * 255).round()
         return clips

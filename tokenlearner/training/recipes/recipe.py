@@ -45,25 +45,31 @@ class Distillation:
 class ClipSampling:
     """Which frames of a clip training sees; as many as the model takes.
 
-    They are evenly spaced over a random stretch of the clip, each moved by up to half a gap. The
-    finished model gets frames evenly spaced over the whole clip.
+    They are evenly spaced over a random stretch of the clip; of clips that lie in memory each is
+    moved by up to half a gap. The finished model gets frames evenly spaced over the whole clip, or
+    its middle at the rate that is given.
 
     Attributes:
         stretch: Smallest and largest share of the clip's duration that the stretch takes.
+        frames_per_s: How many of the frames come from each second, instead of `stretch`, which is
+            then as long as that takes, or the whole of a shorter clip; only without a canvas.
         frames_kept: Frames of each clip that lie in memory, evenly spaced, where a canvas is given.
 
     Source: "Temporal Segment Networks" (Wang et al., 2016), for the jitter.
     """
 
     stretch: tuple[float, float] = (0.8, 1.0)
+    frames_per_s: float | None = None
     frames_kept: int = 64
 
     def __post_init__(self) -> None:
         low, high = self.stretch
-        if not 0 < low <= high <= 1 or self.frames_kept < 1:
+        has_rate = self.frames_per_s is None or self.frames_per_s > 0
+        if not 0 < low <= high <= 1 or not has_rate or self.frames_kept < 1:
             raise ConfigError(
-                f"clip sampling with stretch={self.stretch}, frames_kept={self.frames_kept}; "
-                "wanted shares above 0 and up to 1, the smaller first, and a frame or more"
+                f"clip sampling with stretch={self.stretch}, frames_per_s={self.frames_per_s}, "
+                f"frames_kept={self.frames_kept}; wanted shares above 0 and up to 1, the smaller "
+                "first, a rate above 0 or None, and a frame or more"
             )
 
 
@@ -161,6 +167,11 @@ class Recipe:
             )
         if self.clips is not None and self.augmentation.rand_augment is not None:
             raise ConfigError("RandAugment is for photos; leave it out of a recipe for clips")
+        if self.clips is not None and self.clips.frames_per_s is not None and self.canvas:
+            raise ConfigError(
+                f"{self.clips.frames_per_s:g} frames per second of clips that lie in memory, where "
+                "they are evenly spaced; set canvas=None, which decodes them at each use"
+            )
         if self.keep == "best" and not self.holdout:
             raise ConfigError("keep='best' needs held-out photos; set holdout, or keep='last'")
         has_positions = not isinstance(self.model, ConvVideoConfig)
