@@ -261,7 +261,12 @@ def _seen(
     title = resources.offer(model).title
     network = resources.load_model(model, device)
 
+    reading = "Reading the clip"
+
     def ask(progress: Progress) -> ClipExplanation:
+        def tell_read(done: int, total: int) -> None:
+            progress.say(f"{reading}: {done} of {total} frames", shares[0])
+
         def tell(done: int, total: int) -> bool:
             if progress.is_wanted:
                 share = shares[0] + shares[1] * done / total
@@ -275,6 +280,7 @@ def _seen(
                 start_s=stretch[0],
                 end_s=stretch[1],
                 max_side_px=FRAME_SIDE_PX,
+                progress=tell_read,
             )
             progress.say(f"{title}: 0 of {num_frames} frames", shares[0])
             explanation = explain_clip(network, read, progress=tell)
@@ -283,7 +289,7 @@ def _seen(
                 shelf.put(key, explanation, explanation.frames.nbytes + maps)
         return explanation
 
-    return wait_for(ask, report, text="Reading the clip", share=shares[0])
+    return wait_for(ask, report, text=reading, share=shares[0])
 
 
 @contextmanager

@@ -102,3 +102,37 @@ def test_stop_leaves_a_pass_that_then_gives_the_device_back_and_is_kept(
     monkeypatch.setattr(clip_resources, "explain_clip", None)  # nothing is asked again
     result = clip_resources.look_at(clip, **asked, report=lambda text, share: None)
     assert len(result.chosen.frames) == 3
+
+
+def test_stop_ends_the_reading_of_a_clip(monkeypatch: pytest.MonkeyPatch) -> None:
+    may_end, is_read = threading.Event(), threading.Event()
+    real, read = clip_resources.read_clip, []
+
+    def slow(*args, progress, **options):
+        def wait(done: int, total: int) -> None:
+            read.append(done)
+            is_read.set()
+            may_end.wait(PATIENCE_S)
+            progress(done, total)
+
+        return real(*args, progress=wait, **options)
+
+    monkeypatch.setattr(clip_resources, "read_clip", slow)
+
+    def stop_while_reading(text: str, share: float) -> None:
+        if is_read.is_set():
+            raise _PressedStopError
+
+    with pytest.raises(_PressedStopError):
+        clip_resources.look_at(
+            clip_resources.sample_clip(load_clips()[0].id),
+            stretch=(0.0, 1.5),
+            num_frames=4,
+            models=(zoo.names()[0],),
+            device="cpu",
+            report=stop_while_reading,
+        )
+    may_end.set()
+    with resources.device_turn():
+        pass
+    assert read == [1]

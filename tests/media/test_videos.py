@@ -99,6 +99,22 @@ class TestSampling:
         assert read.notes == ("the clip ends at 1.00 s",)
         assert read_clip(make_clip(10), num_frames=2, end_s=1.05).notes == ()
 
+    def test_progress_until_it_raises(self) -> None:
+        heard: list[tuple[int, int]] = []
+
+        def progress(done: int, total: int) -> None:
+            heard.append((done, total))
+            if done >= 5:
+                raise InterruptedError
+
+        # Two frames for three: what is taken more than once is done at once.
+        read_clip(make_clip(2), num_frames=3, progress=lambda *said: heard.append(said))
+        assert heard == [(1, 3), (3, 3)]
+        heard.clear()
+        with pytest.raises(InterruptedError):
+            read_clip(make_clip(8), num_frames=8, progress=progress)
+        assert heard == [(1, 8), (2, 8), (3, 8), (4, 8), (5, 8)]
+
 
 class TestRequests:
     @pytest.mark.parametrize(

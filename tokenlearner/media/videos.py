@@ -1,5 +1,6 @@
 """Reading clips that anyone may have sent: bounded, recognised by content, upright, RGB."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -85,6 +86,7 @@ def read_clip(
     start_s: float = 0.0,
     end_s: float | None = None,
     max_side_px: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
     limits: ClipLimits = DEFAULT_CLIP_LIMITS,
 ) -> Clip:
     """Reads frames of an MP4, MOV, WebM, MKV, AVI or GIF clip, recognised by its content.
@@ -100,6 +102,8 @@ def read_clip(
         start_s: Where the stretch begins, in seconds since the first frame.
         end_s: Where it ends; None is the end of the clip.
         max_side_px: Larger frames are reduced until neither side is above this.
+        progress: Called with the number of frames read and of all, after each. What it raises ends
+            the work, and is raised.
         limits: What the clip may measure and what reading it may cost.
 
     Raises:
@@ -136,6 +140,8 @@ def read_clip(
         for frame, times in zip(chain([first], decoded), repeats.tolist(), strict=True):
             frames[filled : filled + times] = layout.show(frame, (width, height))
             filled += times
+            if progress is not None:
+                progress(filled, num_frames)
         frames.flags.writeable = False
         facts = facts_of(index, layout)
         return Clip(
