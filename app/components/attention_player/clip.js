@@ -19,6 +19,7 @@ export function createClip(video, { onFrame, onState, onFailure }) {
   let url = "";
   let frames = [0]; // when each of its frames begins, seconds
   let shown = 0; // media time of the frame on the screen, seconds
+  let awaited = null; // and of the one that a step goes to, until it is there
   let waiting = 0;
   const followsFrames = "requestVideoFrameCallback" in video;
 
@@ -38,13 +39,14 @@ export function createClip(video, { onFrame, onState, onFailure }) {
 
   function arrive(time) {
     shown = time;
+    if (!video.paused || stepAt(frames, time) === stepAt(frames, awaited ?? time)) awaited = null;
     onFrame(time);
   }
 
   // A browser may show the frame of a seek without calling back.
   const onSeeked = () => {
-    const time = video.currentTime;
-    if (video.paused && stepAt(frames, shown) !== stepAt(frames, time)) arrive(time);
+    const at = stepAt(frames, video.currentTime);
+    if (video.paused && stepAt(frames, shown) !== at) arrive(frames[at]);
   };
   const onLoaded = () => arrive(video.currentTime);
   const onError = () => {
@@ -62,6 +64,7 @@ export function createClip(video, { onFrame, onState, onFailure }) {
   follow();
 
   function seek(time) {
+    awaited = null;
     video.currentTime = Math.min(Math.max(time, 0) + AFTER_S, Math.max(0, video.duration - AFTER_S || 0));
   }
 
@@ -72,6 +75,7 @@ export function createClip(video, { onFrame, onState, onFailure }) {
       url = URL.createObjectURL(new Blob([bytes], { type }));
       video.src = url;
       shown = 0;
+      awaited = null;
       return new Promise((resolve) => {
         // Not before its first frame is there: what was drawn without would stay on the screen.
         video.addEventListener("loadeddata", resolve, { once: true });
@@ -85,10 +89,11 @@ export function createClip(video, { onFrame, onState, onFailure }) {
     // One frame on, or back, to its middle.
     stepFrame(by) {
       video.pause();
-      const at = Math.min(Math.max(stepAt(frames, shown) + by, 0), frames.length - 1);
       // The next press may come before the frame does.
-      shown = (frames[at] + (frames[at + 1] ?? frames[at])) / 2;
-      seek(shown);
+      const at = Math.min(Math.max(stepAt(frames, awaited ?? shown) + by, 0), frames.length - 1);
+      const middle = (frames[at] + (frames[at + 1] ?? frames[at])) / 2;
+      seek(middle);
+      awaited = middle;
     },
     // A refusal needs no answer: the button still says “Play”.
     toggle: () => (video.paused ? video.play().catch(() => {}) : video.pause()),
