@@ -3,13 +3,15 @@
     python -m benchmarks.on_gpu --data DATA --out runs --minutes 8 [STEP ...]
 
 DATA holds a folder per data set (`cifar10`, `imagenette`) with its parquet files. The steps, in
-this order unless named: `realised` (speed in bf16, at batches that fill the GPU and at 1), every
-recipe that has its data there, then `cifar10-table` (5 seeds) and `placement` (3 seeds). Every call
-goes on from the last one's checkpoints and stops between two training steps when the time is over.
+this order unless named: every recipe that has its data there, the finest grids first, then
+`realised` (speed in bf16, at batches that fill the GPU and at 1), `cifar10-table` (5 seeds) and
+`placement` (3 seeds). Every call goes on from the last one's checkpoints and stops between two
+training steps when the time is over.
 A finished recipe has its model in OUT/RECIPE/model; `tokenlearner train` on that folder would write
 the same. Results are in `benchmarks/results/`.
 """
 
+import math
 import sys
 from pathlib import Path
 
@@ -27,8 +29,7 @@ def main() -> None:
     parser = make_parser(__doc__, minutes=8.0)
     parser.add_argument("steps", nargs="*", metavar="STEP", help="all, unless named")
     options = parser.parse_args()
-    recipes = (name for name in RECIPES if _has_data(name, options.data))
-    steps = [SPEED, *recipes, TABLE, PLACEMENT]
+    steps = list_steps(options.data)
     if unknown := sorted(set(options.steps) - set(steps)):
         parser.error(f"there is no step {', '.join(unknown)}; there are {', '.join(steps)}")
     slice_ = Slice(options.minutes, choose_device(options.device))
@@ -38,6 +39,13 @@ def main() -> None:
     except TokenLearnerError as error:
         sys.exit(f"on_gpu: {error}")
     print("left: " + (", ".join(left) or "nothing"))
+
+
+def list_steps(data: Path) -> list[str]:
+    """Returns all steps in their order, of the recipes those whose data are there."""
+    recipes = (name for name in RECIPES if _has_data(name, data))
+    finest_first = sorted(recipes, key=lambda name: -math.prod(RECIPES[name]().model.grid))
+    return [*finest_first, SPEED, TABLE, PLACEMENT]
 
 
 def work(slice_: Slice, steps: list[str], *, data: Path, out: Path) -> list[str]:

@@ -51,6 +51,14 @@ def test_without_time_nothing_is_read(tmp_path: Path) -> None:
     assert not (tmp_path / "run").exists()
 
 
+def test_the_finest_grid_comes_first(data: Path) -> None:
+    assert on_gpu.list_steps(data.parent / "nowhere") == ["realised", "cifar10-table", "placement"]
+    (data.parent / "imagenette").mkdir()
+    steps = on_gpu.list_steps(data.parent)
+    assert steps[0] == "imagenette-fine-vit"
+    assert steps.index("imagenette-conv-vit") < steps.index(NAME) < steps.index("realised")
+
+
 def test_a_stopped_run_goes_on_and_a_finished_one_is_left_alone(data: Path, tmp_path: Path) -> None:
     recipe = RECIPES[NAME]()
     trainer = Trainer(
