@@ -3,12 +3,12 @@
     python -m benchmarks.on_gpu --data DATA --out runs --minutes 8 [STEP ...]
 
 DATA holds a folder per data set (`cifar10`, `imagenette`) with its parquet files. The steps, in
-this order unless named: every recipe that has its data there, the finest grids first, then
-`realised` (speed in bf16, at batches that fill the GPU and at 1), `cifar10-table` (5 seeds) and
-`placement` (3 seeds). Every call goes on from the last one's checkpoints and stops between two
-training steps when the time is over.
-A finished recipe has its model in OUT/RECIPE/model; `tokenlearner train` on that folder would write
-the same. Results are in `benchmarks/results/`.
+this order unless named: every recipe that has its data there and needs no teacher, the finest grids
+first, then `realised` (speed in bf16, at batches that fill the GPU and at 1), `cifar10-table` (5
+seeds) and `placement` (3 seeds). Every call goes on from the last one's checkpoints and stops
+between two training steps when the time is over. A finished recipe has its model in
+OUT/RECIPE/model; `tokenlearner train` on that folder would write the same. Results are in
+`benchmarks/results/`.
 """
 
 import math
@@ -43,7 +43,7 @@ def main() -> None:
 
 def list_steps(data: Path) -> list[str]:
     """Returns all steps in their order, of the recipes those whose data are there."""
-    recipes = (name for name in RECIPES if _has_data(name, data))
+    recipes = (name for name in RECIPES if _can_train(name, data))
     finest_first = sorted(recipes, key=lambda name: -math.prod(RECIPES[name]().model.grid))
     return [*finest_first, SPEED, TABLE, PLACEMENT]
 
@@ -69,9 +69,9 @@ def work(slice_: Slice, steps: list[str], *, data: Path, out: Path) -> list[str]
     return left
 
 
-def _has_data(recipe: str, data: Path) -> bool:
-    dataset = RECIPES[recipe]().dataset
-    return bool(dataset) and (data / dataset).is_dir()
+def _can_train(recipe: str, data: Path) -> bool:
+    made = RECIPES[recipe]()
+    return made.distillation is None and made.dataset != "" and (data / made.dataset).is_dir()
 
 
 if __name__ == "__main__":
