@@ -33,19 +33,6 @@ class ZooEntry:
 
 ENTRIES: tuple[ZooEntry, ...] = (
     ZooEntry(
-        name="imagenette-fine-vit-tl8",
-        title="Imagenette, fine grid, 8 tokens",
-        dataset="imagenette",
-        sha256="19a605fcba8ad31be0c8bd3d011da50defe7b93c22dda753b307a26c19a62a5e",
-        baseline="imagenette-fine-vit",
-    ),
-    ZooEntry(
-        name="imagenette-fine-vit",
-        title="Imagenette, fine grid, baseline",
-        dataset="imagenette",
-        sha256="ef03bb3a21522d5abc8ec1389178609f466c104b784db73ae121a3a7f7a64482",
-    ),
-    ZooEntry(
         name="imagenette-conv-vit-tl8",
         title="Imagenette, 8 tokens",
         dataset="imagenette",
@@ -57,6 +44,19 @@ ENTRIES: tuple[ZooEntry, ...] = (
         title="Imagenette, baseline",
         dataset="imagenette",
         sha256="79a23d7b7e4b6a34a23cdb7ba4911b41cc24e4ffc389ce873f84b397acb66072",
+    ),
+    ZooEntry(
+        name="imagenette-fine-vit-tl8",
+        title="Imagenette, 8 tokens, fine grid",
+        dataset="imagenette",
+        sha256="19a605fcba8ad31be0c8bd3d011da50defe7b93c22dda753b307a26c19a62a5e",
+        baseline="imagenette-fine-vit",
+    ),
+    ZooEntry(
+        name="imagenette-fine-vit",
+        title="Imagenette, baseline, fine grid",
+        dataset="imagenette",
+        sha256="ef03bb3a21522d5abc8ec1389178609f466c104b784db73ae121a3a7f7a64482",
     ),
     ZooEntry(
         name="cifar10-mini-vit-tl8",

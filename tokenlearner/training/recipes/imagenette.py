@@ -99,6 +99,8 @@ def imagenette_fine_vit_tl8_distilled() -> Recipe:
     tokenlearner train imagenette-fine-vit-tl8-distilled --data IMAGENETTE \
         --init imagenette-fine-vit --teacher imagenette-fine-vit \
         --out runs/imagenette-fine-vit-tl8-distilled
+
+    Not carried out yet.
     """
     return replace(
         imagenette_fine_vit_tl8(),
