@@ -1,5 +1,6 @@
 """Reading clips: the frames that are on the screen at the wanted times, whatever the file does."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -40,6 +41,14 @@ class TestSampling:
         assert facts.duration_s == pytest.approx(3.0, abs=0.04)
         assert facts.fps == pytest.approx(10.0, rel=0.02)
         assert probe(clip) == facts
+
+    @pytest.mark.skipif(not hasattr(os, "sched_getscheduler"), reason="Linux alone has it")
+    @pytest.mark.parametrize("kind", KINDS)
+    def test_making_a_clip_leaves_the_priority_of_the_tests_alone(self, kind: str) -> None:
+        codec, container, options = KINDS[kind]
+        before = os.sched_getscheduler(0)
+        make_clip(2, codec=codec, container=container, **options)
+        assert os.sched_getscheduler(0) == before
 
     @pytest.mark.parametrize("gop", [1, 4, 12, 250])
     def test_any_stretch_of_any_structure(self, gop: int) -> None:
