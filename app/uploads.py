@@ -2,7 +2,12 @@
 
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.runtime.scriptrunner import get_script_run_ctx
-from streamlit.runtime.uploaded_file_manager import UploadedFile
+from streamlit.runtime.uploaded_file_manager import DeletedFile, UploadedFile
+
+
+def is_there(uploaded: UploadedFile | DeletedFile | None) -> bool:
+    """Whether there is an upload to take; a drop zone may tell of one again that was taken."""
+    return uploaded is not None and not isinstance(uploaded, DeletedFile)
 
 
 def take_upload(uploaded: UploadedFile) -> bytes:
