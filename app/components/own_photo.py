@@ -6,7 +6,7 @@ import streamlit as st
 
 from app.resources import read_own_photo, thumbnail
 from app.state import OwnPhoto
-from app.uploads import is_there, take_upload
+from app.uploads import take_upload
 from tokenlearner.errors import MediaError
 from tokenlearner.media import DEFAULT_IMAGE_LIMITS
 
@@ -28,8 +28,8 @@ def own_photo_input(*, on_photo: Callable[[OwnPhoto], None], on_refusal: Callabl
     def take_file() -> None:
         uploaded = st.session_state[key]
         st.session_state[_TURN] = st.session_state.get(_TURN, 0) + 1
-        if is_there(uploaded):
-            _take(take_upload(uploaded), uploaded.name, on_photo, on_refusal)
+        if (content := take_upload(uploaded)) is not None:
+            _take(content, uploaded.name, on_photo, on_refusal)
 
     with st.container(
         key="own_photo", horizontal=True, wrap=False, vertical_alignment="bottom", gap="small"
@@ -50,8 +50,8 @@ def own_photo_input(*, on_photo: Callable[[OwnPhoto], None], on_refusal: Callabl
 @st.dialog("Take a photo")
 def _camera(on_photo: Callable[[OwnPhoto], None], on_refusal: Callable[[str], None]) -> None:
     def take_picture() -> None:
-        if is_there(taken := st.session_state[_CAMERA]):
-            _take(take_upload(taken), "Photo from the camera", on_photo, on_refusal)
+        if (content := take_upload(st.session_state[_CAMERA])) is not None:
+            _take(content, "Photo from the camera", on_photo, on_refusal)
 
     if st.camera_input("The photo stays in this session.", key=_CAMERA, on_change=take_picture):
         st.rerun()  # closes the dialog

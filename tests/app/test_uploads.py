@@ -3,11 +3,11 @@
 from streamlit.proto.Common_pb2 import FileURLs
 from streamlit.runtime.uploaded_file_manager import DeletedFile, UploadedFile, UploadedFileRec
 
-from app.uploads import is_there
+from app.uploads import take_upload
 
 
-def test_a_file_that_was_taken_is_none() -> None:
+def test_a_file_is_taken_once() -> None:
     record = UploadedFileRec(file_id="1", name="a.jpg", type="image/jpeg", data=b"x")
-    assert is_there(UploadedFile(record, FileURLs()))
-    assert not is_there(DeletedFile("1"))
-    assert not is_there(None)
+    assert take_upload(UploadedFile(record, FileURLs())) == b"x"
+    assert take_upload(DeletedFile("1")) is None
+    assert take_upload(None) is None

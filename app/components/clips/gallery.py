@@ -6,7 +6,7 @@ from app import clip_resources
 from app.clip_state import ClipState, choose_clip, own_clip, show_own_clip
 from app.components.photo_picker import Choice, photo_picker
 from app.state import say
-from app.uploads import is_there, take_upload
+from app.uploads import take_upload
 from tokenlearner.errors import MediaError
 
 MAX_MEGABYTES = 100
@@ -55,10 +55,10 @@ def _drop_zone() -> None:
     def take_file() -> None:
         uploaded = st.session_state[key]
         st.session_state[_TURN] = st.session_state.get(_TURN, 0) + 1
-        if not is_there(uploaded):
+        if (content := take_upload(uploaded)) is None:
             return
         try:
-            clip = clip_resources.read_own_clip(take_upload(uploaded), uploaded.name)
+            clip = clip_resources.read_own_clip(content, uploaded.name)
         except MediaError as error:
             say(f"{uploaded.name}: {error}")
         else:
