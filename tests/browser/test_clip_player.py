@@ -19,7 +19,7 @@ from tokenlearner import zoo
 from tokenlearner.clips import ClipExplanation, explain_clip
 from tokenlearner.media import probe, read_clip, read_stretch
 from tokenlearner.rendering import ViewSettings
-from tokenlearner.rendering.overlay import paint
+from tokenlearner.rendering.overlay import paint, strongest_token
 
 pytestmark = pytest.mark.browser
 
@@ -216,8 +216,9 @@ def test_a_click_on_the_curves_jumps(visitor: Explorer, explanation: ClipExplana
     wait_for_step(visitor, 2)
     assert time_of(visitor) == pytest.approx(0.7 * explanation.facts.duration_s, abs=0.1)
     strength = visitor.page.locator(".track-value").inner_text()
-    wanted = explanation.tracks().strength[2, 0]
-    assert f"token 1: {100 * wanted:#.3g} %" in strength
+    shown = strongest_token(explanation.learners[0].maps)
+    wanted = explanation.tracks().strength[2, shown]
+    assert f"token {shown + 1}: {100 * wanted:#.3g} %" in strength
     visitor.page.get_by_role("radio", name="Movement").check()
     expect(visitor.page.locator(".track-value")).to_contain_text("of the diagonal")
 

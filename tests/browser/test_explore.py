@@ -18,6 +18,7 @@ from tokenlearner.inference import Explanation, explain
 from tokenlearner.media import read_image
 from tokenlearner.models.vit import VisionTransformer
 from tokenlearner.rendering import ViewSettings, render_overlay, render_sheet
+from tokenlearner.rendering.overlay import strongest_token
 
 pytestmark = pytest.mark.browser
 
@@ -61,6 +62,31 @@ def test_fits_on_one_screen(open_page: Open) -> None:
     assert visitor.page.evaluate("document.body.scrollWidth <= innerWidth")
 
 
+def test_until_one_is_chosen_the_strongest_token_is_shown(
+    open_page: Open, model: VisionTransformer
+) -> None:
+    strongest = {
+        photo: strongest_token(explain(model, SAMPLES[photo].path).learners[0].maps)
+        for photo in SAMPLES
+    }
+    first, second = next(
+        (a, b) for a in SAMPLES for b in SAMPLES if strongest[a] != strongest[b] != 0
+    )
+    visitor = open_page(f"?sample={first}")
+    assert visitor.settings.tokens == (strongest[first],)
+    visitor.page.locator('input[name="opacity"]').fill("80")  # a choice, but of no token
+    visitor.pick_sample(second)
+    settle(visitor, explain(model, SAMPLES[second].path), ViewSettings(opacity=0.8))
+    assert visitor.settings.tokens == (strongest[second],)
+    visitor.page.wait_for_url(lambda url: "opacity=0.8" in url and "token=" not in url)
+
+    visitor.solo(0)
+    visitor.page.wait_for_url("**token=1**")
+    visitor.page.get_by_role("button", name="Reset").click()
+    settle(visitor, explain(model, SAMPLES[second].path), ViewSettings())
+    visitor.page.wait_for_url(lambda url: "token=" not in url)
+
+
 def test_another_sample_and_a_single_token(open_page: Open, model: VisionTransformer) -> None:
     visitor = open_page()
     visitor.pick_sample("tabby")
@@ -70,11 +96,11 @@ def test_another_sample_and_a_single_token(open_page: Open, model: VisionTransfo
 
     visitor.solo(2)
     settle(visitor, explanation, ViewSettings(tokens=(2,)))
-    assert visitor.difference(explanation, ViewSettings(tokens=(0,))) > SAME
+    assert visitor.difference(explanation, ViewSettings()) > SAME
     visitor.wait_until_idle()
     visitor.page.wait_for_url("**token=3**")
 
-    # The view stays when the photo changes.
+    # A choice stays when the photo changes.
     visitor.pick_sample("beagle")
     settle(visitor, explain(model, SAMPLES["beagle"].path), ViewSettings(tokens=(2,)))
     visitor.page.wait_for_url(lambda url: "sample=beagle" in url and "token=3" in url)
@@ -179,13 +205,13 @@ def test_two_visitors_do_not_meet(open_page: Open, model: VisionTransformer) -> 
     settle(ben, explain(model, SAMPLES["tabby"].path))
     ben.solo(3)
     settle(ben, explain(model, SAMPLES["tabby"].path), ViewSettings(tokens=(3,)))
-    settle(ada, ada_sees, ViewSettings(tokens=(0,)))
+    settle(ada, ada_sees, ViewSettings())
     expect(ben.page.get_by_text("ada.jpg")).to_have_count(0)
     expect(ben.page.locator('.photo[data-id="own"]')).to_have_count(0)
 
 
 def test_on_stage_arrow_keys_walk(open_page: Open, model: VisionTransformer) -> None:
-    visitor = open_page(f"?sample={FIRST}&stage=1")
+    visitor = open_page(f"?sample={FIRST}&token=1&stage=1")
     expect(visitor.page.locator('[data-testid="stSidebar"]')).to_be_hidden()
     expect(visitor.page.locator(".picker")).to_have_count(0)
     frame = visitor.page.locator(".frame").bounding_box()

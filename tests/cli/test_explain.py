@@ -58,8 +58,8 @@ class TestResults:
         assert found.predictions == wanted.predictions
         overlay = pixels(out / "parrot-overlay.png")
         assert overlay.shape == (30, 44, 3)
-        assert np.array_equal(overlay, render_overlay(wanted, ViewSettings(tokens=(0,))))
-        sheet = render_sheet(wanted, ViewSettings(tokens=(0,)))
+        assert np.array_equal(overlay, render_overlay(wanted, ViewSettings()))
+        sheet = render_sheet(wanted, ViewSettings())
         assert np.array_equal(pixels(out / "parrot-sheet.png"), sheet)
 
     def test_settings_reach_the_pictures(self, model: Path, photo: Path, tmp_path: Path) -> None:

@@ -57,9 +57,9 @@ class TestResults:
         assert np.array_equal(found.frames, wanted.frames)
         assert (out / "walk-tracks.csv").read_text() == wanted.tracks().to_csv()
         with PillowImage.open(out / "walk-filmstrip.png") as picture:
-            tube = render_token_tube(wanted, ViewSettings(tokens=(0,)))
+            tube = render_token_tube(wanted, ViewSettings())
             assert np.array_equal(np.asarray(picture), tube)
-        film = render_overlay_video(wanted, clip, ViewSettings(tokens=(0,)))
+        film = render_overlay_video(wanted, clip, ViewSettings())
         assert_same_film(out / "walk-overlay.mp4", film)
 
     def test_options_reach_the_film(self, model: Path, clip: Path, tmp_path: Path) -> None:

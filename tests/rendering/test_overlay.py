@@ -61,6 +61,15 @@ def test_the_steps_of_a_clip_share_one_scale() -> None:
     np.testing.assert_allclose(faint, (PHOTO[5, 45] + np.array(token_rgb(0))) / 2, atol=1)
 
 
+def test_without_a_choice_the_strongest_token_of_all_steps_is_painted() -> None:
+    early = np.concatenate([one_hot(0, 0) / 2, one_hot(0, 1) / 4])
+    late = np.concatenate([one_hot(1, 0) / 4, one_hot(1, 1)])
+    steps = np.stack([early, late])
+    for maps in steps:
+        wanted = paint(PHOTO, BOX, maps, replace(GRAY, tokens=(1,)), steps=steps)
+        assert np.array_equal(paint(PHOTO, BOX, maps, GRAY, steps=steps), wanted)
+
+
 def test_photo_stays_as_it_was() -> None:
     photo = PHOTO.copy()
     photo.setflags(write=False)
@@ -117,7 +126,7 @@ def two_maps() -> np.ndarray:
     [
         ((0,), "shared", 0.0, 0.4),
         ((0,), "token", 0.1, 0.2),
-        ((), "token", 0.1, 0.2),
+        ((), "token", 0.0, 0.4),  # of the strongest
         ((0, 1), "shared", 0.0, 0.5),  # the sum reaches beyond every single map
         ((0, 1), "token", 0.2, 0.5),
         ((1, 1), "token", 0.0, 0.4),  # a token counts once
@@ -129,9 +138,10 @@ def test_value_range(tokens: tuple[int, ...], scale: str, low: float, high: floa
 
 
 def test_values_are_painted_on_the_chosen_scale() -> None:
-    shared = paint(PHOTO, BOX, two_maps(), GRAY)
+    first = replace(GRAY, tokens=(0,))
+    shared = paint(PHOTO, BOX, two_maps(), first)
     assert shared[0, [25, 75], 0].tolist() == [64, 128]  # 0.1 and 0.2 of 0.4
-    own = paint(PHOTO, BOX, two_maps(), replace(GRAY, scale="token"))
+    own = paint(PHOTO, BOX, two_maps(), replace(first, scale="token"))
     assert own[0, [25, 75], 0].tolist() == [0, 255]
 
 

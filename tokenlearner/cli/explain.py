@@ -39,8 +39,12 @@ def explain(
     ],
     out: Annotated[Path, typer.Option(help="Folder for the results; created if missing.")],
     token: Annotated[
-        str, typer.Option(help="Tokens of the overlay, counted from 1; several are added up: 1,3.")
-    ] = "1",
+        str | None,
+        typer.Option(
+            help="Tokens of the overlay, counted from 1; several are added up: 1,3. Unless given, "
+            "the one with the largest value."
+        ),
+    ] = None,
     style: Annotated[
         str,
         typer.Option(
@@ -82,7 +86,7 @@ def explain(
             f"--style is {style!r}; choose one of {', '.join(MODES)} or, for clips, {MOSAIC}"
         )
     settings = ViewSettings(
-        tokens=_parse_tokens(token),
+        tokens=() if token is None else _parse_tokens(token),
         mode="token" if style == MOSAIC else style,
         opacity=opacity,
         colormap=colormap,
@@ -137,7 +141,7 @@ def _parse_tokens(text: str) -> tuple[int, ...]:
 
 def _check_tokens(settings: ViewSettings, model: AnyModel) -> None:
     learner = model.config.token_learner
-    if learner is not None and max(settings.tokens) >= learner.num_tokens:
+    if learner is not None and max(settings.tokens, default=0) >= learner.num_tokens:
         raise ConfigError(
             f"--token asks for token {max(settings.tokens) + 1}, but the model has "
             f"{learner.num_tokens}; choose from 1 to {learner.num_tokens}"

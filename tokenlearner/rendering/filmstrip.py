@@ -12,7 +12,7 @@ from PIL import ImageDraw, ImageFont
 from tokenlearner.clips import ClipExplanation
 from tokenlearner.modules.shapes import UInt8
 from tokenlearner.rendering.colormap import ink_on, token_rgb
-from tokenlearner.rendering.overlay import Box, ViewSettings, maps_of, paint
+from tokenlearner.rendering.overlay import Box, ViewSettings, maps_of, paint, strongest_token
 
 _STRIP_PX, _TUBE_PX = 200, 112  # long side of a tile
 _MOST_PX = 6000  # width of all tiles of a row together
@@ -87,7 +87,7 @@ def _draw(
     _write_times(draw, explanation.step_times_s, left, width)
     for row, settings in enumerate(rows):
         y = top + row * (height + _GAP_PX)
-        _write_chip(draw, settings, (_MARGIN_PX, y + (height - _CHIP_PX) // 2))
+        _write_chip(draw, settings, steps, (_MARGIN_PX, y + (height - _CHIP_PX) // 2))
         for step, frame in enumerate(frames):
             tile = paint(frame, box, steps[step], settings, steps=steps)
             page.paste(PILImage.fromarray(tile), (left + step * (width + _GAP_PX), y))
@@ -131,11 +131,16 @@ def _write_times(
         draw.text(place, words, _SMALL_PRINT, ImageFont.load_default(13), anchor="ls")
 
 
-def _write_chip(draw: ImageDraw.ImageDraw, settings: ViewSettings, corner: tuple[int, int]) -> None:
+def _write_chip(
+    draw: ImageDraw.ImageDraw,
+    settings: ViewSettings,
+    steps: NDArray[np.float32],
+    corner: tuple[int, int],
+) -> None:
     """The number of the token that a row shows; nothing for several tokens or the composite."""
     if settings.mode == "composite" or len(settings.tokens) > 1:
         return
-    token = settings.tokens[0] if settings.tokens else 0
+    token = settings.tokens[0] if settings.tokens else strongest_token(steps)
     x, y = corner
     colour = token_rgb(token)
     draw.ellipse((x, y, x + _CHIP_PX, y + _CHIP_PX), fill=colour)

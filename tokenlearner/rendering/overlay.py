@@ -33,7 +33,8 @@ class ViewSettings:
     """What to show of a set of maps, and how. The viewer, the links and the CLI use these fields.
 
     Attributes:
-        tokens: Tokens to show, counted from 0; several are added up. Empty means the first.
+        tokens: Tokens to show, counted from 0; several are added up. Empty means the
+            strongest, as `strongest_token` has it.
         mode: `"token"` paints the values of `tokens`; `"composite"` paints, everywhere, the colour
             of the token that is strongest there relative to its own peak.
         opacity: 0 (photo only) to 1 (overlay only).
@@ -92,10 +93,15 @@ def maps_of(
     return explanation.learners[learner].maps
 
 
+def strongest_token(maps: Float[np.ndarray, "*step token height width"]) -> int:
+    """The token that holds the largest value of all, at any step; the first of equals."""
+    return int(np.moveaxis(maps, -3, 0).reshape(maps.shape[-3], -1).max(axis=1).argmax())
+
+
 def combine_tokens(
     maps: Float[np.ndarray, "*step token height width"], tokens: tuple[int, ...]
 ) -> Float[np.ndarray, "*step height width"]:
-    """The maps of `tokens`, added up cell by cell; of the first token if there are none.
+    """The maps of `tokens`, added up cell by cell; of the strongest if there are none.
 
     Raises:
         ConfigError: If there is no such token.
@@ -106,7 +112,8 @@ def combine_tokens(
         raise ConfigError(
             f"token {beyond[0]} was asked for, but there are {count}; choose from 0 to {count - 1}"
         )
-    return maps[..., list(dict.fromkeys(tokens or (0,))), :, :].sum(axis=-3)
+    shown = tokens or (strongest_token(maps),)
+    return maps[..., list(dict.fromkeys(shown)), :, :].sum(axis=-3)
 
 
 def value_range(
@@ -170,8 +177,9 @@ def paint(
         area = smallest_area(levels.max(axis=0), settings.mass)
         palette = np.array([token_rgb(k) for k in range(len(maps))], dtype=np.float32)
     else:
-        shown = combine_tokens(maps, settings.tokens)
-        low, high = value_range(maps if steps is None else steps, settings)
+        whole = maps if steps is None else steps
+        shown = combine_tokens(maps, settings.tokens or (strongest_token(whole),))
+        low, high = value_range(whole, settings)
         levels = ((shown - low) / ((high - low) or 1.0)).clip(0, 1)[None]
         area = smallest_area(shown, settings.mass)
         palette = COLORMAPS[settings.colormap].astype(np.float32)

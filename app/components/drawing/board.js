@@ -7,7 +7,13 @@ import { copyText, createControls } from "./controls.js";
 import { listenToKeys } from "./keyboard.js";
 import { hexToRgb, pieOf } from "./paint.js";
 import { createPicture } from "./picture.js";
-import { createAddressBar, soloToken, toggleToken, withKnownTokens } from "./settings.js";
+import {
+  createAddressBar,
+  soloToken,
+  toggleToken,
+  withKnownTokens,
+  withSomeToken,
+} from "./settings.js";
 import { ALL, createStrip } from "./strip.js";
 import {
   describeCell,
@@ -19,8 +25,8 @@ import {
 } from "./words.js";
 
 const EXPORT_PATIENCE_MS = 20_000;
-// The settings that were last on the screen. They outlive a board, as the user's choice does while
-// pages without one are looked at; every widget is a module of its own, so they are the window's.
+// What the user last chose. It outlives a board while pages without one are looked at; every widget
+// is a module of its own, so it is the window's.
 const MEMORY = "tokenLearnerView";
 const NOTHING_YET = -1; // no frame of a clip has come; of a photo none ever does
 
@@ -36,7 +42,8 @@ export function createBoard(root, { what, save, obey, ownIntentOf, drawn = () =>
   let moment = NOTHING_YET; // tells one frame of a clip from the next
   let colormaps = {};
   let palette = null;
-  let settings = null;
+  let chosen = null; // settings; no token in them means the strongest of what is looked at
+  let settings = null; // those on the screen: as chosen, and with a token
   let previewed = null; // token or ALL under the mouse
   let current = 0; // token or ALL that keys start from
   let cell = null; // grid cell under the pointer
@@ -65,7 +72,7 @@ export function createBoard(root, { what, save, obey, ownIntentOf, drawn = () =>
     },
   });
   const controls = createControls(find(".controls"), {
-    change: (partial) => apply({ ...settings, ...partial }),
+    change: (partial) => apply({ ...chosen, ...partial }),
     toggleBox(shown) {
       showBox = shown;
       invalidate();
@@ -164,20 +171,24 @@ export function createBoard(root, { what, save, obey, ownIntentOf, drawn = () =>
     find(".ramp").style.background = composite ? "" : rampOf(colormaps[view.colormap]);
   }
 
+  function choose(next) {
+    window[MEMORY] = chosen = withKnownTokens(next, reel.count);
+    settings = withSomeToken(chosen, reel.peaks);
+  }
+
   // Takes over new settings, as the user's choice: they go into the link as well.
   function apply(next) {
-    settings = withKnownTokens(next, reel.count);
-    window[MEMORY] = settings;
+    choose(next);
     controls.show(settings);
     strip.mark(settings, current);
-    address.write(settings, header.defaults);
+    address.write(chosen, header.defaults);
     invalidate();
   }
 
   function pick(token, combine) {
     current = token;
     previewed = null;
-    if (token === ALL) apply({ ...settings, mode: "composite" });
+    if (token === ALL) apply({ ...chosen, mode: "composite" });
     else apply(combine ? toggleToken(settings, token) : soloToken(settings, token));
     setText(find(".status"), summarise(settings, reel.at(step)));
   }
@@ -198,8 +209,8 @@ export function createBoard(root, { what, save, obey, ownIntentOf, drawn = () =>
   async function act(action) {
     if (!reel) return;
     if (action === "reset") {
-      current = 0;
       apply(header.defaults);
+      current = settings.tokens[0];
     } else if (action === "link") {
       address.flush();
       const done = await copyText(window.location.href);
@@ -218,8 +229,7 @@ export function createBoard(root, { what, save, obey, ownIntentOf, drawn = () =>
       step = 0;
       moment = NOTHING_YET;
       palette = Uint8Array.from(reel.peaks.flatMap((_, token) => hexToRgb(colourOf(token))));
-      settings = withKnownTokens(settings ?? window[MEMORY] ?? header.settings, reel.count);
-      window[MEMORY] = settings;
+      choose(chosen ?? window[MEMORY] ?? header.settings);
       current = settings.mode === "composite" ? ALL : settings.tokens[0];
       previewed = null;
       cell = null;
@@ -229,7 +239,7 @@ export function createBoard(root, { what, save, obey, ownIntentOf, drawn = () =>
       strip.mark(settings, current);
       setText(find(".strip-title"), `${reel.count} learned tokens, each with its peak`);
       // The page may have rewritten the address: put the view back into it.
-      address.write(settings, header.defaults);
+      address.write(chosen, header.defaults);
       invalidate();
     },
     // Another frame of a clip, drawn at once so that it stays in step with the picture.
@@ -239,7 +249,7 @@ export function createBoard(root, { what, save, obey, ownIntentOf, drawn = () =>
       if (photo) draw();
     },
     // The same again, from a page that ran again.
-    keepAddress: () => address.write(settings, header.defaults),
+    keepAddress: () => address.write(chosen, header.defaults),
     saySaved: () => controls.say("export", "Saved", 2500),
     sayFailure: (text) => setText(find(".readout"), text),
     invalidate,

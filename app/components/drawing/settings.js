@@ -11,10 +11,15 @@ const WRITERS = {
   mass: (settings) => String(Number(settings.mass.toFixed(2))),
 };
 
-// No token chosen means the first one; tokens that another model lacks are dropped.
+// Without tokens that another model has and this one lacks.
 export function withKnownTokens(settings, count) {
-  const tokens = settings.tokens.filter((token) => token >= 0 && token < count);
-  return { ...settings, tokens: tokens.length ? tokens : [0] };
+  return { ...settings, tokens: settings.tokens.filter((token) => token >= 0 && token < count) };
+}
+
+// No token chosen means the strongest one, the first of equals.
+export function withSomeToken(settings, peaks) {
+  if (settings.tokens.length) return settings;
+  return { ...settings, tokens: [peaks.indexOf(Math.max(...peaks))] };
 }
 
 export function toggleToken(settings, token) {
@@ -55,7 +60,7 @@ export function createAddressBar(delayMs = 150) {
 
   return {
     write(settings, defaults) {
-      pending = [settings, withKnownTokens(defaults, Infinity)];
+      pending = [settings, defaults];
       timer ||= setTimeout(flush, delayMs);
     },
     flush,
