@@ -19,6 +19,8 @@ from tokenlearner.preprocess import Geometry
 from tokenlearner.rendering import ViewSettings
 
 MAPS = np.random.default_rng(0).random((3, 2, 4, 5), dtype=np.float32)
+TOKENS = np.ones((3, 2, 2), np.float32)
+TOKENS[1, 0] = np.cos(np.pi / 12), np.sin(-np.pi / 12)  # 45° before and after, -15° here
 FACTS = ClipFacts(
     duration_s=6.0,
     fps=10.0,
@@ -52,11 +54,7 @@ def explanation(**changes: Any) -> ClipExplanation:
         geometry=Geometry(source_size=(60, 100), model_size=(48, 64), box=(20.0, 0.0, 80.0, 60.0)),
         class_names=("yes", "no"),
         probabilities=np.array([0.75, 0.25], np.float32),
-        learners=(
-            ClipLearnerMaps(
-                block=2, version="1.0", maps=MAPS, tokens=np.ones((3, 2, 4), np.float32)
-            ),
-        ),
+        learners=(ClipLearnerMaps(block=2, version="1.0", maps=MAPS, tokens=TOKENS),),
         stages=(),
         num_parameters=0,
         trained=True,
@@ -77,13 +75,19 @@ def test_payload_holds_clip_maps_and_curves() -> None:
     assert np.array_equal(maps, MAPS)
     frames = np.frombuffer(block(body, header["frames"]), "<f4")
     np.testing.assert_allclose(frames, MEDIA.frames_s, rtol=1e-6)
-    tracks = np.frombuffer(block(body, header["tracks"]), "<f4").reshape(3, 3, 2)
-    strength, width, movement = tracks
+    names = [kind["name"] for kind in header["tracks"]["kinds"]]
+    assert names == ["strength", "width", "movement", "jitter", "change"]
+    tracks = np.frombuffer(block(body, header["tracks"]), "<f4").reshape(5, 3, 2)
+    strength, width, movement, jitter, change = tracks
     np.testing.assert_allclose(strength, 100 * MAPS.mean(axis=(2, 3)), rtol=1e-5)
     np.testing.assert_allclose(width, 100 * explanation().tracks().entropy, rtol=1e-5)
     assert np.isnan(movement[0]).all()
     assert (movement[1:] > 0).all()
-    assert [kind["name"] for kind in header["tracks"]["kinds"]] == ["strength", "width", "movement"]
+    assert np.isnan(jitter[[0, -1]]).all()
+    wanted = explanation().tracks().jitter_px[1] / np.hypot(60, 100)
+    np.testing.assert_allclose(jitter[1], 100 * wanted, rtol=1e-5)
+    # Token 1 turns by 60° and back; token 2 stays what it is.
+    np.testing.assert_allclose(change[1:], [[50, 0], [50, 0]], atol=1e-5)
     assert (header["source"], header["box"]) == ([60, 100], [20, 0, 80, 60])
 
 

@@ -253,6 +253,12 @@ def test_a_film_and_the_tracks_to_take_away(visitor: Explorer, explanation: Clip
     middle = read_clip(film.value.path(), num_frames=FRAMES).frames[2]
     height, width = middle.shape[:2]
     assert off(middle, painted(explanation, 2, ViewSettings(opacity=1.0), (width, height))) <= SAME
+    visitor.page.get_by_role("combobox", name="Format").click()
+    visitor.page.get_by_role("option", name="GIF").click()
+    with visitor.page.expect_download() as moving:
+        visitor.page.get_by_role("button", name="Film with the overlay (GIF)").click()
+    expect(visitor.page.get_by_text("With sound")).to_have_count(0)
+    assert probe(moving.value.path()).num_frames == explanation.facts.num_frames
     with visitor.page.expect_download() as tracks:
         visitor.page.get_by_role("button", name="Tracks of all tokens").click()
     assert tracks.value.path().read_text() == explanation.tracks().to_csv()

@@ -2,6 +2,7 @@
 
 import csv
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from tokenlearner.checkpoints import load_model, save_model
 from tokenlearner.cli.main import app
 from tokenlearner.clips import ClipExplanation, explain_clip
 from tokenlearner.media import probe, read_clip
+from tokenlearner.models.config import TokenLearnerConfig
+from tokenlearner.models.vit import VisionTransformer
 from tokenlearner.rendering import ViewSettings
 from tokenlearner.rendering.filmstrip import render_token_tube
 from tokenlearner.rendering.video import render_overlay_video
@@ -35,6 +38,14 @@ def clip(tmp_path: Path) -> Path:
     path = tmp_path / "walk.jpg"
     path.write_bytes(make_clip(30, audio_s=3.0))
     return path
+
+
+def with_two_learners(folder: Path) -> Path:
+    learner = TokenLearnerConfig(num_tokens=2, at=1, fuser=True)
+    network = VisionTransformer(replace(tiny.config(), depth=3, token_learner=learner))
+    network.info = tiny.model().info
+    save_model(folder / "two", network)
+    return folder / "two"
 
 
 def call(*arguments: object) -> Any:
@@ -94,6 +105,31 @@ class TestResults:
         assert_same_film(out / "walk-overlay.mp4", film)
         size = (HEIGHT, WIDTH)
         assert (frames_of(film).shape[1:3] != size) == (style == "mosaic")
+
+    def test_another_kind_of_film(self, model: Path, clip: Path, tmp_path: Path) -> None:
+        out = tmp_path / "out"
+        result = call(clip, "--model", model, "--out", out, "--frames", 2, "--film", "gif")
+        assert result.exit_code == 0, result.output
+        assert names(out) == [name.replace("mp4", "gif") for name in FILES]
+        assert probe(out / "walk-overlay.gif").num_frames == 30
+
+    def test_another_learner(self, clip: Path, tmp_path: Path) -> None:
+        out = tmp_path / "out"
+        options = ("--frames", 2, "--learner", 2)
+        result = call(clip, "--model", with_two_learners(tmp_path), "--out", out, *options)
+        assert result.exit_code == 0, result.output
+        found = ClipExplanation.load(out / "walk.npz")
+        assert (out / "walk-tracks.csv").read_text() == found.tracks(1).to_csv()
+        assert found.tracks(1).to_csv() != found.tracks(0).to_csv()
+        with PillowImage.open(out / "walk-filmstrip.png") as picture:
+            tube = render_token_tube(found, ViewSettings(), learner=1)
+            assert np.array_equal(np.asarray(picture), tube)
+        film = render_overlay_video(found, clip, ViewSettings(), learner=1)
+        assert_same_film(out / "walk-overlay.mp4", film)
+        means = found.tracks(1).strength.mean(axis=0)
+        assert [line.split()[1] for line in result.stdout.splitlines()[-2:]] == [
+            f"{mean:.3f}" for mean in means
+        ]
 
     def test_says_what_it_saw_and_what_the_tokens_follow(
         self, model: Path, clip: Path, tmp_path: Path
@@ -213,6 +249,22 @@ class TestErrors:
         result = call(photo, "--model", model, "--out", tmp_path / "out", "--style", "mosaic")
         assert result.exit_code == 1
         assert f"--style mosaic is for clips, and {photo} is none; leave it out" in result.stderr
+
+    @pytest.mark.parametrize(
+        ("options", "message"),
+        [
+            (["--film", "avi"], "--film is 'avi'; choose one of mp4, webm, gif"),
+            (["--film", "gif", "--sound"], "--sound: a GIF has none"),
+            (["--learner", "2"], "asks for learner 2, but the model has 1; choose 1"),
+        ],
+    )
+    def test_options_that_cannot_be(
+        self, model: Path, clip: Path, tmp_path: Path, options: list[str], message: str
+    ) -> None:
+        result = call(clip, "--model", model, "--out", tmp_path / "out", *options)
+        assert result.exit_code == 1
+        assert message in result.stderr
+        assert not (tmp_path / "out").exists()
 
     def test_a_photo_for_a_model_for_clips(self, tmp_path: Path) -> None:
         save_model(tmp_path / "clips", tiny.clip_model())

@@ -21,6 +21,7 @@ from tokenlearner.efficiency.machine import choose_device
 from tokenlearner.errors import ConfigError, MediaError
 from tokenlearner.inference import Explanation
 from tokenlearner.inference import explain as explain_photo
+from tokenlearner.media import VIDEO_KINDS
 from tokenlearner.media.images import encode_png
 from tokenlearner.models.info import ModelInfo
 from tokenlearner.rendering import ViewSettings, render_overlay, render_sheet
@@ -70,13 +71,19 @@ def explain(
     ] = None,
     start: Annotated[float, typer.Option(min=0, help="Of a clip, in seconds.")] = 0.0,
     end: Annotated[float | None, typer.Option(help="Of a clip, in seconds.")] = None,
+    learner: Annotated[
+        int, typer.Option(min=1, help="Which of the model's TokenLearners, counted from 1.")
+    ] = 1,
+    film: Annotated[
+        str, typer.Option(help=f"Of a clip's overlay: {', '.join(VIDEO_KINDS)}.")
+    ] = VIDEO_KINDS[0],
     sound: Annotated[bool, typer.Option("--sound", help="Keep a clip's sound.")] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
 ) -> None:
     """Show what each learned token looks at.
 
     Writes per photo NAME-overlay.png (full resolution), NAME-sheet.png (all tokens) and NAME.npz
-    (everything, for tokenlearner.Explanation.load). Writes per clip NAME-overlay.mp4,
+    (everything, for tokenlearner.Explanation.load). Writes per clip NAME-overlay.mp4 (see --film),
     NAME-filmstrip.png (all tokens, step by step), NAME-tracks.csv (what each token follows) and
     NAME.npz (for tokenlearner.ClipExplanation.load). A file that cannot be used is reported and
     skipped; the exit code is then 1.
@@ -95,7 +102,12 @@ def explain(
         mass=mass,
     )
     options = ClipOptions(
-        num_frames=frames, start_s=start, end_s=end, is_mosaic=style == MOSAIC, has_sound=sound
+        num_frames=frames,
+        start_s=start,
+        end_s=end,
+        is_mosaic=style == MOSAIC,
+        has_sound=sound,
+        kind=film,
     )
     clips = {file for file in files if is_clip(file)}
     if style == MOSAIC and (photos := set(files) - clips):
@@ -105,7 +117,7 @@ def explain(
         )
     network = zoo.load(model).to(choose_device(device))
     assert network.info is not None, "models from files have it"
-    _check_tokens(settings, network)
+    _check_choice(learner, settings, network)
     out.mkdir(parents=True, exist_ok=True)
     failed = False
     for file, name in zip(files, _names(files), strict=True):
@@ -113,10 +125,10 @@ def explain(
         try:
             if file in clips:
                 explanation = explain_file(network, file, options)
-                results = clip_results(file, explanation, settings, options)
+                results = clip_results(file, explanation, settings, options, learner=learner - 1)
             else:
                 explanation = explain_photo(network, file)
-                results = _photo_results(explanation, settings)
+                results = _photo_results(explanation, settings, learner=learner - 1)
         except MediaError as error:
             typer.echo(f"tokenlearner: {file}: {error}", err=True)
             failed = True
@@ -126,7 +138,7 @@ def explain(
             verb = "replaced" if path.exists() else "wrote"
             write_whole(path, content)
             typer.echo(f"{verb} {path}")
-        _print_answer(file, explanation, network.info)
+        _print_answer(file, explanation, network.info, learner=learner - 1)
     if failed:
         raise typer.Exit(1)
 
@@ -139,9 +151,17 @@ def _parse_tokens(text: str) -> tuple[int, ...]:
     return tuple(int(word) - 1 for word in words)
 
 
-def _check_tokens(settings: ViewSettings, model: AnyModel) -> None:
-    learner = model.config.token_learner
-    if learner is not None and max(settings.tokens, default=0) >= learner.num_tokens:
+def _check_choice(number: int, settings: ViewSettings, model: AnyModel) -> None:
+    learner, blocks = model.config.token_learner, model.config.learner_blocks
+    if learner is None:
+        return
+    if number > len(blocks):
+        count = len(blocks)
+        raise ConfigError(
+            f"--learner asks for learner {number}, but the model has {count}; choose "
+            + ("1" if count == 1 else f"from 1 to {count}")
+        )
+    if max(settings.tokens, default=0) >= learner.num_tokens:
         raise ConfigError(
             f"--token asks for token {max(settings.tokens) + 1}, but the model has "
             f"{learner.num_tokens}; choose from 1 to {learner.num_tokens}"
@@ -162,22 +182,26 @@ def _names(files: Iterable[Path]) -> list[str]:
     return names
 
 
-def _photo_results(explanation: Explanation, settings: ViewSettings) -> dict[str, bytes]:
+def _photo_results(
+    explanation: Explanation, settings: ViewSettings, *, learner: int
+) -> dict[str, bytes]:
     files = {".npz": explanation.to_npz()}
     if explanation.learners:
-        files["-overlay.png"] = encode_png(render_overlay(explanation, settings))
-        files["-sheet.png"] = encode_png(render_sheet(explanation, settings))
+        files["-overlay.png"] = encode_png(render_overlay(explanation, settings, learner=learner))
+        files["-sheet.png"] = encode_png(render_sheet(explanation, settings, learner=learner))
     return files
 
 
-def _print_answer(file: Path, explanation: Explanation | ClipExplanation, info: ModelInfo) -> None:
+def _print_answer(
+    file: Path, explanation: Explanation | ClipExplanation, info: ModelInfo, *, learner: int
+) -> None:
     typer.echo(f"{file} by {explanation.model_name}:")
     predictions = explanation.predictions[:_NUM_PREDICTIONS]
     width = max(len(name) for name, _ in predictions)
     for name, probability in predictions:
         typer.echo(f"  {name:<{width}}  {100 * probability:5.1f} %")
     if isinstance(explanation, ClipExplanation):
-        for line in summarise(explanation):
+        for line in summarise(explanation, learner=learner):
             typer.echo(f"  {line}")
     if not explanation.learners:
         typer.echo("  This model has no TokenLearner, so there are no maps to draw.")

@@ -13,8 +13,10 @@ from rich.progress import Progress
 from tokenlearner.attention.tracks import Tracks
 from tokenlearner.checkpoints import AnyModel
 from tokenlearner.clips import ClipExplanation, default_num_frames, explain_clip
+from tokenlearner.errors import ConfigError
 from tokenlearner.media.images import encode_png
 from tokenlearner.media.recognition import HEAD_BYTES, recognise
+from tokenlearner.media.video_files import VIDEO_KINDS
 from tokenlearner.media.videos import read_clip
 from tokenlearner.rendering import ViewSettings
 from tokenlearner.rendering.filmstrip import render_token_tube
@@ -35,6 +37,10 @@ class ClipOptions:
         end_s: Where it ends; None is the end of the clip.
         is_mosaic: Whether the overlay shows all tokens beside one another.
         has_sound: Whether the overlay has the clip's sound.
+        kind: Of file for the overlay, one of `VIDEO_KINDS`.
+
+    Raises:
+        ConfigError: If there is no such kind, or it has no sound.
     """
 
     num_frames: int | None
@@ -42,6 +48,13 @@ class ClipOptions:
     end_s: float | None
     is_mosaic: bool
     has_sound: bool
+    kind: str
+
+    def __post_init__(self) -> None:
+        if self.kind not in VIDEO_KINDS:
+            raise ConfigError(f"--film is {self.kind!r}; choose one of {', '.join(VIDEO_KINDS)}")
+        if self.kind == "gif" and self.has_sound:
+            raise ConfigError("--sound: a GIF has none; leave it out, or choose --film mp4 or webm")
 
 
 def is_clip(path: Path) -> bool:
@@ -87,28 +100,36 @@ def _bar(words: str) -> Iterator[Callable[[int, int], bool]]:
 
 
 def clip_results(
-    path: Path, explanation: ClipExplanation, settings: ViewSettings, options: ClipOptions
+    path: Path,
+    explanation: ClipExplanation,
+    settings: ViewSettings,
+    options: ClipOptions,
+    *,
+    learner: int,
 ) -> dict[str, bytes]:
     """Returns the files to write, by how their names end."""
     files = {".npz": explanation.to_npz()}
     if explanation.learners:
-        files["-tracks.csv"] = explanation.tracks().to_csv().encode()
-        files["-filmstrip.png"] = encode_png(render_token_tube(explanation, settings))
+        files["-tracks.csv"] = explanation.tracks(learner).to_csv().encode()
+        tube = render_token_tube(explanation, settings, learner=learner)
+        files["-filmstrip.png"] = encode_png(tube)
         with _bar(f"drawing {path.name}") as progress:
-            files["-overlay.mp4"] = render_overlay_video(
+            files[f"-overlay.{options.kind}"] = render_overlay_video(
                 explanation,
                 path,
                 settings,
+                learner=learner,
                 mosaic=options.is_mosaic,
                 start_s=options.start_s,
                 end_s=options.end_s,
+                kind=options.kind,
                 with_sound=options.has_sound,
                 progress=progress,
             )
     return files
 
 
-def summarise(explanation: ClipExplanation) -> list[str]:
+def summarise(explanation: ClipExplanation, *, learner: int) -> list[str]:
     """Returns lines for people: what of the clip was seen, and what its tokens follow."""
     facts, times_s = explanation.facts, explanation.times_s
     lines = [
@@ -116,7 +137,7 @@ def summarise(explanation: ClipExplanation) -> list[str]:
         f"of {facts.duration_s:.2f} s",
         *explanation.notes,
     ]
-    return [*lines, *_table(explanation.tracks())] if explanation.learners else lines
+    return [*lines, *_table(explanation.tracks(learner))] if explanation.learners else lines
 
 
 def _table(tracks: Tracks) -> list[str]:

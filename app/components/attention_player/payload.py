@@ -1,6 +1,7 @@
 """What the player gets to draw."""
 
 import json
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,7 +72,7 @@ def pack_payload(
     """
     maps = np.ascontiguousarray(explanation.learners[learner].maps, dtype="<f4")
     starts, marks = step_times(explanation, media)
-    curves, kinds = _curves(tracks)
+    curves, kinds = _curves(tracks, math.hypot(*explanation.geometry.source_size))
     film, film_facts = filmstrip(explanation)
     header = {
         "shape": list(maps.shape),
@@ -147,8 +148,11 @@ def filmstrip(explanation: ClipExplanation) -> tuple[bytes, dict[str, Any]]:
     return encode_jpeg(np.vstack(lines)), facts
 
 
-def _curves(tracks: Tracks) -> tuple[NDArray[np.float32], list[dict[str, str]]]:
-    """The player's curves `[curve, step, token]`, and what they are."""
+def _curves(tracks: Tracks, diagonal_px: float) -> tuple[NDArray[np.float32], list[dict[str, str]]]:
+    """The player's curves `[curve, step, token]`, and what they are.
+
+    The meaning of a token hardly changes from step to step, so it is its change that can be seen.
+    """
     strength = {
         "mass": "How much of the picture it lights up",
         "peak": "Share of its attention on one patch, the strongest",
@@ -157,6 +161,14 @@ def _curves(tracks: Tracks) -> tuple[NDArray[np.float32], list[dict[str, str]]]:
         "Strength": (100 * tracks.strength, strength[tracks.strength_kind]),
         "Width": (100 * tracks.entropy, "Share of the picture that it looks at"),
         "Movement": (100 * tracks.movement_ratio, "Way since the step before, of the diagonal"),
+        "Jitter": (
+            100 * tracks.jitter_px / diagonal_px,
+            "Distance from even motion, of the diagonal",
+        ),
+        "Change": (
+            100 * (1 - tracks.similarity),
+            "Change of its meaning since the step before, 1 − cosine",
+        ),
     }
     kinds = [
         {"name": label.lower(), "label": label, "unit": " %", "about": about}

@@ -21,6 +21,7 @@ _AS_SHOWN, _MOSAIC, _COMPOSITE = (
     "All tokens, side by side",
     "All in one picture",
 )
+_FORMATS = {"mp4": "MP4", "webm": "WebM", "gif": "GIF"}
 
 
 def clip_downloads(page: PageState, state: ClipState, clip: ClipOnPage, result: ClipResult) -> None:
@@ -67,9 +68,15 @@ def _offer(page: PageState, state: ClipState, clip: ClipOnPage, result: ClipResu
 def _offer_film(
     page: PageState, state: ClipState, clip: ClipOnPage, shown: ClipExplanation, learner: int
 ) -> None:
-    kind = st.selectbox("Film", [_AS_SHOWN, _MOSAIC, _COMPOSITE], key="film_kind")
-    with_sound = clip.facts.has_audio and st.toggle("With sound", value=True, key="film_sound")
-    settings = replace(page.view, mode="composite") if kind == _COMPOSITE else page.view
+    left, right = st.columns([2, 1])
+    view = left.selectbox("Film", [_AS_SHOWN, _MOSAIC, _COMPOSITE], key="film_view")
+    kind = right.selectbox("Format", list(_FORMATS), key="film_kind", format_func=_FORMATS.get)
+    with_sound = (
+        clip.facts.has_audio
+        and kind != "gif"
+        and st.toggle("With sound", value=True, key="film_sound")
+    )
+    settings = replace(page.view, mode="composite") if view == _COMPOSITE else page.view
     start, end = state.stretch(clip.facts.duration_s)
 
     def make() -> bytes:
@@ -79,13 +86,15 @@ def _offer_film(
                 clip.source,
                 settings,
                 learner=learner,
-                mosaic=kind == _MOSAIC,
+                mosaic=view == _MOSAIC,
                 start_s=start,
                 end_s=end,
+                kind=kind,
                 with_sound=with_sound,
             )
 
-    _button("Film with the overlay (MP4)", make, f"{file_stem(clip)}.mp4", ":material/movie:")
+    label = f"Film with the overlay ({_FORMATS[kind]})"
+    _button(label, make, f"{file_stem(clip)}.{kind}", ":material/movie:")
     st.caption("All frames of the stretch, at the clip’s own frame rate.")
 
 
