@@ -10,7 +10,7 @@ from tokenlearner.training.card import render_card
 
 def make_card(name: str) -> str:
     """Returns the card of a shipped model."""
-    return render_card(zoo.load(name), zoo.metrics(name))
+    return render_card(zoo.load(name), zoo.metrics(name), place=name)
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from tests import tiny
-from tokenlearner.checkpoints import for_images, load_model, save_model, write_whole
+from tokenlearner.checkpoints import AnyModel, for_images, load_model, save_model, write_whole
 from tokenlearner.errors import CheckpointError, ConfigError
 from tokenlearner.models import VideoVisionTransformer, VisionTransformer
 
@@ -118,11 +118,26 @@ class TestKinds:
         with pytest.raises(ConfigError, match="tiny-clips takes clips, not photos; choose a model"):
             for_images(tiny.clip_model())
 
-    def test_endless_clips(self, tmp_path: Path) -> None:
-        save_model(tmp_path, tiny.clip_model())
-        change_config(tmp_path, lambda config: config["architecture"].update(num_frames=10**9))
-        message = "asks for 1,000,000,000 frames, over the limit of 100,000"
-        with pytest.raises(CheckpointError, match=message):
+    @pytest.mark.parametrize(
+        ("model", "part", "values", "message"),
+        [
+            (tiny.clip_model, "architecture", {"num_frames": 10**9}, "1,000,000,000 frames, over"),
+            (tiny.conv_model, "architecture", {"depths": [10**8]}, "100,000,000 blocks, over the"),
+            (tiny.conv_model, "architecture", {"depths": [1] * 99}, "99 stages, over the limit of"),
+            (tiny.model, "preprocessing", {"image_size": [8, 10**6]}, "1,000,000 pixels a side, o"),
+        ],
+    )
+    def test_endless_sizes(
+        self,
+        tmp_path: Path,
+        model: Callable[[], AnyModel],
+        part: str,
+        values: dict[str, Any],
+        message: str,
+    ) -> None:
+        save_model(tmp_path, model())
+        change_config(tmp_path, lambda config: config[part].update(values))
+        with pytest.raises(CheckpointError, match=f"config.json asks for {message}"):
             load_model(tmp_path)
 
 

@@ -65,6 +65,14 @@ class TestExplain:
         assert explanation.maps is learner.maps
         np.testing.assert_allclose(explanation.maps.sum(axis=(1, 2)), [1, 1], rtol=1e-5)
 
+    def test_in_the_number_format_of_the_weights(self, photo: Path) -> None:
+        model = tiny.model()
+        whole = explain(model, photo)
+        half = explain(model.bfloat16(), photo)
+        assert half.maps.dtype == half.probabilities.dtype == np.float32
+        np.testing.assert_allclose(half.maps, whole.maps, atol=0.02)
+        np.testing.assert_allclose(half.probabilities, whole.probabilities, atol=0.05)
+
     def test_several_answers_may_be_right_at_once(self, photo: Path) -> None:
         model = tiny.model()
         assert model.info is not None

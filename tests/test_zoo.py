@@ -55,6 +55,17 @@ class TestByName:
         monkeypatch.setattr(zoo, "ENTRIES", tuple(entries))
         monkeypatch.setenv("TOKENLEARNER_CHECKPOINTS", str(tmp_path))
 
+    def test_a_model_trained_anew_is_not_called_as_the_shipped_one(self, tmp_path: Path) -> None:
+        anew = tiny.model(name="tiny")
+        assert anew.head is not None
+        anew.head.weight.data += 1
+        save_model(tmp_path / "run/model", anew)
+        places = {"tiny": "tiny", tmp_path / "tiny": "tiny", tmp_path / "run/model": "./model"}
+        for place, wanted in places.items():
+            info = zoo.load(place).info
+            assert info is not None
+            assert zoo.reference(info) == wanted
+
     def test_names_in_order(self) -> None:
         assert zoo.names() == ("tiny-tl2", "tiny")
         assert zoo.entry("tiny-tl2").baseline == "tiny"

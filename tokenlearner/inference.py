@@ -108,7 +108,7 @@ def look(model: AnyModel, photos: Sequence[NDArray[np.uint8]]) -> Look:
     """
     info = info_of(model)
     prepared, geometries = zip(*(prepare(p, info.preprocessing) for p in photos), strict=True)
-    inputs = torch.cat(prepared).to(next(model.parameters()).device)
+    inputs = torch.cat(prepared).to(next(model.parameters()))
     if isinstance(model, ClipModel):
         inputs = inputs.transpose(0, 1)[None]
     with torch.inference_mode():

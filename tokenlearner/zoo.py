@@ -182,10 +182,14 @@ def load(name: str | Path) -> AnyModel:
 def reference(info: ModelInfo) -> str:
     """Returns what to call a loaded model in a command that others can give.
 
-    A repository on the Hub with its commit; otherwise the name, as the path of a folder here says
-    nothing elsewhere.
+    A repository on the Hub with its commit; a shipped model's name, if it is this very one; else
+    the name of its folder, as the whole path says nothing elsewhere.
     """
-    return info.source if info.source.startswith(HUB_PREFIX) else info.name
+    if info.source.startswith(HUB_PREFIX):
+        return info.source
+    if info.name in names() and info.sha256 == entry(info.name).sha256:
+        return info.name
+    return f"./{Path(info.source).name}" if info.source else info.name
 
 
 def _place(name: str | Path) -> Path:

@@ -45,6 +45,17 @@ def baseline(tmp_path: Path) -> Path:
     return tmp_path / "baseline"
 
 
+def test_a_pair_of_one_name(model: Path, tmp_path: Path) -> None:
+    save_model(tmp_path / "anew", tiny.model())  # its info calls it tiny, too
+    file = tmp_path / "bench.json"
+    result = call(model, "--against", tmp_path / "anew", "--batch", 1, "--json", file)
+    assert result.exit_code == 0, result.output
+    entries = json.loads(file.read_text())["comparisons"][0]["entries"]
+    assert [entry["name"] for entry in entries] == [str(tmp_path / "anew"), str(model)]
+    result = call(model, "--against", model, "--batch", 1)
+    assert result.exit_code == 0, result.output
+
+
 def test_a_pair(model: Path, baseline: Path, tmp_path: Path) -> None:
     file = tmp_path / "results/bench.json"
     result = call(model, "--against", baseline, "--batch", 2, "--batch", 1, "--json", file)
@@ -59,8 +70,8 @@ def test_a_pair(model: Path, baseline: Path, tmp_path: Path) -> None:
     assert ("*" in table[0]) == ("other programs were busy in every round" in result.stdout)
     content = json.loads(file.read_text())
     assert content["command"] == (
-        "tokenlearner bench tiny --against plain --batch 1 --batch 2 --dtype fp32 --mode eager "
-        "--seconds 0.01 --rounds 2 --device cpu"
+        "tokenlearner bench ./model --against ./baseline --batch 1 --batch 2 --dtype fp32 "
+        "--mode eager --seconds 0.01 --rounds 2 --device cpu"
     )
     assert not content["interrupted"]
     results = [Comparison.from_dict(each) for each in content["comparisons"]]
@@ -76,7 +87,7 @@ def test_a_folder_with_a_learner_stands_beside_itself_without(model: Path, tmp_p
     assert "tiny without learner has random weights" in result.stdout
     assert "tiny without learner, fp32 eager" in result.stdout
     recorded = json.loads((tmp_path / "bench.json").read_text())["command"]
-    assert recorded.startswith("tokenlearner bench tiny --batch 1 "), "no model to be against"
+    assert recorded.startswith("tokenlearner bench ./model --batch 1 "), "no model to be against"
     assert "of what the multiply-accumulates promise" not in result.stdout
 
 

@@ -57,7 +57,7 @@ def test_prints_what_the_library_measures(model: Path, data: Path, tmp_path: Pat
         wanted.reported.mean_percent
     )
     assert content["command"] == (
-        "tokenlearner few-shot tiny --data colours --shots 4 --draws 3 --train-split train "
+        "tokenlearner few-shot ./tiny --data colours --shots 4 --draws 3 --train-split train "
         "--test-split test"
     )
 

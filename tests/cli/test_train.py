@@ -196,10 +196,11 @@ class TestEvaluate:
         info = load_model(model).info
         assert info is not None
         assert content["weights_sha256"] == info.sha256
-        assert content["command"] == "tokenlearner evaluate tiny --data colours --split test"
+        assert content["command"] == "tokenlearner evaluate ./tiny --data colours --split test"
         card = (model / "README.md").read_text(encoding="utf-8")
         assert f"{content['metrics']['top1_percent']:.2f} %" in card
         assert content["command"] in card
+        assert 'tokenlearner.load("./tiny")' in card
 
     def test_another_split(self, model: Path, data: Path) -> None:
         result = call("evaluate", model, "--data", data, "--split", "train", "--device", "cpu")

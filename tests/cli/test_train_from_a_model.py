@@ -89,7 +89,7 @@ class TestInit:
         assert info is not None
         assert info.provenance is not None
         assert info.provenance.started_from == "tiny"
-        assert "--init tiny" in info.provenance.command
+        assert "--init ./tiny" in info.provenance.command
 
     def test_learns_from_a_teacher(self, data: Path, source: Path, tmp_path: Path) -> None:
         result = call(data, tmp_path / "run", NAME, "--teacher", source)

@@ -119,6 +119,12 @@ class TestRefused:
             encode_video(frames(1), **options)
 
     @pytest.mark.parametrize("kind", VIDEO_KINDS)
+    def test_more_frames_than_times(self, kind: str) -> None:
+        with pytest.raises(ConfigError, match="times_s has 2 times, and there are more frames"):
+            encode_video(frames(3), fps=5, times_s=[0.0, 0.2], kind=kind)
+        assert probe(encode_video(frames(2), fps=5, times_s=[0.0, 0.2, 0.4], kind=kind))
+
+    @pytest.mark.parametrize("kind", VIDEO_KINDS)
     def test_no_frames(self, kind: str) -> None:
         with pytest.raises(ConfigError, match="There are no frames to make a clip of"):
             encode_video([], fps=5, kind=kind)

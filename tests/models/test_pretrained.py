@@ -83,6 +83,20 @@ class TestSavePretrained:
         assert (tmp_path / "b/README.md").read_text() == "# a card"
         assert (tmp_path / "b/metrics.json").read_text() == "{}"
 
+    def test_the_card_says_how_to_load_the_model_from_where_it_is_now(self, tmp_path: Path) -> None:
+        save_model(tmp_path / "a", tiny.model())
+        card = '# a card\n\nmodel = tokenlearner.load("{}")\ntokenlearner.load(path)\n'
+        (tmp_path / "a/README.md").write_text(card.format("./a"))
+        load_model(tmp_path / "a").save_pretrained(tmp_path / "b")
+        assert (tmp_path / "b/README.md").read_text() == card.format(tmp_path / "b")
+
+    def test_card_of_the_repository_it_came_from(self, cache: Path, tmp_path: Path) -> None:
+        snapshot = next(cache.glob(f"*/snapshots/{COMMIT}"))
+        (snapshot / "README.md").write_text("# a card of the Hub's")
+        model = VisionTransformer.from_pretrained("owner/tiny", cache_dir=cache)
+        model.save_pretrained(tmp_path / "b")
+        assert (tmp_path / "b/README.md").read_text() == "# a card of the Hub's"
+
     def test_precision(self, tmp_path: Path) -> None:
         tiny.model().save_pretrained(tmp_path / "16", dtype=torch.float16)
         tiny.model().save_pretrained(tmp_path / "32")

@@ -165,6 +165,12 @@ def test_folding_takes_any_grid_for_a_square() -> None:
     assert not torch.allclose(tokens, true(x, grid=(2, 8)))
 
 
+def test_folding_needs_a_number_of_cells_that_makes_a_square() -> None:
+    folding = TokenLearner(4, CHANNELS, fold_to_square=True)
+    with pytest.raises(ShapeError, match=r"folds its tokens .* 2 x 7 cells make no"):
+        folding(torch.randn(2, 14, CHANNELS), grid=(2, 7))
+
+
 def test_pooling_by_hand() -> None:
     x = torch.tensor([[[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]])
     maps = torch.tensor([[[0.5, 0.0, 0.5], [1.0, 1.0, 1.0]]])

@@ -10,6 +10,7 @@ import torch
 from huggingface_hub import ModelCard
 
 from tests import tiny
+from tokenlearner.checkpoints import AnyModel
 from tokenlearner.errors import ConfigError
 from tokenlearner.models import VisionTransformer
 from tokenlearner.models.info import Provenance
@@ -36,6 +37,10 @@ def of_origin(**changes: Any) -> VisionTransformer:
     return network
 
 
+def card_of(model: AnyModel, content: dict[str, Any]) -> str:
+    return render_card(model, content, place="here")
+
+
 class TestCard:
     @pytest.fixture
     def content(self, folder: Path) -> dict[str, Any]:
@@ -45,7 +50,7 @@ class TestCard:
         return report(measured, model, photos, split="test", command="evaluate it", device=CPU)
 
     def test_front_matter_is_what_the_hub_reads(self, content: dict[str, Any]) -> None:
-        data = ModelCard(render_card(tiny.model(), content)).data.to_dict()
+        data = ModelCard(card_of(tiny.model(), content)).data.to_dict()
         assert data["license"] == "apache-2.0"
         assert data["library_name"] == "tokenlearner"
         assert data["datasets"] == ["frgfm/imagenette"]
@@ -60,7 +65,7 @@ class TestCard:
         model = tiny.clip_model()
         assert model.info is not None
         model.info = replace(model.info, provenance=tiny.model().info.provenance)  # pyright: ignore[reportOptionalMemberAccess]
-        data = ModelCard(render_card(model, content)).data.to_dict()
+        data = ModelCard(card_of(model, content)).data.to_dict()
         assert data["pipeline_tag"] == "video-classification"
         (result,) = data["model-index"][0]["results"]
         assert result["task"]["type"] == "video-classification"
@@ -69,7 +74,7 @@ class TestCard:
         model = tiny.conv_model()
         assert model.info is not None
         model.info = replace(model.info, provenance=tiny.model().info.provenance)  # pyright: ignore[reportOptionalMemberAccess]
-        text = render_card(model, content)
+        text = card_of(model, content)
         assert "A convolutional network, X(2+1)D, that tells 3 classes of Imagenette apart" in text
         assert "In 1 of 3 blocks a TokenLearner (version 1.0) sums the grid of every frame" in text
         assert "| blocks | 1 of width 4, 2 of width 8 |" in text
@@ -80,14 +85,14 @@ class TestCard:
         assert model.info is not None
         model.info = replace(model.info, multi_label=True)
         content["metrics"]["map_percent"] = 12.345
-        text = render_card(model, content)
+        text = card_of(model, content)
         assert "It gives every photo a probability of each of its 3 classes" in text
         (result,) = ModelCard(text).data.to_dict()["model-index"][0]["results"]
         assert result["metrics"][0]["type"] == "mean_average_precision"
         assert result["metrics"][0]["value"] == 12.35
 
     def test_everything_a_user_should_know(self, content: dict[str, Any]) -> None:
-        text = render_card(tiny.model(), content)
+        text = card_of(tiny.model(), content)
         metrics = content["metrics"]
         for wanted in (
             "# tiny",
@@ -115,7 +120,7 @@ class TestCard:
     def test_numbers_come_from_the_report(self, content: dict[str, Any]) -> None:
         content["metrics"]["top1_percent"] = 12.3456
         content["metrics"]["num_images"] = 98765
-        text = render_card(tiny.model(), content)
+        text = card_of(tiny.model(), content)
         assert "| top-1 | 12.35 % |" in text
         assert "98,765 photos" in text
         assert '"value": 12.35' in text
@@ -128,14 +133,14 @@ class TestCard:
             network.info, provenance=replace(network.info.provenance, trained_on="CIFAR-10")
         )
         jpeg = DATASETS["cifar10"].if_jpeg
-        assert jpeg not in render_card(network, content)
+        assert jpeg not in card_of(network, content)
         content["data"]["formats"] = ["JPEG"]
-        assert jpeg in render_card(network, content)
-        assert "squashed" not in render_card(network, content)
+        assert jpeg in card_of(network, content)
+        assert "squashed" not in card_of(network, content)
 
     def test_photos_of_several_sizes_were_not_squashed(self, content: dict[str, Any]) -> None:
         content["data"]["size_px"] = None
-        assert "The copy used" not in render_card(tiny.model(), content)
+        assert "The copy used" not in card_of(tiny.model(), content)
 
     def test_a_known_recipe_is_told(self, content: dict[str, Any]) -> None:
         network = tiny.model(learner=False)
@@ -145,7 +150,7 @@ class TestCard:
         network.info = replace(
             network.info, provenance=replace(network.info.provenance, recipe=recipe.name)
         )
-        text = render_card(network, content)
+        text = card_of(network, content)
         assert "It has no TokenLearner: it is the baseline" in text
         assert "36 epochs at 96 px, 16 epochs at 128 px, 8 epochs at 160 px" in text
         assert "| held out | 469 training photos |" in text
@@ -153,7 +158,7 @@ class TestCard:
 
     def test_without_origin(self, content: dict[str, Any]) -> None:
         with pytest.raises(ConfigError, match="a model card needs provenance"):
-            render_card(tiny.model(trained=False), content)
+            card_of(tiny.model(trained=False), content)
 
     def test_somebodys_own_data_set(self, content: dict[str, Any]) -> None:
         network = tiny.model()
@@ -161,7 +166,7 @@ class TestCard:
         assert network.info.provenance is not None
         other = replace(network.info.provenance, trained_on="my holiday photos", recipe="")
         network.info = replace(network.info, provenance=other)
-        text = render_card(network, content)
+        text = card_of(network, content)
         assert "the test split of my holiday photos" in text
         assert "ImageNet" not in text
         assert "The data: " not in text
@@ -171,10 +176,10 @@ class TestCard:
         network = tiny.model()
         assert network.info is not None
         assert network.info.provenance is not None
-        assert "| started from | random weights |" in render_card(network, content)
+        assert "| started from | random weights |" in card_of(network, content)
         other = replace(network.info.provenance, started_from="that-one", teacher="another")
         network.info = replace(network.info, provenance=other)
-        text = render_card(network, content)
+        text = card_of(network, content)
         assert "| started from | that-one |" in text
         assert "| teacher | another |" in text
         assert (
@@ -187,14 +192,14 @@ class TestCard:
         network = of_origin(
             started_from="that-one", inherited_data="their photos (no trade)", weights_licence=""
         )
-        text = render_card(network, content)
+        text = card_of(network, content)
         assert "The model was made from that-one, trained on their photos (no trade)." in text
         assert "The licence of the weights is not known." in text
         assert "Data behind what it was made from: their photos (no trade)." in text
         assert "license" not in ModelCard(text).data.to_dict()
 
     def test_several_licences(self, content: dict[str, Any]) -> None:
-        text = render_card(of_origin(weights_licence="mit and cc-by-nc-4.0"), content)
+        text = card_of(of_origin(weights_licence="mit and cc-by-nc-4.0"), content)
         assert ModelCard(text).data.to_dict()["license"] == "other"
 
     def test_of_a_converted_model(self, content: dict[str, Any]) -> None:
@@ -202,7 +207,7 @@ class TestCard:
         assert network.info is not None
         origin = Provenance(trained_on="unknown data", recipe="converted from Keras, x.h5")
         network.info = replace(network.info, provenance=origin)
-        text = render_card(network, content)
+        text = card_of(network, content)
         assert "A vision transformer with a convolutional stem that tells 3 classes apart:" in text
         assert "| recipe | converted from Keras, x.h5 |" in text
         for unknown in (
@@ -219,28 +224,28 @@ class TestCard:
         network = tiny.model()
         assert network.info is not None
         network.info = replace(network.info, provenance=Provenance(trained_on="unknown data"))
-        assert "How it was trained is not known." in render_card(network, content)
+        assert "How it was trained is not known." in card_of(network, content)
 
     def test_measured_on_another_data_set(self, content: dict[str, Any]) -> None:
         content["data"]["source"] = "imagenet-v2"
-        text = render_card(tiny.model(), content)
+        text = card_of(tiny.model(), content)
         assert "On the test split of imagenet-v2, 6 photos" in text
         assert "squashed to one square size" not in text
         (result,) = ModelCard(text).data.to_dict()["model-index"][0]["results"]
         assert (result["dataset"]["type"], result["dataset"]["name"]) == ("other", "imagenet-v2")
         content["data"]["source"] = "frgfm/imagenette"
-        assert "On the test split of Imagenette, 6 photos" in render_card(tiny.model(), content)
+        assert "On the test split of Imagenette, 6 photos" in card_of(tiny.model(), content)
 
     def test_many_classes_are_not_listed(self, content: dict[str, Any]) -> None:
         content["metrics"]["per_class_percent"] = {f"class {row}": 50.0 for row in range(21)}
-        assert "| class 3 |" not in render_card(tiny.model(), content)
+        assert "| class 3 |" not in card_of(tiny.model(), content)
 
     def test_several_labels_per_photo(self, content: dict[str, Any]) -> None:
         content["metrics"] |= {"per_class_percent": {}, "map_percent": 43.21}
-        text = render_card(tiny.model(), content)
+        text = card_of(tiny.model(), content)
         assert "| mean average precision | 43.21 % |" in text
         assert "| class |" not in text
 
     def test_no_path_of_a_machine(self, content: dict[str, Any], folder: Path) -> None:
-        text = render_card(tiny.model(), content) + json.dumps(content)
+        text = card_of(tiny.model(), content) + json.dumps(content)
         assert str(folder.parent) not in text

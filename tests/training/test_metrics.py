@@ -129,6 +129,12 @@ class TestEvaluate:
         assert one.loss == pytest.approx(three.loss, rel=1e-5)
         assert (one.num_images, three.num_images) == (8, 8)
 
+    def test_in_the_number_format_of_the_weights(self, data: LabelledImages) -> None:
+        model = tiny.model()
+        whole, half = evaluate(model, data, device=CPU), evaluate(model.half(), data, device=CPU)
+        assert half.loss == pytest.approx(whole.loss, rel=0.01)
+        assert half.loss != whole.loss
+
     def test_classes_in_another_order_are_found_by_name(self, data: LabelledImages) -> None:
         order = [2, 0, 1]
         labels = np.argsort(order)[data.labels]

@@ -37,7 +37,10 @@ def shipped_pair(model: str | None, against: str | None) -> tuple[list[Named], s
         return [(_name(network, name), network)], ""
     if against is not None:
         baseline = zoo.load(against)
-        return [(_name(baseline, against), baseline), (_name(network, name), network)], ""
+        labels = _name(baseline, against), _name(network, name)
+        if labels[0] == labels[1]:  # trained anew, another revision: as they were asked for
+            labels = against, name if name != against else f"{name} again"
+        return [(labels[0], baseline), (labels[1], network)], ""
     if name in zoo.names():
         baseline_name, fast = _counterparts(name)
         pair = [(each, zoo.load(each)) for each in (baseline_name, fast) if each is not None]

@@ -171,7 +171,8 @@ def _labelled(metrics: Metrics, things: str) -> str:
 
 
 def _save(model: AnyModel, content: dict[str, object], folder: Path) -> None:
-    card = render_card(model, content)
+    assert model.info is not None
+    card = render_card(model, content, place=zoo.reference(model.info))
     write_whole(folder / METRICS_FILE, (json.dumps(content, indent=2) + "\n").encode())
     write_whole(folder / CARD_FILE, card.encode())
     typer.echo(f"wrote {folder / METRICS_FILE} and {folder / CARD_FILE}")

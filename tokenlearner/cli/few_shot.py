@@ -81,7 +81,13 @@ def few_shot(
     if set(network.info.class_names) == set(test.class_names):
         typer.echo("The model was trained for these very classes: this is no transfer.")
     if json_file is not None:
-        words = ["tokenlearner", "few-shot", network.info.name, "--data", test.source_name]
+        words = [
+            "tokenlearner",
+            "few-shot",
+            zoo.reference(network.info),
+            "--data",
+            test.source_name,
+        ]
         words += ["--shots", str(shots), "--draws", str(draws)]
         words += ["--train-split", train_split, "--test-split", test_split]
         words += ["--image-column", image_column] if image_column else []

@@ -7,7 +7,7 @@ from io import BytesIO
 from itertools import chain, count
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,8 @@ _LEAST_FPS, _MOST_FPS = 1e-4, 1000.0  # a frame in three hours; a slow-motion ca
 _LATEST_S = 86_400.0
 _LONGEST_GIF_FRAME = 65_535  # in hundredths of a second
 _FAST = PillowImage.Quantize.FASTOCTREE
+
+_Picture = TypeVar("_Picture")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -95,7 +97,8 @@ def encode_video(
         raise ConfigError("A GIF has no sound. Choose mp4 or webm, or leave the sound out.")
     checked = _checked(frames)
     if kind == "gif":
-        return _encode_gif(checked, _check_rate(fps, times_s), times_s)
+        fps = _check_rate(fps, times_s)
+        return _encode_gif(_with_a_time_each(checked, times_s), fps, times_s)
     pictures = (rgb_to_encode(_even(frame)) for frame in checked)
     return encode_pictures(pictures, fps=fps, times_s=times_s, kind=kind, sound=sound, quick=quick)
 
@@ -123,7 +126,7 @@ def encode_pictures(
         ConfigError: An option is impossible.
     """
     fps = _check_rate(fps, times_s)
-    rest = iter(pictures)
+    rest = _with_a_time_each(pictures, times_s)
     first = next(rest)
     coding = _CODINGS[kind]
     if max(first.width, first.height) > coding.max_side_px:
@@ -164,6 +167,18 @@ def _check_times(times_s: Sequence[float]) -> None:
             f"times_s has {len(times)} times; wanted one for each frame, ascending from 0 or later "
             f"to at most {_LATEST_S:g} s."
         )
+
+
+def _with_a_time_each(
+    pictures: Iterable[_Picture], times_s: Sequence[float] | None
+) -> Iterator[_Picture]:
+    for index, picture in enumerate(pictures):
+        if times_s is not None and index >= len(times_s):
+            raise ConfigError(
+                f"times_s has {len(times_s)} times, and there are more frames than that; wanted "
+                "one for each frame."
+            )
+        yield picture
 
 
 def _checked(frames: Iterable[NDArray[np.uint8]]) -> Iterator[NDArray[np.uint8]]:

@@ -1,6 +1,7 @@
 """What every model can do with folders and the Hub."""
 
 import json
+import re
 import tempfile
 from abc import ABC, abstractmethod
 from dataclasses import replace
@@ -30,6 +31,10 @@ from tokenlearner.storage import (
 # Far more than any model has; building more would take long, for nothing.
 _MOST_BLOCKS = 1_000
 _MOST_FRAMES = 100_000
+_MOST_STAGES = 16
+_MOST_PIXELS = 16_384
+
+_LOAD = re.compile(rb'(?<=tokenlearner\.)load\("[^"\n]*"\)')
 
 Model = TypeVar("Model", bound="PretrainedModel")
 
@@ -43,10 +48,12 @@ class PretrainedModel(nn.Module, ABC):
     Attributes:
         takes: `image` or `video`.
         info: Name, answers, preprocessing and origin; None for a model made by hand.
+        folder: Where it was read from, here on this machine; None for a model made by hand.
     """
 
     takes: str = "image"
     info: ModelInfo | None = None
+    folder: Path | None = None
     config: Any  # every class has its own
 
     @abstractmethod
@@ -79,9 +86,15 @@ class PretrainedModel(nn.Module, ABC):
         try:
             architecture = files.config["architecture"]
             sizes = {**architecture, **architecture.get("arguments", {})}
-            limits = (("depth", "blocks", _MOST_BLOCKS), ("num_frames", "frames", _MOST_FRAMES))
-            for name, things, limit in limits:
-                if (size := sizes.get(name, 0)) > limit:
+            wanted = (
+                (sizes.get("depth", 0), "blocks", _MOST_BLOCKS),
+                (sum(sizes.get("depths", ())), "blocks", _MOST_BLOCKS),
+                (len(sizes.get("depths", ())), "stages", _MOST_STAGES),
+                (sizes.get("num_frames", 0), "frames", _MOST_FRAMES),
+                (max(files.config["preprocessing"]["image_size"]), "pixels a side", _MOST_PIXELS),
+            )
+            for size, things, limit in wanted:
+                if size > limit:
                     raise CheckpointError(
                         f"{origin} asks for {size:,} {things}, over the limit of {limit:,}"
                     )
@@ -100,7 +113,7 @@ class PretrainedModel(nn.Module, ABC):
         if any(name not in files.weights for name, _ in model.named_buffers()):
             model = cls.build(architecture, device="cpu")  # constants that no file holds
         model.load_state_dict(files.weights, strict=True, assign=True)
-        model.info = info
+        model.info, model.folder = info, files.path
         return model.eval()
 
     @classmethod
@@ -169,9 +182,10 @@ class PretrainedModel(nn.Module, ABC):
     def save_pretrained(self, folder: str | Path, *, dtype: torch.dtype = torch.float32) -> None:
         """Writes a model folder with a model card, ready for the Hub.
 
-        Card and metrics are those of the folder that the model was read from, if it has them; so a
-        model whose weights have changed since needs an `info` of its own first. Without them a
-        short card is written.
+        Card and metrics are those of the folder or repository that the model was read from, if it
+        has them, except that the card says how to load the model from the new place; so a model
+        whose weights have changed since needs an `info` of its own first. Without them a short card
+        is written.
 
         Args:
             folder: Created if missing.
@@ -185,13 +199,14 @@ class PretrainedModel(nn.Module, ABC):
     def _write_with_card(self, folder: Path, *, place: str, dtype: torch.dtype) -> None:
         self.write(folder, dtype=dtype)
         assert self.info is not None
-        origin = Path(self.info.source) if self.info.source else None
-        if origin is not None and (origin / CARD_FILE).is_file():
-            for name in (CARD_FILE, METRICS_FILE):
-                if (origin / name).is_file():
-                    write_whole(folder / name, (origin / name).read_bytes())
-        else:
+        origin = self.folder if self.info.source else None
+        if origin is None or not (origin / CARD_FILE).is_file():
             write_whole(folder / CARD_FILE, short_card(self.info, place, takes=self.takes).encode())
+            return
+        card = (origin / CARD_FILE).read_bytes()
+        write_whole(folder / CARD_FILE, _LOAD.sub(lambda _: f'load("{place}")'.encode(), card))
+        if (origin / METRICS_FILE).is_file():
+            write_whole(folder / METRICS_FILE, (origin / METRICS_FILE).read_bytes())
 
     def push_to_hub(
         self,

@@ -5,11 +5,12 @@ follow google-research/scenic, projects/token_learner, to float32 rounding; the 
 Keras example.
 """
 
+import math
 from typing import Literal, overload
 
 from torch import nn
 
-from tokenlearner.errors import ConfigError
+from tokenlearner.errors import ConfigError, ShapeError
 from tokenlearner.modules.grids import Grid, check_channels, flatten_grid, square_grid
 from tokenlearner.modules.mlp import Activation, Mlp, make_activation
 from tokenlearner.modules.shapes import Float, Tensor
@@ -136,6 +137,12 @@ class TokenLearner(_Learner):
     def attend(
         self, x: Float[Tensor, "batch position dim"], grid: Grid | None
     ) -> Float[Tensor, "batch token position"]:
+        if self.fold_to_square and grid is not None and math.isqrt(x.shape[1]) ** 2 != x.shape[1]:
+            raise ShapeError(
+                f"this TokenLearner folds its tokens into a square, as the official one does, and "
+                f"{grid[0]} x {grid[1]} cells make none; take an image size that does, such as a "
+                "square one"
+            )
         if grid is None or self.fold_to_square:
             grid = square_grid(x.shape[1])
         y = self.norm(x).transpose(1, 2).unflatten(2, grid)

@@ -14,12 +14,13 @@ from tokenlearner.training.datasets import Dataset, dataset_titled
 from tokenlearner.training.recipes import RECIPES, Recipe
 
 
-def render_card(model: AnyModel, report: Mapping[str, Any]) -> str:
+def render_card(model: AnyModel, report: Mapping[str, Any], *, place: str) -> str:
     """Returns the `README.md` of a model folder: Markdown with the Hub's front matter.
 
     Args:
         model: As loaded from the folder, with its provenance.
         report: The content of its `metrics.json`; see `tokenlearner.training.metrics.report`.
+        place: What `tokenlearner.load` finds it by.
 
     Raises:
         ConfigError: As `check_describable`.
@@ -37,7 +38,7 @@ def render_card(model: AnyModel, report: Mapping[str, Any]) -> str:
         *([f"**{info.warning}**"] if info.warning else []),
         describe(model, dataset),
         "## Use",
-        describe_use(model),
+        describe_use(model, place),
         "## Training data",
         _training_data(provenance, dataset, report if measured else None),
         "## Training",
@@ -217,7 +218,7 @@ def _results(measured: Dataset | None, report: Mapping[str, Any]) -> str:
     return (
         f"On the {data['split']} split of {measured.title if measured else data['source']}, "
         f"{metrics['num_images']:,} {things}, "
-        "with the weights as they are in this folder:\n\n"
+        "with the file of weights whose checksum stands below:\n\n"
         "| | |\n| --- | ---: |\n"
         f"| top-1 | {metrics['top1_percent']:.2f} % |\n"
         f"| top-5 | {metrics['top5_percent']:.2f} % |\n"

@@ -42,15 +42,14 @@ def describe(model: AnyModel, dataset: Dataset) -> str:
     )
 
 
-def describe_use(model: AnyModel) -> str:
-    """Returns the Python that loads the model and asks it."""
-    assert model.info is not None
+def describe_use(model: AnyModel, place: str) -> str:
+    """Returns the Python that loads the model from there and asks it."""
     explain = 'explain(model, "photo.jpg")'
     if isinstance(model.config, ClipConfig):
         explain = 'explain_clip(model, "clip.mp4")'
     return (
         "```python\nimport tokenlearner\n\n"
-        f'model = tokenlearner.load("{model.info.name}")\n'
+        f'model = tokenlearner.load("{place}")\n'
         f"explanation = tokenlearner.{explain}\n"
         "explanation.predictions[0]\n```"
     )

@@ -171,9 +171,10 @@ def iter_features(
     """
     preprocessing = require_info(model).preprocessing
     model = model.to(device).eval()
+    like = next(model.parameters())
     for batch in iter_batches(data, preprocessing, batch_size):
         with torch.inference_mode():
-            yield model.trace(batch.to(device)).representation.float().cpu()
+            yield model.trace(batch.to(like)).representation.float().cpu()
 
 
 def score(

@@ -4,6 +4,7 @@ import hashlib
 import json
 from dataclasses import asdict
 
+import torch
 from torch import nn
 
 from tokenlearner.checkpoints import AnyModel, ClipModel
@@ -106,5 +107,6 @@ def weights_sha256(model: nn.Module | None) -> str:
     digest = hashlib.sha256()
     for name, value in model.state_dict().items():
         digest.update(name.encode())
-        digest.update(value.cpu().contiguous().numpy().tobytes())
+        # As bytes: NumPy has no bfloat16.
+        digest.update(value.cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()

@@ -117,20 +117,21 @@ def iter_logits(
     if data.multi_label:
         load_average_precision()  # if it is missing, now and not after hours of computing
     model = model.to(device).eval()
+    like = next(model.parameters())
     if isinstance(data, LabelledClips):
         if not isinstance(model, ClipModel):
             raise ConfigError(f"{info.name} takes photos, but {data.source} holds clips")
         for clip in iter_views(data, info.preprocessing, model.config.num_frames, views):
             parts = clip.split(max(1, batch_size))
             with torch.inference_mode():
-                answers = torch.cat([model(part.to(device)).float().cpu() for part in parts])
+                answers = torch.cat([model(part.to(like)).float().cpu() for part in parts])
             yield answers.mean(dim=0, keepdim=True)[:, order]
         return
     if isinstance(model, ClipModel):
         raise ConfigError(f"{info.name} takes clips, but {data.source} holds photos")
     for batch in iter_batches(data, info.preprocessing, batch_size):
         with torch.inference_mode():
-            yield model(batch.to(device)).float().cpu()[:, order]
+            yield model(batch.to(like)).float().cpu()[:, order]
 
 
 def iter_batches(

@@ -70,7 +70,9 @@ def _offer_film(
 ) -> None:
     left, right = st.columns([2, 1])
     view = left.selectbox("Film", [_AS_SHOWN, _MOSAIC, _COMPOSITE], key="film_view")
-    kind = right.selectbox("Format", list(_FORMATS), key="film_kind", format_func=_FORMATS.get)
+    kind = right.selectbox(
+        "Format", list(_FORMATS), key="film_kind", format_func=lambda kind: _FORMATS[kind]
+    )
     with_sound = (
         clip.facts.has_audio
         and kind != "gif"
