@@ -173,7 +173,7 @@ def _run_safely() -> None:
     except Exception:
         _log.exception("the page could not be drawn")
         _say_error(
-            "Something went wrong that nobody foresaw. Choose another photo or reload the page; "
+            "Something went wrong that nobody foresaw. Choose something else or reload the page; "
             "the details are in the log of the server."
         )
 

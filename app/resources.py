@@ -8,6 +8,7 @@ import base64
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -44,6 +45,7 @@ WAITING = "Other work is being done first…"
 
 _computing = threading.Lock()  # sessions take turns, so that each gets the whole device
 _measuring: list[object] = []  # one entry for each session that measures
+_YIELD_S = 0.005  # enough for whoever waits to take the turn
 _PATIENCE_S = 0.2  # between two looks whether the wait is still wanted
 
 
@@ -72,20 +74,38 @@ class Result:
 
 
 @contextmanager
-def device_turn(waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
+def device_turn(waiting: Callable[[], None] = lambda: None) -> Iterator[Callable[[], None]]:
     """Waits for this session's turn at the device and at the memory that large files take.
 
-    A turn is one photo, one clip or one round of a measurement.
+    A turn is one photo, one clip, one round of a measurement or a moment of a film's making.
 
     Args:
         waiting: Called again and again meanwhile. It may raise, to wait no longer.
+
+    Yields:
+        What ends the turn and waits for the next, for work that takes many.
     """
-    while not _computing.acquire(timeout=_PATIENCE_S):
-        waiting()
-    try:
-        yield
-    finally:
+    held = False
+
+    def take() -> None:
+        nonlocal held
+        while not _computing.acquire(timeout=_PATIENCE_S):
+            waiting()
+        held = True
+
+    def give_way() -> None:
+        nonlocal held
+        held = False
         _computing.release()
+        time.sleep(_YIELD_S)
+        take()
+
+    take()
+    try:
+        yield give_way
+    finally:
+        if held:
+            _computing.release()
 
 
 def device_is_taken() -> bool:

@@ -34,8 +34,13 @@ else:
         st.html(_HEADLINE, width="content")
         status = st.empty()
     top = st.container(key="gallery")
-    with status:
-        result = explain(photo.image, state.model, device)
+    try:
+        with status:
+            result = explain(photo.image, state.model, device)
+    except Exception:
+        with top:  # the way to another photo
+            gallery(state, dataset)
+        raise
     left, right = st.columns([3, 2], gap="medium")
     with left, st.container(key="maps", gap="small"):
         maps(state, photo, result)

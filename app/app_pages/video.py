@@ -7,6 +7,7 @@ from app.clip_state import current_clip_state, query_from_clip_state
 from app.components.address_bar import address_bar
 from app.components.clips.answer import answer_over_time, clip_answer, clip_cost
 from app.components.clips.downloads import clip_downloads
+from app.components.clips.film import make_film
 from app.components.clips.gallery import clip_gallery
 from app.components.clips.look import look, no_result
 from app.components.clips.player import clip_maps
@@ -39,6 +40,8 @@ else:
         stretch_choice(page, state, clip, device)
     with status:
         result = look(page, state, clip, device)
+        if not isinstance(result, str):
+            make_film(state, clip, result)
 with left, st.container(key="clip_maps", gap="small"):
     if isinstance(result, str):
         no_result(result)

@@ -34,8 +34,10 @@ def gallery(state: PageState, dataset: str) -> None:
 
 
 def step_sample(state: PageState, dataset: str, step: int) -> None:
-    """Goes to the next sample or the one before, and round at the ends."""
-    ids = [sample.id for sample in in_order(dataset)]
+    """Goes to the next photo of the gallery or the one before, and round at the ends."""
+    ids: list[str | None] = [sample.id for sample in in_order(dataset)]
+    if own_photo() is not None:
+        ids.insert(0, None)
     at = ids.index(state.sample) if state.sample in ids else 0
     change_state(sample=ids[(at + step) % len(ids)])
 

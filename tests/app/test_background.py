@@ -136,3 +136,50 @@ def test_stop_ends_the_reading_of_a_clip(monkeypatch: pytest.MonkeyPatch) -> Non
     with resources.device_turn():
         pass
     assert read == [1]
+
+
+def test_long_work_gives_way_to_who_waits() -> None:
+    order, waits = [], threading.Event()
+
+    def wait_for_a_turn() -> None:
+        waits.set()
+        with resources.device_turn():
+            order.append("other")
+
+    with resources.device_turn() as give_way:
+        thread = threading.Thread(target=wait_for_a_turn)
+        thread.start()
+        waits.wait(PATIENCE_S)
+        while "other" not in order:
+            assert resources.device_is_taken()
+            give_way()
+        order.append("long")
+        thread.join()
+    assert order == ["other", "long"]
+    assert not resources.device_is_taken()
+
+
+def test_who_leaves_while_giving_way_takes_nobodys_turn() -> None:
+    def leave() -> None:
+        raise LeftError
+
+    may_end, has_it = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with resources.device_turn():
+            has_it.set()
+            may_end.wait(PATIENCE_S)
+
+    def work() -> None:
+        with resources.device_turn(leave) as give_way:
+            thread.start()
+            while True:
+                give_way()
+
+    thread = threading.Thread(target=hold)
+    with pytest.raises(LeftError):
+        work()
+    assert has_it.is_set()
+    assert resources.device_is_taken()  # by the other one
+    may_end.set()
+    thread.join()

@@ -247,18 +247,20 @@ def test_a_film_and_the_tracks_to_take_away(visitor: Explorer, explanation: Clip
     visitor.wait_until_idle()
     with visitor.page.expect_download() as film:
         visitor.page.get_by_role("button", name="Film with the overlay").click()
+    assert film.value.suggested_filename == f"{CLIP.id}.mp4"
     facts = probe(film.value.path())
     assert (facts.codec, facts.has_audio) == ("h264", True)
     assert facts.num_frames == explanation.facts.num_frames
     middle = read_clip(film.value.path(), num_frames=FRAMES).frames[2]
     height, width = middle.shape[:2]
     assert off(middle, painted(explanation, 2, ViewSettings(opacity=1.0), (width, height))) <= SAME
+    visitor.page.get_by_role("button", name="Save clip, filmstrip, numbers…").click()
     visitor.page.get_by_role("combobox", name="Format").click()
     visitor.page.get_by_role("option", name="GIF").click()
     with visitor.page.expect_download() as moving:
         visitor.page.get_by_role("button", name="Film with the overlay (GIF)").click()
-    expect(visitor.page.get_by_text("With sound")).to_have_count(0)
     assert probe(moving.value.path()).num_frames == explanation.facts.num_frames
+    visitor.page.get_by_role("button", name="Save clip, filmstrip, numbers…").click()
     with visitor.page.expect_download() as tracks:
         visitor.page.get_by_role("button", name="Tracks of all tokens").click()
     assert tracks.value.path().read_text() == explanation.tracks().to_csv()
@@ -272,3 +274,18 @@ def test_stop_stops(visitor: Explorer) -> None:
     visitor.wait_until_idle()
     visitor.page.get_by_role("button", name="Go on").click()
     expect(visitor.page.locator(".step-name")).to_contain_text("of 64")
+
+
+def test_stop_stops_a_film(visitor: Explorer) -> None:
+    saved = []
+    visitor.page.on("download", lambda download: saved.append(download))
+    visitor.page.get_by_role("button", name="Save clip, filmstrip, numbers…").click()
+    visitor.page.get_by_role("combobox", name="Film", exact=True).click()
+    visitor.page.get_by_role("option", name="All tokens, side by side").click()
+    visitor.page.get_by_role("button", name="Film with the overlay").click()
+    expect(visitor.page.get_by_text("Making the film")).to_be_visible()
+    visitor.page.get_by_role("button", name="Stop", exact=True).click()
+    expect(visitor.page.get_by_text("Making the film")).to_have_count(0)
+    visitor.wait_until_idle()
+    expect(visitor.viewer).to_be_visible()
+    assert saved == []

@@ -1,24 +1,28 @@
 """A run from the recipe to the model folder and its card."""
 
+import errno
 import os
 import sys
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image as PillowImage
 
 from tests import tiny
 from tokenlearner.checkpoints import load_model
 from tokenlearner.efficiency.machine import describe_hardware
 from tokenlearner.models import ModelInfo
 from tokenlearner.models.info import Provenance
+from tokenlearner.training.board import attention_picture
 from tokenlearner.training.data import LabelledImages, read_parquet
 from tokenlearner.training.datasets import DATASETS
 from tokenlearner.training.loop import Trainer
-from tokenlearner.training.run import command, export, run
+from tokenlearner.training.run import NUM_PICTURES, command, export, run
 
 CPU = torch.device("cpu")
 
@@ -74,8 +78,38 @@ class TestRun:
         self, data: LabelledImages, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
-        assert len(list(run(start(data, tmp_path)))) == 6
+        with pytest.warns(UserWarning, match="TensorBoard is not installed, so no curves"):
+            assert len(list(run(start(data, tmp_path)))) == 6
         assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.pt"]
+
+    def test_a_full_disk_takes_the_curves_and_leaves_the_run(
+        self, data: LabelledImages, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        tensorboard = pytest.importorskip("torch.utils.tensorboard")
+
+        def refuse(*_: object) -> None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        monkeypatch.setattr(tensorboard.SummaryWriter, "add_scalar", refuse)
+        said: list[str] = []
+        assert len(list(run(start(data, tmp_path), warn=said.append))) == 6
+        wanted = "no more curves are written for TensorBoard: No space left on device"
+        assert said == [wanted]
+
+    def test_pictures_and_settings_for_tensorboard(
+        self, data: LabelledImages, tmp_path: Path
+    ) -> None:
+        accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+        trainer = start(data, tmp_path)
+        list(run(trainer))
+        events = accumulator.EventAccumulator(str(tmp_path))
+        events.Reload()
+        (*_, last) = events.Images("attention")
+        photos = trainer.heldout_images[:NUM_PICTURES]
+        wanted = attention_picture(trainer.result(), photos, trainer.recipe.preprocessing)
+        shown = np.asarray(PillowImage.open(BytesIO(last.encoded_image_string)))
+        assert np.array_equal(shown, wanted.permute(1, 2, 0).numpy())
+        assert events.Tags()["scalars"].count("final_heldout_accuracy") == 1
 
 
 class TestExport:

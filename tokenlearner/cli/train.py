@@ -315,7 +315,7 @@ def _train(trainer: Trainer) -> None:
     things = "photos" if trainer.recipe.clips is None else "clips"
     with Progress(*columns, disable=rank() > 0) as progress:
         bar = progress.add_task("", total=trainer.num_steps, completed=trainer.step)
-        for report in run(trainer):
+        for report in run(trainer, warn=progress.console.print):
             step = int(report["step"])
             epoch = -(-step // trainer.steps_per_epoch)
             words = [

@@ -1,7 +1,9 @@
 """What TensorBoard shows of a run besides its curves."""
 
+from collections.abc import Callable
 from dataclasses import asdict
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
@@ -11,8 +13,50 @@ from tokenlearner.modules.shapes import Tensor, UInt8
 from tokenlearner.preprocess import Preprocessing
 from tokenlearner.training.recipes import Recipe
 
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
+
 DARKEST = 0.15
 """Brightness of what a token does not look at, so that the photo can still be made out."""
+
+
+class Board:
+    """Writes for TensorBoard as long as that works: a run is worth more than its curves.
+
+    Args:
+        folder: Where to.
+        purge_step: What was written for this step and later ones is dropped.
+        warn: Told once why nothing is written, or nothing more.
+    """
+
+    def __init__(self, folder: Path, *, purge_step: int, warn: Callable[[str], None]) -> None:
+        self._warn, self._writer = warn, None
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ImportError:
+            warn("TensorBoard is not installed, so no curves are written: pip install tensorboard")
+            return
+        try:
+            self._writer = SummaryWriter(str(folder), purge_step=purge_step)
+        except OSError as error:
+            self._give_up(error)
+
+    def write(self, content: Callable[["SummaryWriter"], None]) -> None:
+        """Has something written, if that works."""
+        if self._writer is None:
+            return
+        try:
+            content(self._writer)
+        except OSError as error:
+            self._give_up(error)
+
+    def close(self) -> None:
+        """Writes what is left."""
+        self.write(lambda writer: writer.close())
+
+    def _give_up(self, error: OSError) -> None:
+        self._writer = None
+        self._warn(f"no more curves are written for TensorBoard: {error.strerror or error}")
 
 
 def hparams(recipe: Recipe) -> dict[str, bool | int | float | str]:

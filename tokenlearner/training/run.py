@@ -3,21 +3,27 @@
 import datetime
 import math
 import shlex
-from collections.abc import Iterator, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 
 from tokenlearner.checkpoints import save_model
 from tokenlearner.efficiency.machine import describe_versions
 from tokenlearner.models.info import ModelInfo, Provenance
-from tokenlearner.modules.shapes import Tensor
-from tokenlearner.training.board import attention_picture, hparams
+from tokenlearner.training.board import Board, attention_picture, hparams
 from tokenlearner.training.datasets import DATASETS, dataset_titled
 from tokenlearner.training.distributed import rank
 from tokenlearner.training.loop import CHECKPOINT, Trainer
 
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
+
+Reports = Iterator[dict[str, float]]
 MODEL_FOLDER = "model"
 
 LICENCE = "Apache-2.0"
@@ -27,37 +33,35 @@ NUM_PICTURES = 4
 """Held-out photos whose attention TensorBoard shows."""
 
 
-def run(trainer: Trainer) -> Iterator[dict[str, float]]:
+def run(trainer: Trainer, *, warn: Callable[[str], None] = warnings.warn) -> Reports:
     """Trains to the end; yields what `Trainer.run` yields and writes it for TensorBoard.
 
-    Without TensorBoard installed nothing is written.
+    Args:
+        trainer: Anywhere in its run.
+        warn: Told why nothing is written, or nothing more; the run goes on.
     """
     if rank() > 0:
         yield from trainer.run()
         return
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError:
-        yield from trainer.run()
-        return
     # Steps after the last checkpoint are taken again: their old figures are dropped.
-    with closing(SummaryWriter(str(trainer.out), purge_step=trainer.step + 1)) as writer:
+    with closing(Board(trainer.out, purge_step=trainer.step + 1, warn=warn)) as board:
         for report in trainer.run():
-            step = int(report["step"])
-            for name, value in report.items():
-                if name != "step":
-                    writer.add_scalar(name, value, step)
-            if step % trainer.steps_per_epoch == 0 and len(trainer.heldout_images):
-                writer.add_image("attention", _picture(trainer), step)
-            if step == trainer.num_steps:
-                accuracy = {"final_heldout_accuracy": report.get("heldout_accuracy", math.nan)}
-                writer.add_hparams(hparams(trainer.recipe), accuracy, run_name=".")
+            board.write(partial(_write, trainer, report))
             yield report
 
 
-def _picture(trainer: Trainer) -> Tensor:
-    photos = trainer.heldout_images[:NUM_PICTURES]
-    return attention_picture(trainer.result(), photos, trainer.recipe.preprocessing)
+def _write(trainer: Trainer, report: dict[str, float], writer: "SummaryWriter") -> None:
+    step = int(report["step"])
+    for name, value in report.items():
+        if name != "step":
+            writer.add_scalar(name, value, step)
+    if step % trainer.steps_per_epoch == 0 and len(trainer.heldout_images):
+        photos = trainer.heldout_images[:NUM_PICTURES]
+        picture = attention_picture(trainer.result(), photos, trainer.recipe.preprocessing)
+        writer.add_image("attention", picture, step)
+    if step == trainer.num_steps:
+        accuracy = {"final_heldout_accuracy": report.get("heldout_accuracy", math.nan)}
+        writer.add_hparams(hparams(trainer.recipe), accuracy, run_name=".")
 
 
 def export(

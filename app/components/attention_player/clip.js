@@ -1,6 +1,7 @@
 // The clip itself: a <video> that plays from memory and tells which of its frames is on the screen.
 
 const AFTER_S = 0.002; // so that a time which was rounded still lies within its frame
+const NUDGE_MS = 500; // how long a browser may wait for somebody to press Play before it loads
 
 // The last of `starts` (ascending, the first is 0) that is not after `time`.
 export function stepAt(starts, time) {
@@ -21,6 +22,7 @@ export function createClip(video, { onFrame, onState, onFailure }) {
   let shown = 0; // media time of the frame on the screen, seconds
   let awaited = null; // and of the one that a step goes to, until it is there
   let waiting = 0;
+  let nudging = 0;
   const followsFrames = "requestVideoFrameCallback" in video;
 
   function follow() {
@@ -63,6 +65,14 @@ export function createClip(video, { onFrame, onState, onFailure }) {
   for (const [name, listener] of listeners) video.addEventListener(name, listener);
   follow();
 
+  // Browsers that save power, those of phones, load no picture of a clip that never played.
+  function nudge() {
+    clearTimeout(nudging);
+    nudging = setTimeout(() => {
+      if (url && video.readyState < 2) video.play().then(() => video.pause(), () => {});
+    }, NUDGE_MS);
+  }
+
   function seek(time) {
     awaited = null;
     video.currentTime = Math.min(Math.max(time, 0) + AFTER_S, Math.max(0, video.duration - AFTER_S || 0));
@@ -73,12 +83,15 @@ export function createClip(video, { onFrame, onState, onFailure }) {
       if (url) URL.revokeObjectURL(url);
       frames = frameTimes;
       url = URL.createObjectURL(new Blob([bytes], { type }));
+      video.preload = "auto";
       video.src = url;
+      video.load();
       shown = 0;
       awaited = null;
       return new Promise((resolve) => {
         // Not before its first frame is there: what was drawn without would stay on the screen.
         video.addEventListener("loadeddata", resolve, { once: true });
+        nudge();
       }).then(() => {
         // A canvas takes these as the picture's size; rotation is in them.
         video.width = video.videoWidth;
@@ -111,6 +124,7 @@ export function createClip(video, { onFrame, onState, onFailure }) {
       for (const [name, listener] of listeners) video.removeEventListener(name, listener);
       if (followsFrames) video.cancelVideoFrameCallback(waiting);
       else cancelAnimationFrame(waiting);
+      clearTimeout(nudging);
       video.pause();
       if (url) URL.revokeObjectURL(url);
       url = "";

@@ -23,7 +23,7 @@ function clipIntentOf(event) {
   const target = event.composedPath()[0];
   switch (event.key) {
     case " ":
-      return target.closest?.("button") ? null : { play: true };
+      return target.closest?.("button, .strip") ? null : { play: true };
     case ",":
       return { frame: -1 };
     case ".":
@@ -104,7 +104,8 @@ function createPlayer(root) {
 
   const onClick = (event) => {
     const button = event.target.closest?.("[data-do]");
-    if (!button || !header) return;
+    // A browser may want Play to be pressed before it loads anything.
+    if (!button || (!header && button.dataset.do !== "play")) return;
     const deeds = {
       play: clip.toggle,
       back: () => clip.stepFrame(-1),

@@ -5,16 +5,15 @@ from dataclasses import replace
 
 import streamlit as st
 
-from app import resources
 from app.clip_resources import ClipOnPage, ClipResult
 from app.clip_state import ClipState
+from app.components.clips.film import FilmWish, ask_for_film
 from app.components.clips.player import file_stem, shown_of
 from app.components.learner_choice import learner_of
 from app.components.view_button import view_button
 from app.state import PageState, change_state
-from tokenlearner.clips import ClipExplanation
 from tokenlearner.media import encode_png
-from tokenlearner.rendering import render_filmstrip, render_overlay_video, render_token_tube
+from tokenlearner.rendering import render_filmstrip, render_token_tube
 
 _AS_SHOWN, _MOSAIC, _COMPOSITE = (
     "As on the screen",
@@ -39,7 +38,7 @@ def _offer(page: PageState, state: ClipState, clip: ClipOnPage, result: ClipResu
     shown, name = shown_of(state, result), file_stem(clip)
     if shown.learners:
         learner = learner_of(page, shown)
-        _offer_film(page, state, clip, shown, learner)
+        _offer_film(page, clip, learner)
         _button(
             "Filmstrip, as on the screen (PNG)",
             lambda: encode_png(render_filmstrip(shown, page.view, learner=learner)),
@@ -65,9 +64,7 @@ def _offer(page: PageState, state: ClipState, clip: ClipOnPage, result: ClipResu
     )
 
 
-def _offer_film(
-    page: PageState, state: ClipState, clip: ClipOnPage, shown: ClipExplanation, learner: int
-) -> None:
+def _offer_film(page: PageState, clip: ClipOnPage, learner: int) -> None:
     left, right = st.columns([2, 1])
     view = left.selectbox("Film", [_AS_SHOWN, _MOSAIC, _COMPOSITE], key="film_view")
     kind = right.selectbox(
@@ -78,25 +75,17 @@ def _offer_film(
         and kind != "gif"
         and st.toggle("With sound", value=True, key="film_sound")
     )
-    settings = replace(page.view, mode="composite") if view == _COMPOSITE else page.view
-    start, end = state.stretch(clip.facts.duration_s)
-
-    def make() -> bytes:
-        with resources.device_turn():
-            return render_overlay_video(
-                shown,
-                clip.source,
-                settings,
+    label = f"Film with the overlay ({_FORMATS[kind]})"
+    if st.button(label, key="make_film", icon=":material/movie:", width="stretch"):
+        ask_for_film(
+            FilmWish(
+                settings=replace(page.view, mode="composite") if view == _COMPOSITE else page.view,
                 learner=learner,
                 mosaic=view == _MOSAIC,
-                start_s=start,
-                end_s=end,
                 kind=kind,
-                with_sound=with_sound,
+                with_sound=bool(with_sound),
             )
-
-    label = f"Film with the overlay ({_FORMATS[kind]})"
-    _button(label, make, f"{file_stem(clip)}.{kind}", ":material/movie:")
+        )
     st.caption("All frames of the stretch, at the clip’s own frame rate.")
 
 

@@ -30,8 +30,10 @@ def clip_gallery(state: ClipState) -> None:
 
 
 def step_clip(state: ClipState, step: int) -> None:
-    """Goes to the next sample or the one before, and round at the ends."""
-    ids = list(clip_resources.clips())
+    """Goes to the next clip of the gallery or the one before, and round at the ends."""
+    ids: list[str | None] = list(clip_resources.clips())
+    if own_clip() is not None:
+        ids.insert(0, None)
     at = ids.index(state.clip) if state.clip in ids else 0
     choose_clip(ids[(at + step) % len(ids)])
 

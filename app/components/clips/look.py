@@ -79,7 +79,7 @@ def no_result(why: str) -> None:
     with st.container(key="no_result", gap="small"):
         if why:
             st.error(plain(why), icon=":material/error:")
-            st.markdown("Choose another clip or another stretch; the page goes on.")
+            st.markdown("Choose another clip, stretch or model; the page goes on.")
             return
         st.markdown(
             "**Stopped.** This stretch was not looked at to the end, so there is nothing to show. "

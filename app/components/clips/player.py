@@ -13,7 +13,7 @@ from tokenlearner.clips import ClipExplanation
 from tokenlearner.media import encode_png
 from tokenlearner.rendering.overlay import ViewSettings, paint
 
-_PICTURE = "clip_picture_to_save"
+_TO_SAVE = "clip_to_save"
 _WHOSE = "clip_whose_maps"
 
 
@@ -43,17 +43,22 @@ def clip_maps(page: PageState, state: ClipState, clip: ClipOnPage, result: ClipR
         settings=page.view,
         key="player",
         stage=page.stage,
-        download=st.session_state.pop(_PICTURE, None),
+        download=st.session_state.pop(_TO_SAVE, None),
     )
     if event is None:
         return
     if event.export is not None:
         change_state(view=event.export)
         picture = encode_png(picture_of(shown, event.export, learner=learner, step=event.at))
-        st.session_state[_PICTURE] = (f"{file_stem(clip)}_attention.png", picture)
+        save_with_player(f"{file_stem(clip)}_attention.png", picture)
     if event.step:
         step_clip(state, event.step)
     st.rerun()
+
+
+def save_with_player(filename: str, content: bytes) -> None:
+    """Has the browser save a file when the player is drawn next."""
+    st.session_state[_TO_SAVE] = (filename, content)
 
 
 def picture_of(explanation: ClipExplanation, settings: ViewSettings, *, learner: int, step: int):

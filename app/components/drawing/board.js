@@ -60,9 +60,13 @@ export function createBoard(root, { what, save, obey, ownIntentOf, drawn = () =>
       invalidate();
     },
   });
+  const addUp = find(".add-up");
+  const addsUp = () => addUp.getAttribute("aria-pressed") === "true";
+  const onAddUp = () => addUp.setAttribute("aria-pressed", String(!addsUp()));
+  addUp.addEventListener("click", onAddUp);
   const strip = createStrip(find(".strip"), {
     choose(token, combine) {
-      pick(token, combine);
+      pick(token, combine || addsUp());
       strip.focus(token);
     },
     preview(token) {
@@ -179,6 +183,7 @@ export function createBoard(root, { what, save, obey, ownIntentOf, drawn = () =>
   // Takes over new settings, as the user's choice: they go into the link as well.
   function apply(next) {
     choose(next);
+    if (!next.tokens.length && current !== ALL) current = settings.tokens[0];
     controls.show(settings);
     strip.mark(settings, current);
     address.write(chosen, header.defaults);
@@ -209,8 +214,8 @@ export function createBoard(root, { what, save, obey, ownIntentOf, drawn = () =>
   async function act(action) {
     if (!reel) return;
     if (action === "reset") {
+      current = 0;
       apply(header.defaults);
-      current = settings.tokens[0];
     } else if (action === "link") {
       address.flush();
       const done = await copyText(window.location.href);
@@ -258,6 +263,7 @@ export function createBoard(root, { what, save, obey, ownIntentOf, drawn = () =>
       cancelAnimationFrame(scheduled);
       watcher.disconnect();
       window.removeEventListener("resize", invalidate);
+      addUp.removeEventListener("click", onAddUp);
       window.removeEventListener("pagehide", address.flush);
       stopKeys();
       picture.destroy();

@@ -156,10 +156,14 @@ def measure(setup: Setup, *, show: Callable[[str, float], None]) -> None:
     ]
     device = torch.device(setup.device)
     events = sweep(candidates, device=device, batch_sizes=[setup.batch_size], plan=setup.plan)
-    comparison = None
+    comparison, done_ratio = None, 0.0
+
+    def waiting() -> None:
+        show(resources.WAITING, done_ratio)
+
     with resources.measuring() as is_alone, closing(events):
         while True:
-            with resources.device_turn():
+            with resources.device_turn(waiting):
                 event = next(events, None)
             if isinstance(event, Stopped):
                 raise MeasurementError(
@@ -171,7 +175,8 @@ def measure(setup: Setup, *, show: Callable[[str, float], None]) -> None:
             if event.comparison.rounds:
                 comparison = event.comparison
                 keep(Measurement(comparison=comparison))
-            show(_words(event, alone=is_alone()), event.done_ratio)
+            done_ratio = event.done_ratio
+            show(_words(event, alone=is_alone()), done_ratio)
             time.sleep(_PAUSE_S)
         assert comparison is not None, "at least one round is over"
         found = Measurement(comparison=comparison, finished=True)
@@ -189,12 +194,12 @@ def _find_reason(
     """Says why the promise was kept or not, from a few more passes."""
     device = torch.device(setup.device)
     show("Finding out what the device can do at best", 1.0)
-    with resources.device_turn():
+    with resources.device_turn(lambda: show(resources.WAITING, 1.0)):
         limits = measure_limits(
             device, setup.execution.torch_dtype, synchronize=synchronizer(device)
         )
     show("Finding out where the time goes", 1.0)
-    with resources.device_turn():
+    with resources.device_turn(lambda: show(resources.WAITING, 1.0)):
         profiles = profile(
             dict(zip(setup.names, models, strict=True)),
             batch_size=setup.batch_size,

@@ -1,0 +1,99 @@
+"""A film of the stretch with the maps over it, made in view of the user, who can stop it."""
+
+import time
+from dataclasses import dataclass
+
+import streamlit as st
+
+from app import resources
+from app.background import Progress, wait_for
+from app.clip_resources import ClipOnPage, ClipResult
+from app.clip_state import ClipState
+from app.components.clips.player import file_stem, save_with_player, shown_of
+from app.components.plain_text import plain, without_paths
+from app.state import add_notices
+from tokenlearner.errors import TokenLearnerError
+from tokenlearner.rendering import ViewSettings, render_overlay_video
+
+_WISH = "clip_film"
+_TURN_S = 0.5  # how long others wait at most while a film is made
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FilmWish:
+    """What film somebody wants.
+
+    Attributes:
+        settings: What to show and how.
+        learner: Which of the model's learners, counted from 0.
+        mosaic: Show all tokens side by side.
+        kind: Of file.
+        with_sound: Whether it has the clip's sound.
+    """
+
+    settings: ViewSettings
+    learner: int
+    mosaic: bool
+    kind: str
+    with_sound: bool
+
+
+def ask_for_film(wish: FilmWish) -> None:
+    """Leaves a wish for `make_film`, and runs the page again."""
+    st.session_state[_WISH] = wish
+    st.rerun()
+
+
+def make_film(state: ClipState, clip: ClipOnPage, result: ClipResult) -> None:
+    """Makes the film that was asked for, if one was, and has the player save it.
+
+    Whatever the user does meanwhile ends it, as Stop does.
+    """
+    wish: FilmWish | None = st.session_state.pop(_WISH, None)
+    if wish is None:
+        return
+    place = st.empty()
+    with place.container(horizontal=True, vertical_alignment="center", gap="small"):
+        bar = st.progress(0.0, width=260)
+        st.button("Stop", key="stop_film", icon=":material/stop_circle:")
+    try:
+        film = wait_for(
+            lambda progress: _render(wish, state, clip, result, progress),
+            lambda text, share: bar.progress(share, text=text) and None,
+            text="Making the film",
+        )
+    except TokenLearnerError as error:
+        add_notices((f"The film could not be made: {plain(without_paths(str(error), {}))}",))
+    else:
+        save_with_player(f"{file_stem(clip)}.{wish.kind}", film)
+    finally:
+        place.empty()
+
+
+def _render(
+    wish: FilmWish, state: ClipState, clip: ClipOnPage, result: ClipResult, progress: Progress
+) -> bytes:
+    start, end = state.stretch(clip.facts.duration_s)
+    with resources.device_turn(lambda: progress.say(resources.WAITING, 0.0)) as give_way:
+        began = time.monotonic()
+
+        def tell(done: int, total: int) -> bool:
+            nonlocal began
+            if time.monotonic() - began > _TURN_S:
+                give_way()
+                began = time.monotonic()
+            progress.said = (f"Making the film: {done} of {total} frames", done / total)
+            return progress.is_wanted
+
+        return render_overlay_video(
+            shown_of(state, result),
+            clip.source,
+            wish.settings,
+            learner=wish.learner,
+            mosaic=wish.mosaic,
+            start_s=start,
+            end_s=end,
+            kind=wish.kind,
+            with_sound=wish.with_sound,
+            progress=tell,
+        )
