@@ -29,6 +29,7 @@ from app.recorded import PlacementSweep, Recorded, read_placement, read_recorded
 from tokenlearner import zoo
 from tokenlearner.checkpoints import AnyModel, ClipModel
 from tokenlearner.efficiency import Cost, count_model
+from tokenlearner.efficiency.bare import without_learner
 from tokenlearner.efficiency.machine import available_devices
 from tokenlearner.efficiency.placement import Curve, curve
 from tokenlearner.errors import CheckpointError
@@ -42,6 +43,8 @@ THUMBNAIL_SIZE_PX = (168, 126)  # twice as large as they are drawn, for dense sc
 
 WAITING = "Other work is being done first…"
 """What people read while it is somebody else's turn; there is no queue, so it promises nothing."""
+
+_BARE = " without learner"
 
 _computing = threading.Lock()  # sessions take turns, so that each gets the whole device
 _measuring: list[object] = []  # one entry for each session that measures
@@ -158,11 +161,26 @@ def samples() -> dict[str, Sample]:
 def load_model(name: str, device: str) -> AnyModel:
     """A model on a device. Sessions share it: it is never moved or changed.
 
+    Args:
+        name: Of a model on offer, or what `bare_name` makes of it.
+        device: Where to.
+
     Raises:
         CheckpointError: If it is not offered or cannot be opened.
     """
-    found = offer(name)
-    return _load_model(found.place, found.state, device)
+    found = offer(name.removesuffix(_BARE))
+    load = _load_bare if name.endswith(_BARE) else _load_model
+    return load(found.place, found.state, device)
+
+
+def bare_name(name: str) -> str:
+    """What to call a model without its TokenLearners; `load_model` makes it, to be measured."""
+    return name + _BARE
+
+
+@st.cache_resource(max_entries=2, show_spinner=False)
+def _load_bare(place: str, state: str, device: str) -> AnyModel:
+    return without_learner(_load_model(place, state, device))
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
@@ -196,13 +214,13 @@ def measuring() -> Iterator[Callable[[], bool]]:
 
 def model_cost(name: str, device: str) -> Cost:
     """What one input through a model costs."""
-    found = offer(name)
-    return _model_cost(found.place, found.state, device)
+    found = offer(name.removesuffix(_BARE))
+    return _model_cost(found.place, found.state, device, name.endswith(_BARE))
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)
-def _model_cost(place: str, state: str, device: str) -> Cost:
-    return count_model(_load_model(place, state, device))
+def _model_cost(place: str, state: str, device: str, is_bare: bool) -> Cost:
+    return count_model((_load_bare if is_bare else _load_model)(place, state, device))
 
 
 @st.cache_resource(max_entries=1, show_spinner=False)

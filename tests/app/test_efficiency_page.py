@@ -62,6 +62,25 @@ def test_the_pair_is_the_same_from_both_sides() -> None:
     assert texts(page).count("32 % less compute") == 1
 
 
+def test_any_other_model_can_stand_beside_it() -> None:
+    page = open_page()
+    page.selectbox(key="compare_with").set_value("imagenette-fine-vit").run()
+    assert "% less compute" in texts(checked(page))
+    for name in ("imagenette-fine-vit", "imagenette-conv-vit-tl8"):
+        assert f"scope='col'>{zoo.entry(name).title}</th>" in texts(page)
+    other = count_model(for_images(zoo.load("imagenette-fine-vit"))).macs
+    assert f"<td>{format_gflops(other)}</td>" in texts(page)
+    linked = open_page(beside="imagenette-fine-vit")
+    assert linked.selectbox(key="compare_with").value == "imagenette-fine-vit"
+
+
+def test_a_model_for_clips_cannot_stand_beside_one_for_photos() -> None:
+    page = open_page(beside="gestures-vivit")
+    (warning,) = page.warning
+    assert warning.value.endswith("takes clips, and the chosen model photos.")
+    assert "32 % less compute" in texts(page)  # its own counterpart
+
+
 @pytest.fixture
 def explorer() -> AppTest:
     return open_page(section="placement", design="L", side="512", tokens="16", at="12")
@@ -212,9 +231,8 @@ def test_models_for_clips_are_counted_and_measured_as_such(
     save_model(tmp_path / "clips", model)
     monkeypatch.setenv("TOKENLEARNER_MODELS", str(tmp_path))
     page = open_page(model="own:clips")
-    assert "GFLOPs for one clip" in texts(page)
     assert "GFLOPs for a clip" in texts(page)
     page.button(key="measure").click().run()
     rates = [line for line in texts(checked(page)).split("<tr>") if "clips per second" in line]
     assert "–" not in rates[0]
-    assert "as fast here" not in texts(page)  # there is nothing to compare it with
+    assert "as fast here" in texts(page)  # as itself without learner

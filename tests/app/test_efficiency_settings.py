@@ -31,6 +31,7 @@ def link(settings: EfficiencySettings) -> dict[str, str]:
     "settings",
     [
         EfficiencySettings(),
+        EfficiencySettings(beside="another-model"),
         EfficiencySettings(section="published", dataset="Charades", table="t", bases=("L/16", "B")),
         CHOSEN,
         replace(CHOSEN, placement=replace(CHOSEN.placement, fuser=True)),

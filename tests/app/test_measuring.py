@@ -129,7 +129,7 @@ def test_the_table_of_costs() -> None:
     columns = [
         Column(
             name=config.activation,
-            has_learner=config.token_learner is not None,
+            label="with" if config.token_learner else "without",
             cost=count_macs(config),
             num_parameters=1000,
             unit="photo",

@@ -247,3 +247,13 @@ class TestFromTheHub:
         picker(page).set_value("hf-hub:owner/missing").run()
         assert not page.exception
         assert "is not in the local cache and the Hub cannot be reached" in page.error[0].value
+
+
+@pytest.mark.usefixtures("folder")
+def test_what_it_costs_is_shown_beside_itself_without_learner() -> None:
+    page = open_page(model="own:mine")
+    page.switch_page("app_pages/efficiency.py").run()
+    assert not page.exception
+    assert not page.error
+    markup = "\n".join(element.proto.body for element in page.get("html"))
+    assert "<th scope='col'>without</th><th scope='col'>with TokenLearner</th>" in markup

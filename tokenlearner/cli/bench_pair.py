@@ -1,10 +1,10 @@
 """Which models `tokenlearner bench` puts side by side."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from tokenlearner import zoo
+from tokenlearner.efficiency.bare import without_learner
 from tokenlearner.errors import ConfigError
 from tokenlearner.models.config import Version
 from tokenlearner.models.presets import vit
@@ -22,7 +22,7 @@ def shipped_pair(model: str | None, against: str | None) -> tuple[list[Named], s
     """Returns the models to compare, the baseline first, and a remark or nothing.
 
     Without `against`, a shipped model stands beside its counterpart, another one with a learner
-    beside itself without it, and one of timm or without learner alone.
+    beside itself without it, and one without learner alone.
 
     Args:
         model: Shipped model, folder or repository on the Hub; the first shipped one unless given.
@@ -45,12 +45,11 @@ def shipped_pair(model: str | None, against: str | None) -> tuple[list[Named], s
         baseline_name, fast = _counterparts(name)
         pair = [(each, zoo.load(each)) for each in (baseline_name, fast) if each is not None]
         return pair, ""
-    is_timms = isinstance(network, TimmVisionTransformer)
-    if not is_timms and network.config.token_learner is not None:
-        kind: Any = type(network)
-        bare = kind(replace(network.config, token_learner=None)).eval()
+    if network.config.token_learner is not None:
         alone = f"{_name(network, name)} without learner"
-        return [(alone, bare), (_name(network, name), network)], f"{alone} has {RANDOM}"
+        pair = [(alone, without_learner(network)), (_name(network, name), network)]
+        is_timms = isinstance(network, TimmVisionTransformer)
+        return pair, "" if is_timms else f"{alone} has {RANDOM}"
     return [(_name(network, name), network)], ""
 
 

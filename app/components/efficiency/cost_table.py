@@ -21,22 +21,17 @@ class Column:
 
     Attributes:
         name: Of the model.
-        has_learner: Whether it learns tokens.
+        label: What it is called beside the other one.
         cost: Of one input.
         num_parameters: Of the model.
         unit: What goes through it: `photo` or `clip`.
     """
 
     name: str
-    has_learner: bool
+    label: str
     cost: Cost
     num_parameters: int
     unit: str
-
-    @property
-    def short(self) -> str:
-        """What it is called beside its counterpart."""
-        return "with TokenLearner" if self.has_learner else "without"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -76,7 +71,7 @@ def cost_table(columns: Sequence[Column], measured: Sequence[Row]) -> str:
     """The table as HTML.
 
     Args:
-        columns: One model, or the plain one and the one with a learner.
+        columns: One model, or the one to compare with and the chosen one.
         measured: Rows besides what is counted.
     """
     counted = [
@@ -91,7 +86,7 @@ def cost_table(columns: Sequence[Column], measured: Sequence[Row]) -> str:
             values=[column.num_parameters for column in columns],
         ),
     ]
-    heads = [f"<th scope='col'>{escape(column.short)}</th>" for column in columns]
+    heads = [f"<th scope='col'>{escape(column.label)}</th>" for column in columns]
     if len(columns) == 2:
         heads.append("<th scope='col'>change</th>")
     body = [_row(row) for row in (*counted, *measured)]

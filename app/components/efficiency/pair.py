@@ -6,6 +6,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from app import resources
+from app.catalogue import folder_of
 from app.components.cost import tokens_diagram
 from app.components.efficiency.chart import show_chart
 from app.components.efficiency.cost_table import Column, cost_table, measured_rows
@@ -13,12 +14,14 @@ from app.components.efficiency.measuring import measure_safely, measuring_choice
 from app.components.efficiency.reality import reality_check
 from app.components.efficiency.records import records
 from app.components.efficiency.session import Measurement
-from app.components.efficiency.settings import EfficiencySettings
+from app.components.efficiency.settings import EfficiencySettings, change_settings
 from app.components.numbers import describe_saving, format_gflops
-from app.components.plain_text import plain
+from app.components.plain_text import plain, without_paths
+from tokenlearner.errors import TokenLearnerError
 from tokenlearner.rendering.charts import stage_chart
 
 _STAGES_PX = 210
+_BESIDE = "compare_with"
 _ASKED = "measurement_asked"  # set by the button for the run of the page that measures
 
 _ABOUT = """
@@ -39,7 +42,7 @@ GPU what the driver counted, weights included.
 
 def pair(settings: EfficiencySettings, model: str, device: str) -> None:
     """Shows a model and its counterpart; measures them when asked to, at the end of the run."""
-    columns = _columns(model, device)
+    columns, problem = _columns(settings, model, device)
     before, after = columns[0], columns[-1]
     is_asked = st.session_state.pop(_ASKED, False)
     left, right = st.columns([5, 6], gap="large")
@@ -51,6 +54,13 @@ def pair(settings: EfficiencySettings, model: str, device: str) -> None:
             st.markdown(f"## {headline}", anchors=False, width="content")
             with st.popover("What is this?", icon=":material/info:", type="tertiary"):
                 st.markdown(_ABOUT)
+        _compare_with(settings, model, device)
+        if problem:
+            st.warning(plain(problem), icon=":material/error:")
+        if before.name == resources.bare_name(model):
+            st.caption(
+                "Without: the same network with its TokenLearner left out, for cost and speed alone."
+            )
         table = st.empty()
         setup = measuring_choices(settings, [column.name for column in columns], device)
         found = setup.found
@@ -94,13 +104,13 @@ def _draw_table(
 def _stages(columns: Sequence[Column]) -> None:
     show_chart(
         stage_chart(
-            {column.short: column.cost for column in columns},
+            {column.label: column.cost for column in columns},
             title="Where the compute goes, in GFLOPs",
         ),
         key="stages",
         height=_STAGES_PX,
         alt="Bars of compute by part. "
-        + "; ".join(f"{c.short}: {format_gflops(c.cost.macs)} GFLOPs" for c in columns),
+        + "; ".join(f"{c.label}: {format_gflops(c.cost.macs)} GFLOPs" for c in columns),
         rows=[
             {
                 "model": column.name,
@@ -119,21 +129,59 @@ def _stages(columns: Sequence[Column]) -> None:
         st.html(tokens_diagram(tuple(blocks)))
 
 
-def _columns(model: str, device: str) -> list[Column]:
-    """The chosen model and its counterpart, the plain one first; the model alone without one."""
+def _compare_with(settings: EfficiencySettings, model: str, device: str) -> None:
+    """Offers the other models; none of them is opened for this."""
     offers = resources.models()
-    columns = []
-    for name in (model, offers[model].counterpart):
-        if name is None:
-            continue
-        cost, loaded = resources.model_cost(name, device), resources.load_model(name, device)
-        columns.append(
-            Column(
-                name=name,
-                has_learner=any(stage.kind == "learner" for stage in cost.stages),
-                cost=cost,
-                num_parameters=sum(parameter.numel() for parameter in loaded.parameters()),
-                unit="clip" if hasattr(loaded.config, "num_frames") else "photo",
-            )
-        )
-    return sorted(columns, key=lambda column: column.has_learner)
+    others = [name for name in offers if name != model]
+    own = "the same model without TokenLearner"
+    if not _has_learner(model, device):
+        own = "the same model with TokenLearner" if offers[model].counterpart else "no other model"
+    st.session_state[_BESIDE] = settings.beside if settings.beside in others else ""
+    st.selectbox(
+        "Compare with",
+        ["", *others],
+        format_func=lambda name: offers[name].title if name else own,
+        key=_BESIDE,
+        on_change=lambda: change_settings(beside=st.session_state[_BESIDE]),
+    )
+
+
+def _columns(settings: EfficiencySettings, model: str, device: str) -> tuple[list[Column], str]:
+    """The model to compare with and the chosen one, or that alone, and what to say about it.
+
+    Of a model and the same without learner the plain one comes first, whichever was chosen.
+    """
+    offers, problem = resources.models(), ""
+    if settings.beside in offers and settings.beside != model:
+        title = offers[settings.beside].title
+        try:
+            other = _column(settings.beside, title, device)
+        except TokenLearnerError as error:
+            problem = without_paths(str(error), {folder_of(offers[settings.beside]): title})
+        else:
+            chosen = _column(model, offers[model].title, device)
+            if other.unit == chosen.unit:
+                return [other, chosen], ""
+            problem = f"{title} takes {other.unit}s, and the chosen model {chosen.unit}s."
+    plain, fast = offers[model].counterpart, model
+    if not _has_learner(model, device):
+        plain, fast = model, offers[model].counterpart
+    elif plain is None:
+        plain = resources.bare_name(model)
+    pair = {plain: "without", fast: "with TokenLearner"}
+    return [_column(name, label, device) for name, label in pair.items() if name], problem
+
+
+def _has_learner(model: str, device: str) -> bool:
+    return resources.load_model(model, device).config.token_learner is not None
+
+
+def _column(name: str, label: str, device: str) -> Column:
+    loaded = resources.load_model(name, device)
+    return Column(
+        name=name,
+        label=label,
+        cost=resources.model_cost(name, device),
+        num_parameters=sum(parameter.numel() for parameter in loaded.parameters()),
+        unit="clip" if resources.takes_clips(name, device) else "photo",
+    )

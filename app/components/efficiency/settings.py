@@ -63,6 +63,7 @@ class EfficiencySettings:
         dataset: Data set of the published results; empty for the first.
         table: Name of the only table to show; empty for all.
         bases: The only base models to show; empty for all.
+        beside: Name of the model to compare with; empty for the same model without learner.
         batch_size: Inputs in a pass that is measured. How to measure is not part of a link, which
             may travel to another machine.
         dtype: Numbers to measure with.
@@ -76,6 +77,7 @@ class EfficiencySettings:
     dataset: str = ""
     table: str = ""
     bases: tuple[str, ...] = ()
+    beside: str = ""
     batch_size: int = 8
     dtype: Dtype = "fp32"
     mode: Mode = "eager"
@@ -129,6 +131,7 @@ def settings_from_query(query: Mapping[str, str]) -> EfficiencySettings:
         dataset=query.get("dataset", ""),
         table=query.get("table", ""),
         bases=tuple(filter(None, query.get("bases", "").split(","))),
+        beside=query.get("beside", ""),
     )
 
 
@@ -138,6 +141,7 @@ def query_from_settings(settings: EfficiencySettings) -> dict[str, str | None]:
     explorer, published = section == "placement", section == "published"
     query = {
         "section": None if section == "pair" else section,
+        "beside": settings.beside or None if section == "pair" else None,
         "design": placement.design if explorer else None,
         "patch": str(placement.patch_px) if explorer else None,
         "side": str(placement.side_px) if explorer else None,
