@@ -59,7 +59,7 @@ def pair(settings: EfficiencySettings, model: str, device: str) -> None:
             st.warning(plain(problem), icon=":material/error:")
         if before.name == resources.bare_name(model):
             st.caption(
-                "Without: the same network with its TokenLearner left out, for cost and speed alone."
+                "Without: the same network, its TokenLearner left out, for cost and speed alone."
             )
         table = st.empty()
         setup = measuring_choices(settings, [column.name for column in columns], device)
