@@ -26,11 +26,22 @@ def main() -> None:
 def tables(folder: Path) -> Iterator[str]:
     """Yields a table for each file of `benchmarks.realised` in a folder."""
     for file in sorted(folder.glob("realised_*.json")):
-        content = json.loads(file.read_text())
-        lines = [HEADER]
-        for row in content["cases"]:
+        yield table(file)
+
+
+def table(file: Path, *, all_ways: bool = False) -> str:
+    """Returns the table of one file.
+
+    Args:
+        file: Of `benchmarks.realised`.
+        all_ways: Leave out what was measured in one way alone.
+    """
+    content = json.loads(file.read_text())
+    lines = [HEADER]
+    for row in content["cases"]:
+        if len(row["comparison"]["entries"]) > 2 or not all_ways:
             lines += _lines(row)
-        yield "\n".join(lines) + "\n\n" + _caption(content)
+    return "\n".join(lines) + "\n\n" + _caption(content)
 
 
 def _lines(row: dict[str, Any]) -> list[str]:

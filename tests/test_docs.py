@@ -2,6 +2,7 @@
 
 import pytest
 
+from docs import make_readme
 from docs.make_cards import make_card
 from docs.make_counts import BEGIN, END, PAGE, put_counts
 from tokenlearner import zoo
@@ -17,6 +18,12 @@ def test_the_counts_are_fresh() -> None:
 def test_the_cards_are_fresh(name: str) -> None:
     card = (zoo.folder(name) / "README.md").read_text(encoding="utf-8")
     assert make_card(name) == card, "run python -m docs.make_cards"
+
+
+def test_the_tables_of_the_readme_are_fresh() -> None:
+    page = make_readme.PAGE.read_text(encoding="utf-8")
+    assert make_readme.put_tables(page) == page, "run python -m docs.make_readme"
+    assert page.count("| `") >= len(zoo.names())
 
 
 def test_every_value_has_a_line() -> None:
