@@ -14,8 +14,10 @@ from tests import tiny, tiny_clips
 from tokenlearner import zoo
 from tokenlearner.checkpoints import load_model, save_model
 from tokenlearner.cli.main import app
-from tokenlearner.cli.train import _prepare
-from tokenlearner.models import ConvVideoNetwork, VisionTransformer
+from tokenlearner.cli.train_job import prepare
+from tokenlearner.errors import ConfigError
+from tokenlearner.models import ConvVideoNetwork, VisionTransformer, VisionTransformerConfig
+from tokenlearner.models.presets import PUBLISHED
 from tokenlearner.models.timm_info import LEARNER, describe_timm
 from tokenlearner.models.timm_vit import TimmVisionTransformer, insert_token_learner
 from tokenlearner.training.data import LabelledClips, read_images
@@ -70,7 +72,7 @@ class TestInit:
         save_model(tmp_path / "baseline", tiny.model(learner=False))
         weights = []
         for seed in (1, 2):
-            job = _prepare(
+            job = prepare(
                 NAME,
                 read_images(data, "train"),
                 source=zoo.load(tmp_path / "baseline"),
@@ -114,7 +116,7 @@ def test_the_command_names_models_of_the_hub_with_their_commit(
     assert model.info is not None
     model.info = replace(model.info, source=place)
     monkeypatch.setattr(zoo, "load", lambda name: model)
-    job = _prepare(NAME, read_images(data, "train"), source=model, teacher=place, seed=None)
+    job = prepare(NAME, read_images(data, "train"), source=model, teacher=place, seed=None)
     assert job.options == ("--init", place, "--teacher", place)
 
 
@@ -137,7 +139,7 @@ class TestFineTune:
         heads = []
         for seed in (1, 1, 2):
             torch.rand(1)  # as anything else in the process may
-            job = _prepare("fine-tune", data, source=tiny.conv_model(), teacher=None, seed=seed)
+            job = prepare("fine-tune", data, source=tiny.conv_model(), teacher=None, seed=seed)
             assert isinstance(job.model, ConvVideoNetwork)
             heads.append(job.model.head.weight)
         assert torch.equal(heads[0], heads[1])
@@ -236,3 +238,54 @@ class TestFineTune:
         assert result.exit_code == 0, result.output
         assert "the learner in backbone-tl2 learns from the labels alone" in result.stdout
         assert f"not trained to answer with the classes of {data}" in result.stdout
+
+
+class TestNetworkOfThePaper:
+    def test_takes_the_place_of_the_recipe_s_own(self, data: Path) -> None:
+        name = "S/32 (22), 8 tokens at 11"
+        job = prepare(
+            "imagenet-vit-b16-tl16",
+            read_images(data, "train"),
+            source=None,
+            teacher=None,
+            seed=None,
+            network=name,
+        )
+        found, own = job.recipe.model, RECIPES["imagenet-vit-b16-tl16"]().model
+        assert isinstance(found, VisionTransformerConfig)
+        assert isinstance(own, VisionTransformerConfig)
+        assert (found.depth, found.patch_size, found.token_learner) == (
+            22,
+            (32, 32),
+            PUBLISHED[name].token_learner,
+        )
+        assert (found.image_size, found.num_classes) == (own.image_size, own.num_classes)
+        assert (found.stochastic_depth, found.head_bias) == (0.1, -10.0)
+        assert job.name == f"imagenet-vit-b16-tl16, {name}"
+        assert job.options == ("--network", name)
+
+    @pytest.mark.parametrize(
+        ("recipe", "network", "message"),
+        [
+            ("imagenet-vit-b16-tl16", "L/16, 16 tokens", "there are: L/16, 16 tokens at 12"),
+            ("gestures-vivit", "S/32", "is no network of the paper for it; there are: "),
+            ("charades-conv-video-tl8", "S/32", "trains a convolutional network; leave"),
+            ("fine-tune", "S/32", "trains the network of --init; leave --network out"),
+        ],
+    )
+    def test_is_refused(self, data: Path, recipe: str, network: str, message: str) -> None:
+        photos = read_images(data, "train")
+        with pytest.raises(ConfigError, match=message):
+            prepare(recipe, photos, source=tiny.model(), teacher=None, seed=None, network=network)
+
+
+def test_inflation_is_part_of_the_command(data: Path) -> None:
+    job = prepare(
+        NAME,
+        read_images(data, "train"),
+        source=tiny.model(),
+        teacher=None,
+        seed=None,
+        inflation="average",
+    )
+    assert job.options == ("--init", "tiny", "--inflation", "average")

@@ -1,36 +1,25 @@
 """`tokenlearner train`: carries a recipe out, or goes on where it stopped."""
 
 import os
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, TypeVar
 
-import torch
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from tokenlearner import zoo
-from tokenlearner.checkpoints import AnyModel, ClipModel
 from tokenlearner.cli.photos import refuse_options_of_photos, say_unusable
+from tokenlearner.cli.train_job import prepare, say, takes_clips
 from tokenlearner.efficiency.machine import choose_device, describe_hardware, has_bfloat16
 from tokenlearner.errors import ConfigError
-from tokenlearner.models.info import ModelInfo
-from tokenlearner.models.timm_vit import TimmVisionTransformer
-from tokenlearner.models.vit import VisionTransformer
+from tokenlearner.modules.tubelets import Inflation
 from tokenlearner.training.data import LabelledClips, LabelledImages, read_clips, read_images
 from tokenlearner.training.distributed import joined_processes, num_processes, rank, wait_for_all
-from tokenlearner.training.fine_tune import (
-    FINE_TUNE,
-    fine_tuning,
-    has_untrained_learner,
-    teacher_of,
-    with_classes,
-)
+from tokenlearner.training.fine_tune import FINE_TUNE
 from tokenlearner.training.fit import check_fit
-from tokenlearner.training.initialise import initialise
 from tokenlearner.training.loop import Trainer
 from tokenlearner.training.plan import plan
-from tokenlearner.training.recipes import RECIPES, Distillation, Recipe
+from tokenlearner.training.recipes import RECIPES, Recipe
 from tokenlearner.training.run import export, run
 
 
@@ -51,6 +40,16 @@ def train(
             "into a trained model learns from that model unless told otherwise."
         ),
     ] = None,
+    network: Annotated[
+        str | None,
+        typer.Option(
+            help="Of the paper, in place of the recipe's: 'L/16 (24+11), 16 tokens at 12', ..."
+        ),
+    ] = None,
+    inflation: Annotated[
+        Inflation,
+        typer.Option(help="How a model of clips takes over the patches of one of images."),
+    ] = "central",
     split: Annotated[str, typer.Option(help="Photos to train on.")] = "train",
     image_column: Annotated[str | None, typer.Option(help="Of parquet files.")] = None,
     label_column: Annotated[str | None, typer.Option(help="Of parquet files.")] = None,
@@ -88,8 +87,8 @@ def train(
         raise ConfigError(f"there is no recipe {recipe!r}; there are {names}")
     with joined_processes(choose_device(device)) as computer:
         source = None if init is None else zoo.load(init)
-        _say(f"reading {data}")
-        if _takes_clips(recipe, source):
+        say(f"reading {data}")
+        if takes_clips(recipe, source):
             refuse_options_of_photos(recipe, image_column=image_column, label_column=label_column)
             photos = read_clips(data, split, max_unusable=max_unusable)
         else:
@@ -111,7 +110,15 @@ def train(
             read_as += ["--max-unusable", f"{max_unusable:g}"]
         if mixed_precision is None:
             mixed_precision = has_bfloat16(computer)
-        job = _prepare(recipe, photos, source=source, teacher=teacher, seed=seed)
+        job = prepare(
+            recipe,
+            photos,
+            source=source,
+            teacher=teacher,
+            seed=seed,
+            network=network,
+            inflation=inflation,
+        )
         check_fit(job.recipe, photos, model=job.model, teacher=job.teacher)
         if num_workers is None:
             num_workers = _default_workers(job.recipe)
@@ -126,10 +133,10 @@ def train(
                 teacher=job.teacher,
                 num_workers=num_workers,
             )
-            _say(what_it_takes.describe())
+            say(what_it_takes.describe())
             return
         if job.recipe.canvas is not None:
-            _say(f"preparing {len(photos):,} {photos.things}")
+            say(f"preparing {len(photos):,} {photos.things}")
             photos = _scan(photos, out)
         if rank() == 0:
             say_unusable(photos.unusable, split, things=photos.things)
@@ -156,112 +163,9 @@ def train(
                 teacher=None if job.teacher is None else job.teacher.info,
                 options=(*job.options, *read_as),
             )
-            _say(
+            say(
                 f"wrote {folder}; `tokenlearner evaluate {folder} --data {data} --save` measures it"
             )
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Job:
-    """A recipe with the models that the command line names."""
-
-    recipe: Recipe
-    name: str
-    model: AnyModel | None = None
-    teacher: AnyModel | None = None
-    started_from: ModelInfo | None = None
-    options: tuple[str, ...] = ()
-
-
-def _prepare(
-    name: str,
-    photos: LabelledImages | LabelledClips,
-    *,
-    source: AnyModel | None,
-    teacher: str | None,
-    seed: int | None,
-) -> _Job:
-    master = None if teacher in (None, "none") else zoo.load(teacher)
-    options = ()
-    if source is not None:
-        options += ("--init", _reference(source))
-    if teacher is not None:
-        options += ("--teacher", "none" if master is None else _reference(master))
-    if name == FINE_TUNE:
-        if source is None:
-            raise ConfigError(f"{FINE_TUNE} needs a model to start from; give --init MODEL")
-        if teacher is None:
-            master = teacher_of(source, photos.class_names, multi_label=photos.multi_label)
-            if master is None and has_untrained_learner(source):
-                _say(
-                    f"the learner in {_name(source)} learns from the labels alone: the rest of the "
-                    "model is no teacher, because it is not trained to answer with the classes of "
-                    f"{photos.source}"
-                )
-        recipe = _seeded(fine_tuning(source, distil=master is not None), seed)
-        torch.manual_seed(recipe.seed)  # a head for new classes may start at random
-        model = with_classes(source, photos.class_names)
-        recipe = replace(recipe, model=model.config)
-        title = f"{_name(source)}-fine-tuned"
-    else:
-        recipe = _seeded(RECIPES[name](), seed)
-        title, model = recipe.name, None
-        if not recipe.dataset:
-            classes = len(photos.class_names)
-            recipe = replace(recipe, model=replace(recipe.model, num_classes=classes))
-        if master is not None and recipe.distillation is None:
-            recipe = replace(recipe, distillation=Distillation())
-        if source is not None:
-            model = _start(recipe, source, photos.class_names)
-    if photos.multi_label:
-        recipe = replace(recipe, loss="sigmoid")
-    return _Job(
-        recipe=recipe,
-        name=title,
-        model=model,
-        teacher=master,
-        started_from=None if source is None else source.info,
-        options=options,
-    )
-
-
-def _takes_clips(recipe: str, source: AnyModel | None) -> bool:
-    """Whether a recipe trains on clips; fine-tuning does if the model to start from takes them."""
-    if recipe == FINE_TUNE:
-        return isinstance(source, ClipModel)
-    return RECIPES[recipe]().clips is not None
-
-
-def _seeded(recipe: Recipe, seed: int | None) -> Recipe:
-    return recipe if seed is None else replace(recipe, seed=seed)
-
-
-def _start(
-    recipe: Recipe, source: AnyModel, class_names: tuple[str, ...]
-) -> VisionTransformer | ClipModel:
-    if isinstance(source, TimmVisionTransformer):
-        raise ConfigError(
-            f"{_name(source)} is a {type(source).__name__}, and the recipe {recipe.name} trains a "
-            f"model of this library; start from one, or let {FINE_TUNE} train a model of timm "
-            "further as it is"
-        )
-    torch.manual_seed(recipe.seed)
-    model = recipe.build()
-    model.info = ModelInfo(
-        name=recipe.name, class_names=class_names, preprocessing=recipe.preprocessing
-    )
-    _say(initialise(model, source).describe())
-    return model
-
-
-def _name(model: AnyModel) -> str:
-    assert model.info is not None, "loaded models have their info"
-    return model.info.name
-
-
-def _reference(model: AnyModel) -> str:
-    assert model.info is not None, "loaded models have their info"
-    return zoo.reference(model.info)
 
 
 def _default_workers(recipe: Recipe) -> int:
@@ -284,13 +188,13 @@ def _scan(photos: D, out: Path) -> D:
 
 def _carry_out(trainer: Trainer, out: Path) -> None:
     if trainer.step == trainer.num_steps:
-        _say("the run is finished")
+        say("the run is finished")
         return
     processes = num_processes()
     shared = f" in {processes} processes" if processes > 1 else ""
-    _say(f"training on {describe_hardware(trainer.device)}{shared}")
+    say(f"training on {describe_hardware(trainer.device)}{shared}")
     if trainer.step:
-        _say(f"going on after step {trainer.step:,} of {trainer.num_steps:,}")
+        say(f"going on after step {trainer.step:,} of {trainer.num_steps:,}")
     try:
         _train(trainer)
     except KeyboardInterrupt:
@@ -328,9 +232,3 @@ def _train(trainer: Trainer) -> None:
                 if "heldout_accuracy" in report:
                     words.append(f"held-out accuracy {100 * report['heldout_accuracy']:.1f} %")
                 progress.console.print(", ".join(words), highlight=False)
-
-
-def _say(text: str) -> None:
-    """Prints, unless another process of the run does."""
-    if rank() == 0:
-        typer.echo(text)

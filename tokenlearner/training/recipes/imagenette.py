@@ -94,10 +94,10 @@ def imagenette_fine_vit_tl8() -> Recipe:
 
 
 def imagenette_fine_vit_tl8_distilled() -> Recipe:
-    r"""8 tokens put into the trained fine-grid model, which teaches it as well as the labels do.
+    r"""The trained model with 8 tokens, taught further by its baseline as well as by the labels.
 
     tokenlearner train imagenette-fine-vit-tl8-distilled --data IMAGENETTE \
-        --init imagenette-fine-vit --teacher imagenette-fine-vit \
+        --init imagenette-fine-vit-tl8 --teacher imagenette-fine-vit \
         --out runs/imagenette-fine-vit-tl8-distilled
 
     Not carried out yet.
@@ -105,7 +105,7 @@ def imagenette_fine_vit_tl8_distilled() -> Recipe:
     return replace(
         imagenette_fine_vit_tl8(),
         name="imagenette-fine-vit-tl8-distilled",
-        stages=((8, 96), (1, 160)),
+        stages=((2, 96), (2, 160)),
         learning_rate=5e-4,
         muon_learning_rate=1e-3,
         end_learning_rate=1e-4,

@@ -1,0 +1,193 @@
+"""What `tokenlearner train` is asked for: a recipe, and the models that it needs."""
+
+import difflib
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+import typer
+
+from tokenlearner import zoo
+from tokenlearner.checkpoints import AnyModel, ClipModel
+from tokenlearner.errors import ConfigError
+from tokenlearner.models.config import VisionTransformerConfig
+from tokenlearner.models.conv_video_config import ConvVideoConfig
+from tokenlearner.models.info import ModelInfo
+from tokenlearner.models.presets import PUBLISHED
+from tokenlearner.models.timm_vit import TimmVisionTransformer
+from tokenlearner.models.video_config import VideoVisionTransformerConfig
+from tokenlearner.models.video_presets import PUBLISHED as KINETICS
+from tokenlearner.models.vit import VisionTransformer
+from tokenlearner.modules.tubelets import Inflation
+from tokenlearner.training.data import LabelledClips, LabelledImages
+from tokenlearner.training.distributed import rank
+from tokenlearner.training.fine_tune import (
+    FINE_TUNE,
+    fine_tuning,
+    has_untrained_learner,
+    teacher_of,
+    with_classes,
+)
+from tokenlearner.training.initialise import initialise
+from tokenlearner.training.recipes import RECIPES, Distillation, Recipe
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Job:
+    """A recipe with the models that the command line names.
+
+    Attributes:
+        recipe: What to do.
+        name: Of the model to be.
+        model: To start from; None for random weights.
+        teacher: To learn from as well as from the labels.
+        started_from: Of the model whose weights are in `model`.
+        options: What the command that repeats the run says of all this.
+    """
+
+    recipe: Recipe
+    name: str
+    model: AnyModel | None = None
+    teacher: AnyModel | None = None
+    started_from: ModelInfo | None = None
+    options: tuple[str, ...] = ()
+
+
+def prepare(
+    name: str,
+    photos: LabelledImages | LabelledClips,
+    *,
+    source: AnyModel | None,
+    teacher: str | None,
+    seed: int | None,
+    network: str | None = None,
+    inflation: Inflation = "central",
+) -> Job:
+    """Finds out what a run is made of.
+
+    Args:
+        name: Of the recipe.
+        photos: To train on.
+        source: Model to start from.
+        teacher: What `zoo.load` finds the teacher by; `none` for none, None to let the recipe say.
+        seed: Instead of the recipe's own.
+        network: Of the paper, in place of the recipe's own.
+        inflation: How a model of clips takes the kernel of one of images.
+
+    Raises:
+        ConfigError: If these do not go together.
+    """
+    master = None if teacher in (None, "none") else zoo.load(teacher)
+    options = ()
+    if source is not None:
+        options += ("--init", _reference(source))
+        if inflation != "central":
+            options += ("--inflation", inflation)
+    if teacher is not None:
+        options += ("--teacher", "none" if master is None else _reference(master))
+    if network is not None:
+        options += ("--network", network)
+    if name == FINE_TUNE:
+        if network is not None:
+            raise ConfigError(f"{FINE_TUNE} trains the network of --init; leave --network out")
+        if source is None:
+            raise ConfigError(f"{FINE_TUNE} needs a model to start from; give --init MODEL")
+        if teacher is None:
+            master = teacher_of(source, photos.class_names, multi_label=photos.multi_label)
+            if master is None and has_untrained_learner(source):
+                say(
+                    f"the learner in {_name(source)} learns from the labels alone: the rest of the "
+                    "model is no teacher, because it is not trained to answer with the classes of "
+                    f"{photos.source}"
+                )
+        recipe = _seeded(fine_tuning(source, distil=master is not None), seed)
+        torch.manual_seed(recipe.seed)  # a head for new classes may start at random
+        model = with_classes(source, photos.class_names)
+        recipe = replace(recipe, model=model.config)
+        title = f"{_name(source)}-fine-tuned"
+    else:
+        recipe = _seeded(RECIPES[name](), seed)
+        title, model = recipe.name, None
+        if network is not None:
+            recipe = replace(recipe, model=_of_the_paper(network, recipe))
+            title = f"{recipe.name}, {network}"
+        if not recipe.dataset:
+            classes = len(photos.class_names)
+            recipe = replace(recipe, model=replace(recipe.model, num_classes=classes))
+        if master is not None and recipe.distillation is None:
+            recipe = replace(recipe, distillation=Distillation())
+        if source is not None:
+            model = _start(recipe, source, photos.class_names, inflation)
+    if photos.multi_label:
+        recipe = replace(recipe, loss="sigmoid")
+    return Job(
+        recipe=recipe,
+        name=title,
+        model=model,
+        teacher=master,
+        started_from=None if source is None else source.info,
+        options=options,
+    )
+
+
+def takes_clips(recipe: str, source: AnyModel | None) -> bool:
+    """Whether a recipe trains on clips; fine-tuning does if the model to start from takes them."""
+    if recipe == FINE_TUNE:
+        return isinstance(source, ClipModel)
+    return RECIPES[recipe]().clips is not None
+
+
+def _seeded(recipe: Recipe, seed: int | None) -> Recipe:
+    return recipe if seed is None else replace(recipe, seed=seed)
+
+
+def _of_the_paper(
+    name: str, recipe: Recipe
+) -> VisionTransformerConfig | VideoVisionTransformerConfig:
+    """Returns a network of the paper for a recipe's input, classes and regularisation."""
+    known = PUBLISHED if recipe.clips is None else KINETICS
+    own: Any = recipe.model
+    if isinstance(own, ConvVideoConfig):
+        raise ConfigError(f"{recipe.name} trains a convolutional network; leave --network out")
+    if name not in known:
+        alike = difflib.get_close_matches(name, known) or known
+        raise ConfigError(
+            f"{name!r} is no network of the paper for it; there are: {'; '.join(alike)}"
+        )
+    kept = ("image_size", "num_classes", "dropout", "attention_dropout", "stochastic_depth")
+    network = replace(known[name], **{field: getattr(own, field) for field in kept})
+    return replace(network, head_bias=own.head_bias)
+
+
+def _start(
+    recipe: Recipe, source: AnyModel, class_names: tuple[str, ...], inflation: Inflation
+) -> VisionTransformer | ClipModel:
+    if isinstance(source, TimmVisionTransformer):
+        raise ConfigError(
+            f"{_name(source)} is a {type(source).__name__}, and the recipe {recipe.name} trains a "
+            f"model of this library; start from one, or let {FINE_TUNE} train a model of timm "
+            "further as it is"
+        )
+    torch.manual_seed(recipe.seed)
+    model = recipe.build()
+    model.info = ModelInfo(
+        name=recipe.name, class_names=class_names, preprocessing=recipe.preprocessing
+    )
+    say(initialise(model, source, inflation=inflation).describe())
+    return model
+
+
+def _name(model: AnyModel) -> str:
+    assert model.info is not None, "loaded models have their info"
+    return model.info.name
+
+
+def _reference(model: AnyModel) -> str:
+    assert model.info is not None, "loaded models have their info"
+    return zoo.reference(model.info)
+
+
+def say(text: str) -> None:
+    """Prints, unless another process of the run does."""
+    if rank() == 0:
+        typer.echo(text)
