@@ -14,6 +14,7 @@ from tests import tiny
 from tokenlearner.checkpoints import save_model
 from tokenlearner.cli import bench as command
 from tokenlearner.cli.main import app
+from tokenlearner.efficiency import count_macs
 from tokenlearner.efficiency.comparison import Comparison
 from tokenlearner.efficiency.execution import Execution
 from tokenlearner.efficiency.rounds import Plan
@@ -24,6 +25,7 @@ from tokenlearner.models import (
     VideoVisionTransformer,
     VideoVisionTransformerConfig,
 )
+from tokenlearner.models.presets import PUBLISHED
 
 SHORT = ("--seconds", "0.01", "--rounds", "2", "--device", "cpu")
 
@@ -186,6 +188,18 @@ def test_a_variant(tmp_path: Path) -> None:
     )
 
 
+def test_a_model_of_the_paper(tmp_path: Path) -> None:
+    file, name = tmp_path / "bench.json", "S/32, 8 tokens at 6"
+    result = call("--variant", name, "--batch", 1, "--no-why", "--json", file)
+    assert result.exit_code == 0, result.output
+    content = json.loads(file.read_text())
+    assert content["command"].startswith(f"tokenlearner bench --variant '{name}' --batch 1 ")
+    (comparison,) = content["comparisons"]
+    assert [e["name"] for e in comparison["entries"]] == [f"{name} without learner", name]
+    macs = [count_macs(PUBLISHED[of]).macs for of in ("S/32", name)]
+    assert [entry["macs"] for entry in comparison["entries"]] == macs
+
+
 def test_several_formats(model: Path) -> None:
     result = call(model, "--dtype", "fp32", "--dtype", "bf16", "--batch", 1, "--no-why")
     assert result.exit_code == 0, result.output
@@ -278,6 +292,10 @@ def test_refused_before_anything_is_measured(arguments: tuple[str, ...], message
         (
             ("cifar10-mini-vit", "--variant", "B/16"),
             "--variant makes both models; leave out MODEL, or it",
+        ),
+        (
+            ("--variant", "L/16, 16 tokens at 12", "--at", "3"),
+            "'L/16, 16 tokens at 12' says all of itself; leave out --at, or give a size alone",
         ),
         (("--variant", "X/16"), "variant is 'X/16'; it must be one of Ti, S, B, L, H, a slash"),
         (("--variant", "Ti/16", "--version", "2"), "version is '2'; it must be '1.0', '1.1'"),

@@ -14,7 +14,14 @@ from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as Bar
 
 from tokenlearner import zoo
-from tokenlearner.cli.bench_pair import Named, check_choice, preset_pair, shipped_pair
+from tokenlearner.cli.bench_pair import (
+    OF_THE_PAPER,
+    Named,
+    check_choice,
+    paper_pair,
+    preset_pair,
+    shipped_pair,
+)
 from tokenlearner.cli.bench_table import make_table
 from tokenlearner.cli.evaluate import write_json
 from tokenlearner.efficiency.comparison import Comparison
@@ -40,7 +47,10 @@ def bench(
     ] = None,
     variant: Annotated[
         str | None,
-        typer.Option(help="Instead of MODEL: a size of the papers with random weights, as B/16."),
+        typer.Option(
+            help="Instead of MODEL, with random weights: a size of the papers, as B/16, or a model "
+            "of their tables: 'L/16 (24+11), 16 tokens at 12', for clips 'Charades', ..."
+        ),
     ] = None,
     image_size: Annotated[
         int | None,
@@ -101,6 +111,8 @@ def bench(
     check_choice(variant, named, of_variant)
     if variant is None:
         pair, remark = shipped_pair(model, against)
+    elif variant in OF_THE_PAPER:
+        pair, remark = paper_pair(variant)
     else:
         pair, remark = preset_pair(
             variant,
@@ -257,6 +269,8 @@ def _command(
             words += ["--against", "none"]
         elif base is not None:  # or it is the model without its learner, as without --against
             words += ["--against", zoo.reference(base)]
+    elif variant in OF_THE_PAPER:
+        words += ["--variant", variant]
     else:
         config = pair[-1][1].config
         words += ["--variant", variant, "--image-size", str(config.image_size[0])]

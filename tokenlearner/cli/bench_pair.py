@@ -7,12 +7,28 @@ from tokenlearner import zoo
 from tokenlearner.efficiency.bare import without_learner
 from tokenlearner.errors import ConfigError
 from tokenlearner.models.config import Version
-from tokenlearner.models.presets import vit
+from tokenlearner.models.conv_video import ConvVideoNetwork
+from tokenlearner.models.conv_video_config import PUBLISHED as CONV_VIDEO
+from tokenlearner.models.presets import PUBLISHED, vit
 from tokenlearner.models.timm_vit import TimmVisionTransformer
+from tokenlearner.models.video_presets import PUBLISHED as KINETICS
 from tokenlearner.models.vit import VisionTransformer
+from tokenlearner.models.vivit import VideoVisionTransformer
 
 NONE = "none"
 RANDOM = "random weights: speed does not depend on them"
+
+OF_THE_PAPER: dict[str, tuple[Any, Any]] = {
+    name: (kind, config)
+    for kind, models in (
+        (VisionTransformer, PUBLISHED),
+        (VideoVisionTransformer, KINETICS),
+        (ConvVideoNetwork, CONV_VIDEO),
+    )
+    for name, config in models.items()
+    if config.token_learner is not None
+}
+"""Models of its tables that learn tokens, and their classes, by their names here."""
 
 Named = tuple[str, Any]
 """A model and what to call it."""
@@ -89,6 +105,18 @@ def preset_pair(
     return pair, f"both have {RANDOM}"
 
 
+def paper_pair(name: str) -> tuple[list[Named], str]:
+    """Returns a model of the paper's tables without its learner and with it, and a remark.
+
+    Args:
+        name: One of `OF_THE_PAPER`.
+    """
+    kind, config = OF_THE_PAPER[name]
+    fast = kind(config).eval()
+    pair = [(f"{name} without learner", without_learner(fast)), (name, fast)]
+    return pair, f"both have {RANDOM}"
+
+
 def check_choice(
     variant: str | None, named: Mapping[str, object], of_variant: Mapping[str, object]
 ) -> None:
@@ -106,6 +134,12 @@ def check_choice(
     given = [name for name, value in too_many.items() if value is not None]
     if given and variant is not None:
         raise ConfigError(f"--variant makes both models; leave out {' and '.join(given)}, or it")
+    described = [name for name, value in of_variant.items() if value is not None]
+    if described and variant in OF_THE_PAPER:
+        raise ConfigError(
+            f"{variant!r} says all of itself; leave out {' and '.join(described)}, or give a size "
+            "alone, as in --variant B/16"
+        )
     if given:
         raise ConfigError(f"{', '.join(given)} describes a --variant, as in --variant B/16")
 
