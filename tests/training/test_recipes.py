@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from tests import tiny
+from tokenlearner import zoo
 from tokenlearner.errors import ConfigError
 from tokenlearner.models.config import VisionTransformerConfig
 from tokenlearner.models.conv_video import ConvVideoNetwork
@@ -24,6 +25,17 @@ def test_name_command_and_data_set_agree(name: str) -> None:
     assert function().name == name
     assert f"tokenlearner train {name} --data" in (inspect.getdoc(function) or "")
     assert function().dataset in {*DATASETS, ""}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_docstring_says_what_to_expect(name: str) -> None:
+    said = " ".join((inspect.getdoc(RECIPES[name]) or "").split())
+    if name in zoo.names():
+        top1 = zoo.metrics(name)["metrics"]["top1_percent"]
+        assert f"{top1:.2f} % o" in said
+        assert " hours on " in said
+    elif RECIPES[name]().dataset:
+        assert "ot carried " in said
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name + "-tl8" in NAMES])

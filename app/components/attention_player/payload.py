@@ -165,10 +165,7 @@ def _curves(tracks: Tracks, diagonal_px: float) -> tuple[NDArray[np.float32], li
             100 * tracks.jitter_px / diagonal_px,
             "Distance from even motion, of the diagonal",
         ),
-        "Change": (
-            100 * (1 - tracks.similarity),
-            "Change of its meaning since the step before, 1 − cosine",
-        ),
+        "Change": (100 * (1 - tracks.similarity), "Change since the step before, 1 − cosine"),
     }
     kinds = [
         {"name": label.lower(), "label": label, "unit": " %", "about": about}

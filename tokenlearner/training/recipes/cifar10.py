@@ -16,6 +16,8 @@ def cifar10_mini_vit() -> Recipe:
 
     AdamW at a constant 1e-3, batch 256, photos resized to 52 px and cropped to 48. The best epoch
     on 10,000 held-out photos is kept. Published: 56.1 to 56.4 % (mean of five runs).
+
+    57.39 % on the test split with seed 0; 1.5 hours on two cores of an AMD EPYC.
     """
     return Recipe(
         name="cifar10-mini-vit",
@@ -48,6 +50,8 @@ def cifar10_mini_vit_tl8() -> Recipe:
     tokenlearner train cifar10-mini-vit-tl8 --data uoft-cs/cifar10 --out runs/cifar10-mini-vit-tl8
 
     Published: 56.55 % (mean of five runs).
+
+    57.61 % on the test split with seed 0; 0.74 hours on two cores of an AMD EPYC.
     """
     return replace(cifar10_mini_vit(), name="cifar10-mini-vit-tl8", model=mini_vit(num_tokens=8))
 
@@ -57,7 +61,7 @@ def cifar10_mini_vit_tl4() -> Recipe:
 
     tokenlearner train cifar10-mini-vit-tl4 --data uoft-cs/cifar10 --out runs/cifar10-mini-vit-tl4
 
-    Published: 56.50 % (mean of five runs).
+    Published: 56.50 % (mean of five runs). Not carried out yet.
     """
     return replace(cifar10_mini_vit(), name="cifar10-mini-vit-tl4", model=mini_vit(num_tokens=4))
 
@@ -67,7 +71,7 @@ def cifar10_mini_vit_8_layers() -> Recipe:
 
     tokenlearner train cifar10-mini-vit-8-layers --data uoft-cs/cifar10 --out runs/8-layers
 
-    Published: 55.36 % (mean of five runs).
+    Published: 55.36 % (mean of five runs). Not carried out yet.
     """
     return replace(cifar10_mini_vit(), name="cifar10-mini-vit-8-layers", model=mini_vit(depth=8))
 
@@ -77,7 +81,7 @@ def cifar10_mini_vit_g4_tl4() -> Recipe:
 
     tokenlearner train cifar10-mini-vit-g4-tl4 --data uoft-cs/cifar10 --out runs/g4-tl4
 
-    Published: 54.64 %.
+    Published: 54.64 %. Not carried out yet.
     """
     model = mini_vit(num_tokens=4, groups=4)
     return replace(cifar10_mini_vit(), name="cifar10-mini-vit-g4-tl4", model=model)
@@ -88,7 +92,7 @@ def cifar10_mini_vit_g8_tl8() -> Recipe:
 
     tokenlearner train cifar10-mini-vit-g8-tl8 --data uoft-cs/cifar10 --out runs/g8-tl8
 
-    Published: 54.90 %.
+    Published: 54.90 %. Not carried out yet.
     """
     model = mini_vit(num_tokens=8, groups=8)
     return replace(cifar10_mini_vit(), name="cifar10-mini-vit-g8-tl8", model=model)
@@ -99,7 +103,7 @@ def cifar10_mini_vit_g4_tl8() -> Recipe:
 
     tokenlearner train cifar10-mini-vit-g4-tl8 --data uoft-cs/cifar10 --out runs/g4-tl8
 
-    Published: 55.20 %.
+    Published: 55.20 %. Not carried out yet.
     """
     model = mini_vit(num_tokens=8, groups=4)
     return replace(cifar10_mini_vit(), name="cifar10-mini-vit-g4-tl8", model=model)
@@ -109,6 +113,8 @@ def cifar10_tuned_vit() -> Recipe:
     """The same mini ViT trained with what has been learned since: Muon, cosine, mixup, no dropout.
 
     tokenlearner train cifar10-tuned-vit --data uoft-cs/cifar10 --out runs/cifar10-tuned-vit
+
+    Not carried out yet.
     """
     return replace(
         cifar10_mini_vit(),
@@ -137,6 +143,8 @@ def cifar10_tuned_vit_tl8() -> Recipe:
     """The same with 8 learned tokens (version 1.0) before the last of four blocks.
 
     tokenlearner train cifar10-tuned-vit-tl8 --data uoft-cs/cifar10 --out runs/cifar10-tuned-vit-tl8
+
+    Not carried out yet.
     """
     return replace(
         cifar10_tuned_vit(),
