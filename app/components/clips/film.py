@@ -10,7 +10,7 @@ from app.background import Progress, wait_for
 from app.clip_resources import ClipOnPage, ClipResult
 from app.clip_state import ClipState
 from app.components.clips.player import file_stem, save_with_player, shown_of
-from app.components.plain_text import plain, without_paths
+from app.components.plain_text import without_paths
 from app.state import add_notices
 from tokenlearner.errors import TokenLearnerError
 from tokenlearner.rendering import ViewSettings, render_overlay_video
@@ -56,14 +56,18 @@ def make_film(state: ClipState, clip: ClipOnPage, result: ClipResult) -> None:
     with place.container(horizontal=True, vertical_alignment="center", gap="small"):
         bar = st.progress(0.0, width=260)
         st.button("Stop", key="stop_film", icon=":material/stop_circle:")
+
+    def report(text: str, share: float) -> None:
+        bar.progress(share, text=text)
+
     try:
         film = wait_for(
             lambda progress: _render(wish, state, clip, result, progress),
-            lambda text, share: bar.progress(share, text=text) and None,
+            report,
             text="Making the film",
         )
     except TokenLearnerError as error:
-        add_notices((f"The film could not be made: {plain(without_paths(str(error), {}))}",))
+        add_notices((f"The film could not be made: {without_paths(str(error), {})}",))
     else:
         save_with_player(f"{file_stem(clip)}.{wish.kind}", film)
     finally:
