@@ -2,7 +2,7 @@
 
 from copy import deepcopy
 from dataclasses import replace
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import torch
 
@@ -25,7 +25,7 @@ def without_learner(model: Model) -> Model:
     if model.config.token_learner is None:
         raise ConfigError("this model has no TokenLearner, so there is nothing to leave out")
     if isinstance(model, TimmVisionTransformer):
-        return TimmVisionTransformer(deepcopy(model.backbone)).eval()
+        return cast("Model", TimmVisionTransformer(deepcopy(model.backbone)).eval())
     like = next(model.parameters())
     with torch.device(like.device):
         bare = type(model)(replace(model.config, token_learner=None))  # pyright: ignore[reportCallIssue]
