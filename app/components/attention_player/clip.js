@@ -1,7 +1,7 @@
 // The clip itself: a <video> that plays from memory and tells which of its frames is on the screen.
 
 const AFTER_S = 0.002; // so that a time which was rounded still lies within its frame
-const NUDGE_MS = 500; // how long a browser may wait for somebody to press Play before it loads
+const NUDGE_MS = 2000; // how long a browser may wait for somebody to press Play before it loads
 
 // The last of `starts` (ascending, the first is 0) that is not after `time`.
 export function stepAt(starts, time) {
@@ -69,7 +69,11 @@ export function createClip(video, { onFrame, onState, onFailure }) {
   function nudge() {
     clearTimeout(nudging);
     nudging = setTimeout(() => {
-      if (url && video.readyState < 2) video.play().then(() => video.pause(), () => {});
+      if (!url || video.readyState >= 2) return;
+      video.play().then(() => {
+        video.pause();
+        video.currentTime = 0;
+      }, () => {});
     }, NUDGE_MS);
   }
 
