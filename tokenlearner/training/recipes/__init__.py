@@ -30,7 +30,6 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
         imagenette.imagenette_conv_vit_tl8,
         imagenette.imagenette_fine_vit,
         imagenette.imagenette_fine_vit_tl8,
-        imagenette.imagenette_fine_vit_tl8_distilled,
         imagenette.imagenette_fine_vit_tl16,
         imagenette.imagenette_fine_vit_tl8_fuser,
         gestures.gestures_vivit,
