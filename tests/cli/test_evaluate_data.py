@@ -78,7 +78,7 @@ class TestFolder:
         )
         assert found["metrics"].pop("loss") == pytest.approx(wanted["metrics"].pop("loss"))
         assert found["metrics"] == wanted["metrics"]
-        assert found["command"] == "tokenlearner evaluate tiny --data folder --split val"
+        assert found["command"] == "tokenlearner evaluate ./tiny --data folder --split val"
         assert not (model / "metrics.json").exists()
 
     def test_a_broken_photo_is_named_and_left_out(self, model: Path, tmp_path: Path) -> None:
@@ -196,7 +196,7 @@ def test_a_thousand_classes_do_not_fill_the_screen(tmp_path: Path) -> None:
 def test_the_result_is_kept_where_the_card_fails(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(*_: object) -> str:
+    def fail(*_: object, **__: object) -> str:
         raise ConfigError("no card today")
 
     monkeypatch.setattr("tokenlearner.cli.evaluate.render_card", fail)

@@ -143,7 +143,7 @@ class TestTrain:
     def test_ctrl_c_before_the_first_checkpoint(
         self, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        def stopped(trainer: Trainer) -> Iterator[dict[str, float]]:
+        def stopped(trainer: Trainer, **_: object) -> Iterator[dict[str, float]]:
             yield from ()
             raise KeyboardInterrupt
 
