@@ -18,7 +18,7 @@ from typing import Any
 
 import streamlit as st
 
-from app import resources
+from app import resources, turns
 from app.background import Progress, Report, wait_for
 from app.clip_state import OwnClip
 from app.components.attention_player import ClipMedia
@@ -147,7 +147,7 @@ def read_own_clip(content: bytes, name: str) -> OwnClip:
     Raises:
         MediaError: If it cannot be used.
     """
-    with resources.device_turn():
+    with turns.device_turn():
         return OwnClip(
             name=name,
             content=content,
@@ -300,6 +300,6 @@ def _seen(
 def _turn(progress: Progress) -> Iterator[None]:
     """Waits for the turn at the device, as long as the page waits for the work."""
     before = progress.said
-    with resources.device_turn(lambda: progress.say(resources.WAITING, before[1])):
+    with turns.device_turn(lambda: progress.say(turns.WAITING, before[1])):
         progress.say(*before)
         yield

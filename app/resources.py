@@ -7,10 +7,7 @@ photo that someone brought is kept in that session alone, and little of it: phot
 import base64
 import os
 import sys
-import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from io import BytesIO
 
@@ -26,6 +23,7 @@ from app.components.drawing import encode_display_photo
 from app.gallery import Sample, load_samples
 from app.options import Options, read_options
 from app.recorded import PlacementSweep, Recorded, read_placement, read_recorded
+from app.turns import WAITING, device_is_taken, device_turn
 from tokenlearner import zoo
 from tokenlearner.checkpoints import AnyModel, ClipModel
 from tokenlearner.efficiency import Cost, count_model
@@ -41,15 +39,7 @@ from tokenlearner.preprocess import Preprocessing, prepare
 
 THUMBNAIL_SIZE_PX = (168, 126)  # twice as large as they are drawn, for dense screens
 
-WAITING = "Other work is being done first…"
-"""What people read while it is somebody else's turn; there is no queue, so it promises nothing."""
-
 _BARE = " without learner"
-
-_computing = threading.Lock()  # sessions take turns, so that each gets the whole device
-_measuring: list[object] = []  # one entry for each session that measures
-_YIELD_S = 0.005  # enough for whoever waits to take the turn
-_PATIENCE_S = 0.2  # between two looks whether the wait is still wanted
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
@@ -74,46 +64,6 @@ class Result:
         if self.other is None:
             return None
         return (self.other, self.chosen) if self.chosen.learners else (self.chosen, self.other)
-
-
-@contextmanager
-def device_turn(waiting: Callable[[], None] = lambda: None) -> Iterator[Callable[[], None]]:
-    """Waits for this session's turn at the device and at the memory that large files take.
-
-    A turn is one photo, one clip, one round of a measurement or a moment of a film's making.
-
-    Args:
-        waiting: Called again and again meanwhile. It may raise, to wait no longer.
-
-    Yields:
-        What ends the turn and waits for the next, for work that takes many.
-    """
-    held = False
-
-    def take() -> None:
-        nonlocal held
-        while not _computing.acquire(timeout=_PATIENCE_S):
-            waiting()
-        held = True
-
-    def give_way() -> None:
-        nonlocal held
-        held = False
-        _computing.release()
-        time.sleep(_YIELD_S)
-        take()
-
-    take()
-    try:
-        yield give_way
-    finally:
-        if held:
-            _computing.release()
-
-
-def device_is_taken() -> bool:
-    """Whether it is somebody's turn at this moment."""
-    return _computing.locked()
 
 
 def devices() -> dict[str, str]:
@@ -199,17 +149,6 @@ def model_info(name: str, device: str) -> ModelInfo:
     info = load_model(name, device).info
     assert info is not None, "models from files have it"
     return info
-
-
-@contextmanager
-def measuring() -> Iterator[Callable[[], bool]]:
-    """Tells other sessions that this one measures; what it gives says if none of them does."""
-    mine = object()
-    _measuring.append(mine)
-    try:
-        yield lambda: len(_measuring) == 1
-    finally:
-        _measuring.remove(mine)
 
 
 def model_cost(name: str, device: str) -> Cost:

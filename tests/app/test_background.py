@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from app import clip_resources, resources
+from app import clip_resources, turns
 from app.background import LeftError, Progress, wait_for
 from app.gallery import load_clips
 from tokenlearner import zoo
@@ -95,9 +95,9 @@ def test_stop_leaves_a_pass_that_then_gives_the_device_back_and_is_kept(
 
     with pytest.raises(_PressedStopError):
         clip_resources.look_at(clip, **asked, report=stop_when_asked)
-    assert resources.device_is_taken()
+    assert turns.device_is_taken()
     may_end.set()
-    with resources.device_turn():  # the next run gets it
+    with turns.device_turn():  # the next run gets it
         pass
     monkeypatch.setattr(clip_resources, "explain_clip", None)  # nothing is asked again
     result = clip_resources.look_at(clip, **asked, report=lambda text, share: None)
@@ -133,7 +133,7 @@ def test_stop_ends_the_reading_of_a_clip(monkeypatch: pytest.MonkeyPatch) -> Non
             report=stop_while_reading,
         )
     may_end.set()
-    with resources.device_turn():
+    with turns.device_turn():
         pass
     assert read == [1]
 
@@ -143,20 +143,20 @@ def test_long_work_gives_way_to_who_waits() -> None:
 
     def wait_for_a_turn() -> None:
         waits.set()
-        with resources.device_turn():
+        with turns.device_turn():
             order.append("other")
 
-    with resources.device_turn() as give_way:
+    with turns.device_turn() as give_way:
         thread = threading.Thread(target=wait_for_a_turn)
         thread.start()
         waits.wait(PATIENCE_S)
         while "other" not in order:
-            assert resources.device_is_taken()
+            assert turns.device_is_taken()
             give_way()
         order.append("long")
         thread.join()
     assert order == ["other", "long"]
-    assert not resources.device_is_taken()
+    assert not turns.device_is_taken()
 
 
 def test_who_leaves_while_giving_way_takes_nobodys_turn() -> None:
@@ -166,12 +166,12 @@ def test_who_leaves_while_giving_way_takes_nobodys_turn() -> None:
     may_end, has_it = threading.Event(), threading.Event()
 
     def hold() -> None:
-        with resources.device_turn():
+        with turns.device_turn():
             has_it.set()
             may_end.wait(PATIENCE_S)
 
     def work() -> None:
-        with resources.device_turn(leave) as give_way:
+        with turns.device_turn(leave) as give_way:
             thread.start()
             while True:
                 give_way()
@@ -180,6 +180,6 @@ def test_who_leaves_while_giving_way_takes_nobodys_turn() -> None:
     with pytest.raises(LeftError):
         work()
     assert has_it.is_set()
-    assert resources.device_is_taken()  # by the other one
+    assert turns.device_is_taken()  # by the other one
     may_end.set()
     thread.join()

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 import streamlit as st
 
-from app import resources
+from app import turns
 from app.components.efficiency import measuring
 from app.components.efficiency.cost_table import Column, cost_table, describe_change, measured_rows
 from app.components.efficiency.measuring import Setup, measure, measure_safely, problem_with
@@ -36,7 +36,7 @@ def session(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A session of its own, in place of Streamlit's."""
     monkeypatch.setattr(st, "session_state", {})
     yield
-    assert not resources.device_is_taken()
+    assert not turns.device_is_taken()
 
 
 class Stop(BaseException):
@@ -60,7 +60,7 @@ def test_finished() -> None:
 
 def test_a_stop_keeps_the_rounds_that_are_done() -> None:
     def show(activity: str, _: float) -> None:
-        assert not resources.device_is_taken()
+        assert not turns.device_is_taken()
         if activity == "Round 1":
             raise Stop
 
@@ -69,7 +69,7 @@ def test_a_stop_keeps_the_rounds_that_are_done() -> None:
     (found,) = measurements()
     assert not found.finished
     assert len(found.comparison.rounds) == 1
-    with resources.measuring() as is_alone:  # the one that was stopped is gone
+    with turns.measuring() as is_alone:  # the one that was stopped is gone
         assert is_alone()
 
 
@@ -81,7 +81,7 @@ def test_optimised_models_are_measured_as_such() -> None:
 
 def test_the_other_who_measures_is_mentioned() -> None:
     said: list[str] = []
-    with resources.measuring():
+    with turns.measuring():
         measure(SETUP, show=lambda activity, _: said.append(activity))
     assert "Someone else is measuring here too" in said[0]
     (found,) = measurements()

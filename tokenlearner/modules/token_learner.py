@@ -5,7 +5,6 @@ follow google-research/scenic, projects/token_learner, to float32 rounding; the 
 Keras example.
 """
 
-import math
 from typing import Literal, overload
 
 from torch import nn
@@ -137,14 +136,10 @@ class TokenLearner(_Learner):
     def attend(
         self, x: Float[Tensor, "batch position dim"], grid: Grid | None
     ) -> Float[Tensor, "batch token position"]:
-        if self.fold_to_square and grid is not None and math.isqrt(x.shape[1]) ** 2 != x.shape[1]:
-            raise ShapeError(
-                f"this TokenLearner folds its tokens into a square, as the official one does, and "
-                f"{grid[0]} x {grid[1]} cells make none; take an image size that does, such as a "
-                "square one"
-            )
-        if grid is None or self.fold_to_square:
+        if grid is None:
             grid = square_grid(x.shape[1])
+        elif self.fold_to_square:
+            grid = _folded(grid)
         y = self.norm(x).transpose(1, 2).unflatten(2, grid)
         for conv in self.convs[:-1]:
             y = self.activation(conv(y))
@@ -157,6 +152,18 @@ class TokenLearner(_Learner):
     ) -> Float[Tensor, "batch token dim"]:
         tokens = pool_tokens(x, maps)
         return tokens / x.shape[1] if self.pooling == "mean" else tokens
+
+
+def _folded(grid: Grid) -> Grid:
+    """Returns the square with as many cells as a grid."""
+    try:
+        return square_grid(grid[0] * grid[1])
+    except ShapeError as error:
+        raise ShapeError(
+            "this TokenLearner folds its tokens into a square, as the official one does, and "
+            f"{grid[0]} x {grid[1]} cells make none; take an image size that does, such as a "
+            "square one"
+        ) from error
 
 
 class TokenLearnerV11(_Learner):

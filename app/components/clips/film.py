@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from app import resources
+from app import turns
 from app.background import Progress, wait_for
 from app.clip_resources import ClipOnPage, ClipResult
 from app.clip_state import ClipState
@@ -78,7 +78,7 @@ def _render(
     wish: FilmWish, state: ClipState, clip: ClipOnPage, result: ClipResult, progress: Progress
 ) -> bytes:
     start, end = state.stretch(clip.facts.duration_s)
-    with resources.device_turn(lambda: progress.say(resources.WAITING, 0.0)) as give_way:
+    with turns.device_turn(lambda: progress.say(turns.WAITING, 0.0)) as give_way:
         began = time.monotonic()
 
         def tell(done: int, total: int) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 import streamlit as st
 import torch
 
-from app import resources
+from app import resources, turns
 from app.components.efficiency.session import Measurement, find, keep
 from app.components.efficiency.settings import EfficiencySettings, change_settings
 from app.components.plain_text import without_paths
@@ -159,11 +159,11 @@ def measure(setup: Setup, *, show: Callable[[str, float], None]) -> None:
     comparison, done_ratio = None, 0.0
 
     def waiting() -> None:
-        show(resources.WAITING, done_ratio)
+        show(turns.WAITING, done_ratio)
 
-    with resources.measuring() as is_alone, closing(events):
+    with turns.measuring() as is_alone, closing(events):
         while True:
-            with resources.device_turn(waiting):
+            with turns.device_turn(waiting):
                 event = next(events, None)
             if isinstance(event, Stopped):
                 raise MeasurementError(
@@ -194,12 +194,12 @@ def _find_reason(
     """Says why the promise was kept or not, from a few more passes."""
     device = torch.device(setup.device)
     show("Finding out what the device can do at best", 1.0)
-    with resources.device_turn(lambda: show(resources.WAITING, 1.0)):
+    with turns.device_turn(lambda: show(turns.WAITING, 1.0)):
         limits = measure_limits(
             device, setup.execution.torch_dtype, synchronize=synchronizer(device)
         )
     show("Finding out where the time goes", 1.0)
-    with resources.device_turn(lambda: show(resources.WAITING, 1.0)):
+    with turns.device_turn(lambda: show(turns.WAITING, 1.0)):
         profiles = profile(
             dict(zip(setup.names, models, strict=True)),
             batch_size=setup.batch_size,
