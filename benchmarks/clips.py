@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.recording import Result, summary
+from tokenlearner.geometry import Geometry
 from tokenlearner.media import (
     DEFAULT_CLIP_LIMITS,
     display_clip,
@@ -158,8 +159,9 @@ def first_overlay(path: Path) -> NDArray[np.uint8]:
     clip = read_clip(path, num_frames=16)
     display_clip(path)
     maps = np.random.default_rng(0).random((16, 8, 10, 10), dtype=np.float32)
-    box = (0.0, 0.0, float(WIDTH), float(HEIGHT))
-    return paint(clip.frames[0], box, maps[0], ViewSettings(), steps=maps)
+    size = (HEIGHT, WIDTH)
+    geometry = Geometry(source_size=size, model_size=size, box=(0.0, 0.0, WIDTH, HEIGHT))
+    return paint(clip.frames[0], geometry, maps[0], ViewSettings(), steps=maps)
 
 
 if __name__ == "__main__":

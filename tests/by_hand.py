@@ -3,9 +3,9 @@
 import numpy as np
 
 from tokenlearner.clips import ClipExplanation, ClipLearnerMaps
+from tokenlearner.geometry import Geometry
 from tokenlearner.inference import Explanation, LearnerMaps
 from tokenlearner.media import ClipFacts
-from tokenlearner.preprocess import Geometry
 
 
 def explanation(

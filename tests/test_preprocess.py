@@ -3,27 +3,19 @@
 import dataclasses
 import json
 from math import ceil, floor
-from typing import Literal
 
 import numpy as np
 import pytest
 import torch
 
 from tokenlearner.errors import ConfigError, ShapeError
-from tokenlearner.preprocess import Geometry, Preprocessing, locate, prepare
+from tokenlearner.preprocess import Preprocessing, locate, prepare
 
 PLAIN = Preprocessing(image_size=(160, 160), mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
 
 
 def _plain(height: int, width: int, **changes: object) -> Preprocessing:
     return dataclasses.replace(PLAIN, image_size=(height, width), **changes)
-
-
-def _geometry(height: int, width: int, box: tuple[float, float, float, float]) -> Geometry:
-    left, top, right, bottom = map(float, box)
-    return Geometry(
-        source_size=(height, width), model_size=(160, 160), box=(left, top, right, bottom)
-    )
 
 
 class TestLocate:
@@ -182,124 +174,6 @@ class TestWhereTheModelLooks:
         x = left + (light * columns).sum() / light.sum() / 64 * (right - left)
         y = top + (light * rows).sum() / light.sum() / 64 * (bottom - top)
         assert (x, y) == pytest.approx((633, 120), abs=0.1)
-
-
-class TestCells:
-    geometry = _geometry(100, 200, (50, 0, 150, 100))
-
-    def test_boxes(self) -> None:
-        assert self.geometry.cell_box(0, 0, (4, 5)) == (50, 0, 70, 25)
-        assert self.geometry.cell_box(3, 1, (4, 5)) == (70, 75, 90, 100)
-
-    def test_positions(self) -> None:
-        assert self.geometry.cell_at(50.0, 0.0, (4, 5)) == (0, 0)
-        assert self.geometry.cell_at(149.999, 24.999, (4, 5)) == (0, 4)
-        assert self.geometry.cell_at(89.9, 75.0, (4, 5)) == (3, 1)
-        for x, y in [(49.9, 50.0), (150.0, 50.0), (100.0, -0.1), (100.0, 100.0)]:
-            assert self.geometry.cell_at(x, y, (4, 5)) is None
-
-    def test_just_inside_the_far_edge(self) -> None:
-        # Found by search: the share of the box rounds up to all of it.
-        near, far = 0.1499999999999999, 5.85
-        inside = float(np.nextafter(far, 0))
-        wide, tall = _geometry(36, 6, (near, 0, far, 36)), _geometry(6, 36, (0, near, 36, far))
-        assert wide.cell_at(inside, 1.0, (10, 10)) == (0, 9)
-        assert tall.cell_at(1.0, inside, (10, 10)) == (9, 0)
-
-    @pytest.mark.parametrize(("row", "column"), [(4, 0), (0, 5), (-1, 0), (0, -1)])
-    def test_no_such_cell(self, row: int, column: int) -> None:
-        with pytest.raises(ConfigError, match=f"row {row}, column {column} of a grid of 4 × 5"):
-            self.geometry.cell_box(row, column, (4, 5))
-
-    @pytest.mark.parametrize(
-        "box",
-        [
-            (-1, 0, 10, 10),
-            (0, -1, 10, 10),
-            (0, 0, 10, 101),
-            (0, 0, 201, 10),
-            (5, 0, 5, 10),
-            (0, 9, 5, 3),
-        ],
-    )
-    def test_a_box_outside_the_photo_is_refused(self, box: tuple[int, int, int, int]) -> None:
-        with pytest.raises(ConfigError, match="does not lie in a photo of 200 × 100 px"):
-            _geometry(100, 200, box)
-
-
-class TestToSource:
-    def test_a_one_hot_map_lands_on_its_pixels(self) -> None:
-        # 2 × 4 cells of 10 × 5 px, the box starting at (3, 7).
-        geometry = _geometry(40, 50, (3, 7, 23, 27))
-        for row, column in np.ndindex(2, 4):
-            maps = np.zeros((1, 2, 4), np.float32)
-            maps[0, row, column] = 2.5
-            wanted = np.zeros((40, 50), np.float32)
-            top, left = 7 + 10 * row, 3 + 5 * column
-            wanted[top : top + 10, left : left + 5] = 2.5
-            patch = geometry.to_source(maps, interpolation="patch")
-            assert patch.dtype == np.float32
-            np.testing.assert_array_equal(patch[0], wanted)
-
-    def test_patch_agrees_with_cell_at_for_every_pixel(self) -> None:
-        geometry = locate((53, 71), _plain(90, 100, crop_ratio=0.7))
-        grid = (9, 5)
-        numbers = np.arange(1, 46, dtype=np.float32).reshape(1, *grid)
-        laid = geometry.to_source(numbers, interpolation="patch")[0]
-        for y, x in np.ndindex(53, 71):
-            cell = geometry.cell_at(x + 0.5, y + 0.5, grid)
-            assert laid[y, x] == (0 if cell is None else numbers[0][cell])
-
-    def test_smooth_passes_through_the_cells_and_stays_between_their_extremes(self) -> None:
-        maps = np.random.default_rng(0).normal(size=(3, 4, 6)).astype(np.float32)
-        # Cells of 5 × 5 px have a pixel in their very centre.
-        laid = _geometry(30, 40, (4, 6, 34, 26)).to_source(maps)
-        np.testing.assert_allclose(laid[:, 8:26:5, 6:34:5], maps, atol=1e-6)
-        inside = laid[:, 6:26, 4:34]
-        for smooth, one_map in zip(inside, maps, strict=True):
-            assert (smooth.min(), smooth.max()) == (one_map.min(), one_map.max())
-        outside = laid.copy()
-        outside[:, 6:26, 4:34] = 0
-        assert not outside.any()
-
-    def test_smooth_reproduces_a_ramp(self) -> None:
-        # Cubic convolution is exact on straight lines, away from the edges.
-        ramp = np.broadcast_to(np.arange(8, dtype=np.float32), (1, 3, 8))
-        laid = _geometry(30, 80, (0, 0, 80, 30)).to_source(ramp)
-        np.testing.assert_allclose(laid[0, 15, 20:60], np.arange(20.5, 60) / 10 - 0.5, atol=1e-5)
-
-    def test_smooth_is_clamped_beside_a_step(self) -> None:
-        step = np.zeros((1, 1, 8), np.float32)
-        step[:, :, 4:] = 1
-        laid = _geometry(10, 80, (0, 0, 80, 10)).to_source(step)
-        assert laid.min() == 0
-        assert laid.max() == 1
-        # Beside the step the plain cubic goes to 1.07: the clamp holds a whole stretch at 1.
-        assert (laid[0, 0, 46:54] == 1).all()
-
-    @pytest.mark.parametrize("interpolation", ["smooth", "patch"])
-    def test_a_constant_map_stays_constant(self, interpolation: Literal["smooth", "patch"]) -> None:
-        maps = np.full((1, 7, 5), 0.1, np.float32)
-        laid = locate((33, 47), PLAIN).to_source(maps, interpolation=interpolation)
-        assert set(np.unique(laid)) == {np.float32(0), np.float32(0.1)}
-
-    @pytest.mark.parametrize("interpolation", ["smooth", "patch"])
-    @pytest.mark.parametrize("shape", [(1, 1), (1, 400), (400, 1), (1, 2), (2, 3)], ids=str)
-    def test_narrow_photos_keep_a_visible_box(
-        self, shape: tuple[int, int], interpolation: Literal["smooth", "patch"]
-    ) -> None:
-        geometry = locate(shape, _plain(160, 160, crop_ratio=0.875))
-        laid = geometry.to_source(np.ones((2, 10, 10)), interpolation=interpolation)
-        assert laid.shape == (2, *shape)
-        assert laid.max() == 1
-
-    @pytest.mark.usefixtures("_as_users_run_it")
-    def test_other_shapes_and_words_are_refused(self) -> None:
-        geometry = _geometry(40, 50, (0, 0, 40, 40))
-        with pytest.raises(ShapeError, match=r"shape \[4, 4\]; wanted \[S, rows, columns\]"):
-            geometry.to_source(np.zeros((4, 4)))
-        with pytest.raises(ConfigError, match="interpolation is 'cubist'; wanted 'smooth'"):
-            geometry.to_source(np.zeros((1, 4, 4)), interpolation="cubist")  # type: ignore[arg-type]
 
 
 class TestPreprocessing:

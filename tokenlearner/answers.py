@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from tokenlearner.checkpoints import AnyModel, write_whole
 from tokenlearner.efficiency.flops import Stage
 from tokenlearner.errors import ConfigError, TokenLearnerError
+from tokenlearner.geometry import Geometry
 from tokenlearner.models.info import ModelInfo
-from tokenlearner.preprocess import Geometry
 
 AnyLearner = TypeVar("AnyLearner")
 """How one TokenLearner is told: its `block` and `version`, and the arrays `maps` and `tokens`."""

@@ -15,12 +15,12 @@ from tokenlearner.efficiency.flops import Stage
 from tokenlearner.efficiency.model_flops import count_model
 from tokenlearner.efficiency.operations import repeat
 from tokenlearner.errors import ConfigError, ShapeError
+from tokenlearner.geometry import Geometry
 from tokenlearner.inference import Look, look
 from tokenlearner.media.videos import Clip, ClipFacts, read_clip
 from tokenlearner.models.conv_video_config import ConvVideoConfig
 from tokenlearner.models.video_config import VideoVisionTransformerConfig
 from tokenlearner.modules.tubelets import sample_frames
-from tokenlearner.preprocess import Geometry
 
 DEFAULT_NUM_FRAMES = 16
 """How many frames an image model is shown of a file."""

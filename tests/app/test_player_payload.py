@@ -14,8 +14,8 @@ from app.components.attention_player.payload import filmstrip, step_times
 from app.components.drawing import bundle_modules
 from tests.app.test_viewer_payload import block, unpack
 from tokenlearner.clips import ClipExplanation, ClipLearnerMaps
+from tokenlearner.geometry import Geometry
 from tokenlearner.media import ClipFacts
-from tokenlearner.preprocess import Geometry
 from tokenlearner.rendering import ViewSettings
 
 MAPS = np.random.default_rng(0).random((3, 2, 4, 5), dtype=np.float32)

@@ -10,7 +10,7 @@ import pytest
 
 from tokenlearner.attention.tracks import TrackRow, Tracks, follow
 from tokenlearner.errors import ShapeError
-from tokenlearner.preprocess import Geometry
+from tokenlearner.geometry import Geometry
 
 # A frame of 60 × 80 px, so 100 px from corner to corner; the model saw 40 × 60 px of it. On a grid
 # of 2 × 3, the centres of the cells are at x = 30, 50, 70 and y = 20, 40.

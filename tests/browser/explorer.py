@@ -132,14 +132,13 @@ class Explorer:
         shown = self.photo_pixels()
         height, width = shown.shape[:2]
         photo = explanation.image
-        across, down = width / photo.shape[1], height / photo.shape[0]
-        left, top, right, bottom = explanation.geometry.box
-        box = (left * across, top * down, right * across, bottom * down)
+        seen = explanation.geometry
+        left, top, right, bottom = seen.scale((height, width)).box
         small = cv2.resize(photo, (width, height), interpolation=cv2.INTER_AREA)
-        wanted = paint(small, box, explanation.maps, settings or self.settings)
+        wanted = paint(small, seen, explanation.maps, settings or self.settings)
         inside = (
-            slice(round(box[1]) + _EDGE_PX, round(box[3]) - _EDGE_PX),
-            slice(round(box[0]) + _EDGE_PX, round(box[2]) - _EDGE_PX),
+            slice(round(top) + _EDGE_PX, round(bottom) - _EDGE_PX),
+            slice(round(left) + _EDGE_PX, round(right) - _EDGE_PX),
         )
         return float(np.abs(shown[inside].astype(int) - wanted[inside]).mean())
 

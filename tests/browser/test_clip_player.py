@@ -83,12 +83,9 @@ def painted(
 ) -> np.ndarray:
     """What the library makes of a step's first frame, at a size in width and height."""
     frame = explanation.frames[explanation.step_frames[step][0]]
-    across, down = size[0] / frame.shape[1], size[1] / frame.shape[0]
-    left, top, right, bottom = explanation.geometry.box
-    box = (left * across, top * down, right * across, bottom * down)
     small = cv2.resize(frame, size, interpolation=cv2.INTER_AREA)
     steps = explanation.learners[0].maps
-    return paint(small, box, steps[step], settings, steps=steps)
+    return paint(small, explanation.geometry, steps[step], settings, steps=steps)
 
 
 def off(shown: np.ndarray, wanted: np.ndarray) -> float:

@@ -11,14 +11,18 @@ from playwright.sync_api import Browser, Locator, expect
 from typer.testing import CliRunner
 
 from app.gallery import load_samples
+from tests import tiny
+from tests.browser import test_clip_player as clips
 from tests.browser.conftest import SCREEN
 from tests.browser.explorer import Explorer
 from tests.browser.running import dashboard, read_complaints
 from tests.browser.test_explore import settle
 from tokenlearner import zoo
 from tokenlearner.cli.main import app
+from tokenlearner.clips import explain_clip
 from tokenlearner.inference import Explanation, explain
 from tokenlearner.models import describe_timm, insert_token_learner
+from tokenlearner.rendering import ViewSettings
 
 pytestmark = pytest.mark.browser
 
@@ -47,6 +51,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     model = insert_token_learner(timm.create_model("test_vit", depth=3), 4, at=1, fuser=True)
     model.info = describe_timm(model, pretrained=True)
     model.save_pretrained(path / "of-timm")
+    conv = tiny.conv_model()
+    conv.save_pretrained(path / "convolutions")
     (path / "broken").mkdir()
     (path / "broken/config.json").write_text("{}")
     return path
@@ -128,3 +134,21 @@ def test_an_untrained_learner_and_a_broken_neighbour(visitor: Explorer, folder: 
     pick_model(visitor, "of-timm")
     expect(sidebar.get_by_role("alert")).to_have_count(0)
     settle(visitor, explanation_of(folder, "of-timm"))
+
+
+@pytest.mark.parametrize("interpolation", ["smooth", "patch"])
+def test_maps_of_convolutions_lie_where_these_look(
+    visitor: Explorer, folder: Path, interpolation: str
+) -> None:
+    visitor.open_clips(
+        f"?model=own:convolutions&clip={clips.CLIP.id}&opacity=1&interp={interpolation}"
+    )
+    model = zoo.load(folder / "convolutions")
+    explanation = explain_clip(model, clips.CLIP.path)
+    settings = ViewSettings(opacity=1.0, interpolation=interpolation)
+    clips.settle(visitor, explanation, 0, settings)
+    # Cells that divided the frame evenly would look otherwise, and be marked elsewhere.
+    evenly = replace(explanation, geometry=replace(explanation.geometry, cells="even"))
+    shown = visitor.photo_pixels()
+    size = (shown.shape[1], shown.shape[0])
+    assert clips.off(shown, clips.painted(evenly, 0, settings, size)) > 2 * clips.SAME

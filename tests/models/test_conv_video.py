@@ -209,6 +209,7 @@ def test_explains_a_clip() -> None:
     assert explanation.learners[-1].maps.shape == (5, 2, 5, 5)
     assert explanation.step_frames == ((0, 1), (1, 2), (2, 3), (3, 4), (4, 5))
     assert explanation.geometry.model_size == (36, 36)
+    assert explanation.geometry.cells == "strided"
     assert explanation.frame_probabilities is None
 
 

@@ -7,8 +7,8 @@ import pytest
 
 from tests import by_hand
 from tokenlearner.errors import ConfigError
+from tokenlearner.geometry import Axis, Geometry
 from tokenlearner.inference import Explanation
-from tokenlearner.preprocess import Geometry, axis_weights
 from tokenlearner.rendering import overlay
 from tokenlearner.rendering.colormap import COLORMAPS, token_rgb
 from tokenlearner.rendering.overlay import (
@@ -22,6 +22,7 @@ from tokenlearner.rendering.overlay import (
 GRAY = ViewSettings(opacity=1, colormap="gray", interpolation="patch")
 PHOTO = np.full((60, 100, 3), (10, 20, 30), dtype=np.uint8)
 BOX = (20.0, 0.0, 80.0, 60.0)
+SEEN = Geometry(source_size=(60, 100), model_size=(60, 60), box=BOX)
 
 
 def one_hot(row: int, column: int, shape: tuple[int, int] = (2, 3)) -> np.ndarray:
@@ -44,7 +45,7 @@ def test_one_hot_map_covers_its_cell_and_nothing_else(row: int, column: int) -> 
 
 
 def test_opacity_blends_color_and_photo() -> None:
-    picture = paint(PHOTO, BOX, one_hot(0, 0), replace(GRAY, opacity=0.4))
+    picture = paint(PHOTO, SEEN, one_hot(0, 0), replace(GRAY, opacity=0.4))
     assert tuple(picture[5, 25]) == (108, 114, 120)  # 0.6 * photo + 0.4 * 255
     assert tuple(picture[5, 45]) == (6, 12, 18)  # 0.6 * photo
     assert tuple(picture[5, 5]) == (10, 20, 30)
@@ -52,12 +53,12 @@ def test_opacity_blends_color_and_photo() -> None:
 
 def test_the_steps_of_a_clip_share_one_scale() -> None:
     steps = np.stack([one_hot(0, 0), one_hot(0, 1) / 2])
-    first, second = (paint(PHOTO, BOX, maps, GRAY, steps=steps) for maps in steps)
+    first, second = (paint(PHOTO, SEEN, maps, GRAY, steps=steps) for maps in steps)
     assert first[5, 25].tolist() == [255, 255, 255]
     assert second[5, 45].tolist() == [128, 128, 128]  # on a scale of its own it would be white
     assert second[5, 25].tolist() == [0, 0, 0]
     composite = replace(GRAY, mode="composite")
-    faint = paint(PHOTO, BOX, steps[1], composite, steps=steps)[5, 45]
+    faint = paint(PHOTO, SEEN, steps[1], composite, steps=steps)[5, 45]
     np.testing.assert_allclose(faint, (PHOTO[5, 45] + np.array(token_rgb(0))) / 2, atol=1)
 
 
@@ -66,14 +67,14 @@ def test_without_a_choice_the_strongest_token_of_all_steps_is_painted() -> None:
     late = np.concatenate([one_hot(1, 0) / 4, one_hot(1, 1)])
     steps = np.stack([early, late])
     for maps in steps:
-        wanted = paint(PHOTO, BOX, maps, replace(GRAY, tokens=(1,)), steps=steps)
-        assert np.array_equal(paint(PHOTO, BOX, maps, GRAY, steps=steps), wanted)
+        wanted = paint(PHOTO, SEEN, maps, replace(GRAY, tokens=(1,)), steps=steps)
+        assert np.array_equal(paint(PHOTO, SEEN, maps, GRAY, steps=steps), wanted)
 
 
 def test_photo_stays_as_it_was() -> None:
     photo = PHOTO.copy()
     photo.setflags(write=False)
-    picture = paint(photo, BOX, one_hot(0, 0), replace(GRAY, opacity=0.0))
+    picture = paint(photo, SEEN, one_hot(0, 0), replace(GRAY, opacity=0.0))
     assert np.array_equal(picture, photo)
     assert picture is not photo
 
@@ -82,7 +83,7 @@ def test_composite_does_not_let_rounding_decide_between_saturated_maps() -> None
     maps = np.ones((3, 4, 4), dtype=np.float32)
     maps[:2] -= np.random.default_rng(0).random((2, 4, 4), dtype=np.float32) * 1e-4
     settings = replace(GRAY, mode="composite", interpolation="smooth")
-    picture = paint(PHOTO, BOX, maps, settings)[:, 20:80].astype(int)
+    picture = paint(PHOTO, SEEN, maps, settings)[:, 20:80].astype(int)
     assert np.abs(picture - token_rgb(0)).max() <= 1
 
 
@@ -91,7 +92,7 @@ def test_smooth_overlay_is_the_map_laid_on_the_source() -> None:
     maps = np.random.default_rng(1).random((1, 5, 7), dtype=np.float32)
     geometry = Geometry(source_size=(60, 100), model_size=(50, 70), box=(3.3, 4.6, 91.2, 58.9))
     settings = replace(GRAY, interpolation="smooth", scale="token")
-    picture = paint(PHOTO, geometry.box, maps, settings)
+    picture = paint(PHOTO, geometry, maps, settings)
     laid = geometry.to_source((maps - maps.min()) / np.ptp(maps))[0]
     inside = geometry.to_source(np.ones_like(maps), interpolation="patch")[0] > 0
     assert np.abs(picture[..., 0] - 255 * laid)[inside].max() <= 0.51
@@ -99,22 +100,24 @@ def test_smooth_overlay_is_the_map_laid_on_the_source() -> None:
 
 
 def test_axis_weights_add_up_to_one_inside_and_to_nothing_outside() -> None:
-    sums = axis_weights(20, 2.6, 17.4, 5, "smooth").sum(axis=1)
+    axis = Axis(start_px=2.6, stop_px=17.4, cells=5, span=(0, 5))
+    sums = axis.weights(20, "smooth").sum(axis=1)
     assert sums[3:17] == pytest.approx(1)
     assert not sums[:3].any()
     assert not sums[17:].any()
 
 
 def test_axis_weights_pass_through_the_cells_at_their_centres() -> None:
-    assert axis_weights(15, 0, 15, 5, "smooth")[1::3] == pytest.approx(np.eye(5), abs=1e-6)
+    axis = Axis(start_px=0, stop_px=15, cells=5, span=(0, 5))
+    assert axis.weights(15, "smooth")[1::3] == pytest.approx(np.eye(5), abs=1e-6)
 
 
 def test_bands_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
     maps = np.random.default_rng(2).random((3, 4, 6), dtype=np.float32)
     settings = ViewSettings(mode="composite", opacity=0.9)
-    whole = paint(PHOTO, BOX, maps, settings)
+    whole = paint(PHOTO, SEEN, maps, settings)
     monkeypatch.setattr(overlay, "_BAND_ELEMENTS", 7 * 3 * 100)
-    assert np.array_equal(paint(PHOTO, BOX, maps, settings), whole)
+    assert np.array_equal(paint(PHOTO, SEEN, maps, settings), whole)
 
 
 def two_maps() -> np.ndarray:
@@ -139,20 +142,20 @@ def test_value_range(tokens: tuple[int, ...], scale: str, low: float, high: floa
 
 def test_values_are_painted_on_the_chosen_scale() -> None:
     first = replace(GRAY, tokens=(0,))
-    shared = paint(PHOTO, BOX, two_maps(), first)
+    shared = paint(PHOTO, SEEN, two_maps(), first)
     assert shared[0, [25, 75], 0].tolist() == [64, 128]  # 0.1 and 0.2 of 0.4
-    own = paint(PHOTO, BOX, two_maps(), replace(first, scale="token"))
+    own = paint(PHOTO, SEEN, two_maps(), replace(first, scale="token"))
     assert own[0, [25, 75], 0].tolist() == [0, 255]
 
 
 def test_color_comes_from_the_color_map() -> None:
-    picture = paint(PHOTO, BOX, one_hot(0, 0), replace(GRAY, colormap="inferno"))
+    picture = paint(PHOTO, SEEN, one_hot(0, 0), replace(GRAY, colormap="inferno"))
     assert tuple(picture[0, 20]) == tuple(COLORMAPS["inferno"][255])
 
 
 def test_maps_without_any_value_are_painted_at_the_low_end() -> None:
     for scale in ("shared", "token"):
-        picture = paint(PHOTO, BOX, np.zeros((2, 3, 3), "f4"), replace(GRAY, scale=scale))
+        picture = paint(PHOTO, SEEN, np.zeros((2, 3, 3), "f4"), replace(GRAY, scale=scale))
         assert not picture[:, 20:80].any()
 
 
@@ -175,7 +178,7 @@ def test_smallest_area_of_nothing_is_everything() -> None:
 
 def test_cells_beyond_the_mass_show_the_photo() -> None:
     maps = np.array([[[0.6, 0.3, 0.1], [0, 0, 0]]], dtype=np.float32)
-    picture = paint(PHOTO, BOX, maps, replace(GRAY, mass=0.6))
+    picture = paint(PHOTO, SEEN, maps, replace(GRAY, mass=0.6))
     assert (picture[:30, 20:40] == 255).all()
     assert np.array_equal(picture[:, 40:], PHOTO[:, 40:])
 
@@ -183,11 +186,11 @@ def test_cells_beyond_the_mass_show_the_photo() -> None:
 def test_composite_has_the_color_of_the_winner_and_the_strength_of_its_value() -> None:
     # On their own scales: 0.5 and 1 for the first token, 1 and 0.25 for the second.
     maps = np.array([[[0.1, 0.2]], [[0.04, 0.01]]], dtype=np.float32)
-    picture = paint(PHOTO, BOX, maps, replace(GRAY, mode="composite"))
+    picture = paint(PHOTO, SEEN, maps, replace(GRAY, mode="composite"))
     assert tuple(picture[0, 25]) == token_rgb(1)
     assert tuple(picture[0, 75]) == token_rgb(0)
     maps = np.array([[[0.1, 0.2]]], dtype=np.float32)
-    picture = paint(np.zeros_like(PHOTO), BOX, maps, replace(GRAY, mode="composite", opacity=0.8))
+    picture = paint(np.zeros_like(PHOTO), SEEN, maps, replace(GRAY, mode="composite", opacity=0.8))
     assert picture[0, 25] == pytest.approx(0.4 * np.array(token_rgb(0)), abs=0.51)
 
 

@@ -57,7 +57,7 @@ def test_sheet_has_every_token_and_the_composite() -> None:
     sheet = render_sheet(one, ViewSettings())
     views = [ViewSettings(tokens=(0,)), ViewSettings(tokens=(1,)), ViewSettings(mode="composite")]
     for view in views:
-        assert contains(sheet, paint(one.image, one.geometry.box, one.maps, view)), view
+        assert contains(sheet, paint(one.image, one.geometry, one.maps, view)), view
 
 
 def test_sheet_does_not_depend_on_the_chosen_tokens() -> None:

@@ -9,8 +9,8 @@ import pytest
 from tests.by_hand import clip_explanation
 from tests.media.clip_makers import make_clip
 from tokenlearner.errors import ConfigError
+from tokenlearner.geometry import Geometry
 from tokenlearner.media import probe, read_clip, read_stretch
-from tokenlearner.preprocess import Geometry
 from tokenlearner.rendering import (
     ViewSettings,
     render_filmstrip,
@@ -85,10 +85,10 @@ class TestPictures:
     def test_a_veil_is_what_painting_does(self, mode: str, interpolation: str) -> None:
         photo = np.random.default_rng(0).integers(0, 256, (64, 96, 3), dtype=np.uint8)
         settings = ViewSettings(mode=mode, interpolation=interpolation, mass=0.9)
-        box = (4.5, 3.0, 90.0, 60.0)
+        seen = Geometry(source_size=(64, 96), model_size=(2, 3), box=(4.5, 3.0, 90.0, 60.0))
 
         def painted(picture: np.ndarray) -> np.ndarray:
-            return paint(picture, box, maps()[0], settings, steps=maps())
+            return paint(picture, seen, maps()[0], settings, steps=maps())
 
         veiled = Veil.of(painted, (64, 96)).over(photo).astype(int)
         np.testing.assert_allclose(veiled, painted(photo), atol=2)

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from tokenlearner.attention.statistics import entropy
 from tokenlearner.errors import ShapeError
+from tokenlearner.geometry import Geometry
 from tokenlearner.modules.shapes import Float
-from tokenlearner.preprocess import Geometry
 
 Maps = Float[np.ndarray, "time token height width"]
 Values = Float[np.ndarray, "time token"]
@@ -176,11 +176,9 @@ def centres(shares: Maps, geometry: Geometry) -> tuple[Values, Values, Values]:
         shares: Maps that sum to 1; a cell's share lies at the cell's centre.
         geometry: Which part of the frame the grid covers.
     """
-    left, top, right, bottom = geometry.box
-    rows, columns = shares.shape[2:]
+    axes = geometry.axes((shares.shape[2], shares.shape[3]))
+    cells_y, cells_x = (axis.centres_px for axis in axes)
     across, down = shares.sum(axis=2), shares.sum(axis=3)
-    cells_x = left + (right - left) * (np.arange(columns) + 0.5) / columns
-    cells_y = top + (bottom - top) * (np.arange(rows) + 0.5) / rows
     x, y = across @ cells_x, down @ cells_y
     variance_x = (across * (cells_x - x[..., None]) ** 2).sum(axis=-1)
     variance_y = (down * (cells_y - y[..., None]) ** 2).sum(axis=-1)

@@ -92,10 +92,8 @@ class ConvVideoNetwork(PretrainedModel):
     `forward`, `trace` and their promises are those of `VisionTransformer`; every frame is a time
     step, so learner maps are `[batch, time, token, height, width]`.
 
-    As in X3D, grids are halved by 3x3 convolutions with the same padding on all sides, so a cell
-    `i` of a grid of stride `s` is centred on pixel `s * i`, not in the middle of its share of the
-    frame: overlays, which divide the frame evenly, show its maps `(s - 1) / 2` px, almost half a
-    cell, too far right and down.
+    As in X3D, grids are halved by 3x3 convolutions with the same padding on all sides, so cell `i`
+    of a grid of stride `s` is centred on pixel `s * i`; overlays show it there.
 
     Args:
         config: Everything that decides the architecture.

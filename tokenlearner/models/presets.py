@@ -169,6 +169,32 @@ def mini_vit(
     )
 
 
+def small_photo_vit(
+    *,
+    num_classes: int = 10,
+    image_size: int = 32,
+    token_learner: TokenLearnerConfig | None = None,
+) -> VisionTransformerConfig:
+    """A small vision transformer with a convolutional stem, for photos of CIFAR-10's size.
+
+    Args:
+        num_classes: Answers.
+        image_size: Height and width in pixels; cells are 4 px.
+        token_learner: None for the baseline.
+    """
+    return VisionTransformerConfig(
+        image_size=(image_size, image_size),
+        patch_size=(4, 4),
+        num_classes=num_classes,
+        dim=128,
+        depth=6,
+        num_heads=4,
+        mlp_dim=384,
+        stem_widths=(64,),
+        token_learner=token_learner,
+    )
+
+
 def conv_vit(
     *,
     num_classes: int = 10,

@@ -12,7 +12,7 @@ from PIL import ImageDraw, ImageFont
 from tokenlearner.clips import ClipExplanation
 from tokenlearner.modules.shapes import UInt8
 from tokenlearner.rendering.colormap import ink_on, token_rgb
-from tokenlearner.rendering.overlay import Box, ViewSettings, maps_of, paint, strongest_token
+from tokenlearner.rendering.overlay import ViewSettings, maps_of, paint, strongest_token
 
 _STRIP_PX, _TUBE_PX = 200, 112  # long side of a tile
 _MOST_PX = 6000  # width of all tiles of a row together
@@ -68,7 +68,7 @@ def _draw(
 ) -> NDArray[np.uint8]:
     steps = maps_of(explanation, learner)
     tile_px = max(_LEAST_TILE_PX, min(tile_px, _MOST_PX // len(steps)))
-    frames, box = _shrink(explanation, tile_px)
+    frames = _shrink(explanation, tile_px)
     height, width = frames[0].shape[:2]
     left, top = _MARGIN_PX + _CHIP_PX + 12, _HEADER_PX + _TIMES_PX
     page = PILImage.new(
@@ -89,7 +89,7 @@ def _draw(
         y = top + row * (height + _GAP_PX)
         _write_chip(draw, settings, steps, (_MARGIN_PX, y + (height - _CHIP_PX) // 2))
         for step, frame in enumerate(frames):
-            tile = paint(frame, box, steps[step], settings, steps=steps)
+            tile = paint(frame, explanation.geometry, steps[step], settings, steps=steps)
             page.paste(PILImage.fromarray(tile), (left + step * (width + _GAP_PX), y))
     return np.asarray(page)
 
@@ -101,13 +101,13 @@ def _title_px(explanation: ClipExplanation) -> int:
     return 2 * _MARGIN_PX + _TITLE_GAP_PX + math.ceil(words)
 
 
-def _shrink(explanation: ClipExplanation, tile_px: int) -> tuple[list[NDArray[np.uint8]], Box]:
-    """The frame in the middle of each step, and the box, at the size of a tile."""
+def _shrink(explanation: ClipExplanation, tile_px: int) -> list[NDArray[np.uint8]]:
+    """The frame in the middle of each step at the size of a tile."""
     rows, columns = explanation.frames.shape[1:3]
     factor = tile_px / max(rows, columns)
     width, height = max(1, round(columns * factor)), max(1, round(rows * factor))
     interpolation = cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC
-    frames = [
+    return [
         cv2.resize(
             explanation.frames[(start + stop - 1) // 2],
             (width, height),
@@ -115,9 +115,6 @@ def _shrink(explanation: ClipExplanation, tile_px: int) -> tuple[list[NDArray[np
         )
         for start, stop in explanation.step_frames
     ]
-    across, down = width / columns, height / rows
-    left, top, right, bottom = explanation.geometry.box
-    return frames, (left * across, top * down, right * across, bottom * down)
 
 
 def _write_times(

@@ -12,15 +12,14 @@ import numpy as np
 
 from tokenlearner.clips import ClipExplanation
 from tokenlearner.errors import ConfigError
+from tokenlearner.geometry import Geometry
 from tokenlearner.inference import Explanation
 from tokenlearner.modules.shapes import Float, UInt8
-from tokenlearner.preprocess import axis_weights
 from tokenlearner.rendering.colormap import COLORMAPS, token_rgb
 
 MODES = ("token", "composite")
 INTERPOLATIONS = ("smooth", "patch")
 SCALES = ("shared", "token")
-Box = tuple[float, float, float, float]
 
 # Levels closer than this count as equal, and the first token wins: without it rounding would decide
 # between saturated maps.
@@ -154,23 +153,23 @@ def smallest_area(
 
 def paint(
     photo: UInt8[np.ndarray, "rows columns 3"],
-    box: Box,
+    geometry: Geometry,
     maps: Float[np.ndarray, "token height width"],
     settings: ViewSettings,
     *,
     steps: Float[np.ndarray, "step token height width"] | None = None,
 ) -> UInt8[np.ndarray, "rows columns 3"]:
-    """Paint maps over the part of a photo that lies in `box` (x0, y0, x1, y1 in its pixels).
+    """Paint maps over the part of a photo that the model saw.
 
     Args:
-        photo: The picture, or one frame of a clip.
-        box: The part of it that the model saw.
+        photo: The picture, or one frame of a clip, at any size.
+        geometry: Which part of it the model saw.
         maps: What to paint.
         settings: How.
         steps: Of a clip, the maps of all its steps, which share one scale; `maps` is one of them.
 
     Returns:
-        A new picture of the photo's size; outside of the box it equals the photo.
+        A new picture of the photo's size; outside of what the model saw it equals the photo.
     """
     if settings.mode == "composite":
         levels = _own_scale(maps, maps[None] if steps is None else steps)
@@ -185,10 +184,10 @@ def paint(
         palette = COLORMAPS[settings.colormap].astype(np.float32)
 
     rows_px, columns_px = photo.shape[:2]
-    _, height, width = maps.shape
-    across = axis_weights(columns_px, box[0], box[2], width, settings.interpolation).T
-    down = axis_weights(rows_px, box[1], box[3], height, settings.interpolation)
-    wide_levels, wide_area = levels @ across, area @ across
+    axes = geometry.scale((rows_px, columns_px)).axes((maps.shape[1], maps.shape[2]))
+    down = axes[0].weights(rows_px, settings.interpolation)
+    across = axes[1].weights(columns_px, settings.interpolation)
+    wide_levels, wide_area = levels @ across.T, area @ across.T
     # A smooth curve swings past its cells; clamped, it never claims more than a cell holds.
     lowest, highest = levels.min(axis=(1, 2), keepdims=True), levels.max(axis=(1, 2), keepdims=True)
     picture = photo.copy()
@@ -233,4 +232,4 @@ def render_overlay(
         ConfigError: If the learner or a token does not exist.
     """
     maps = maps_of(explanation, learner)
-    return paint(explanation.image, explanation.geometry.box, maps, settings)
+    return paint(explanation.image, explanation.geometry, maps, settings)

@@ -14,7 +14,6 @@ from tokenlearner.modules.shapes import UInt8
 from tokenlearner.rendering.colormap import COLORMAPS, ink_on, token_rgb
 from tokenlearner.rendering.numbers import format_value
 from tokenlearner.rendering.overlay import (
-    Box,
     ViewSettings,
     maps_of,
     paint,
@@ -61,7 +60,7 @@ def render_sheet(
     if columns is not None and columns < 1:
         raise ConfigError(f"columns is {columns}; give 1 or more")
     maps = maps_of(explanation, learner)
-    photo, box = _shrink(explanation.image, explanation.geometry.box)
+    photo, geometry = _shrink(explanation.image), explanation.geometry
     plan = _plan(len(maps) + 1, photo.shape[0], photo.shape[1], columns)
     title = explanation.model_name, explanation.random_parts
     width = max(plan.width, 2 * _MARGIN_PX + _TITLE_GAP_PX + math.ceil(sum(map(_title_px, title))))
@@ -72,11 +71,11 @@ def render_sheet(
     for token in range(len(maps)):
         shown = replace(settings, mode="token", tokens=(token,))
         x, y = plan.place(token)
-        tile = paint(photo, box, maps, shown)
+        tile = paint(photo, geometry, maps, shown)
         sheet.paste(PILImage.fromarray(tile), (x, y))
         _write_token(sheet, draw, (x, y), tile.shape[:2], token, float(maps[token].max()))
     x, y = plan.place(len(maps))
-    tile = paint(photo, box, maps, replace(settings, mode="composite", tokens=()))
+    tile = paint(photo, geometry, maps, replace(settings, mode="composite", tokens=()))
     sheet.paste(PILImage.fromarray(tile), (x, y))
     centre = y + photo.shape[0] + _CAPTION_PX // 2 + _RING_PX
     draw.text((x, centre), "strongest token, everywhere", _INK, _font(17), anchor="lm")
@@ -84,15 +83,13 @@ def render_sheet(
     return np.asarray(sheet)
 
 
-def _shrink(photo: np.ndarray, box: Box) -> tuple[np.ndarray, Box]:
-    """Photo and box at the size of a tile; small photos are enlarged, so that sheets look alike."""
+def _shrink(photo: np.ndarray) -> np.ndarray:
+    """The photo at the size of a tile; a small one is enlarged, so that sheets look alike."""
     rows, columns = photo.shape[:2]
     factor = _TILE_PX / max(rows, columns)
     width, height = max(1, round(columns * factor)), max(1, round(rows * factor))
     interpolation = cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC
-    small = cv2.resize(photo, (width, height), interpolation=interpolation)
-    across, down = width / columns, height / rows
-    return small, (box[0] * across, box[1] * down, box[2] * across, box[3] * down)
+    return cv2.resize(photo, (width, height), interpolation=interpolation)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

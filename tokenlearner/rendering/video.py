@@ -15,7 +15,7 @@ from tokenlearner.clips import ClipExplanation
 from tokenlearner.media import Stretch, encode_video, read_sound, read_stretch
 from tokenlearner.modules.shapes import UInt8
 from tokenlearner.rendering.colormap import ink_on, token_rgb
-from tokenlearner.rendering.overlay import Box, ViewSettings, maps_of, paint
+from tokenlearner.rendering.overlay import ViewSettings, maps_of, paint
 
 _MOSAIC_PX = 1280  # long side of a mosaic, about
 _EDGE_PX = 2
@@ -146,10 +146,7 @@ class _Film:
     ) -> None:
         self._steps, self._settings, self._stretch, self._tiling = steps, settings, stretch, tiling
         self._size = stretch.height_px, stretch.width_px
-        height, width = explanation.geometry.source_size
-        down, across = self._size[0] / height, self._size[1] / width
-        left, top, right, bottom = explanation.geometry.box
-        self._box: Box = (left * across, top * down, right * across, bottom * down)
+        self._geometry = explanation.geometry
         starts_s = step_starts_s(explanation)
         self._step_at = np.maximum(np.searchsorted(starts_s, stretch.times_s, side="right") - 1, 0)
 
@@ -167,7 +164,7 @@ class _Film:
     def _view(self, step: int, settings: ViewSettings) -> Veil:
         maps, steps = self._steps[step], self._steps
         return Veil.of(
-            lambda photo: paint(photo, self._box, maps, settings, steps=steps), self._size
+            lambda photo: paint(photo, self._geometry, maps, settings, steps=steps), self._size
         )
 
     def _mosaic(self, step: int) -> Veil:

@@ -71,6 +71,7 @@ def pack_payload(
         only with the clip, which plays on while another model's maps come.
     """
     maps = np.ascontiguousarray(explanation.learners[learner].maps, dtype="<f4")
+    axes = explanation.geometry.axes((maps.shape[2], maps.shape[3]))
     starts, marks = step_times(explanation, media)
     curves, kinds = _curves(tracks, math.hypot(*explanation.geometry.source_size))
     film, film_facts = filmstrip(explanation)
@@ -82,6 +83,7 @@ def pack_payload(
         "step_frames": [list(frames) for frames in explanation.step_frames],
         "source": list(explanation.frames.shape[1:3]),
         "box": [float(side) for side in explanation.geometry.box],
+        "spans": [axis.span for axis in axes],
     }
     identity = identity_of(maps.tobytes(), media.content, json.dumps(header).encode())
     header |= {

@@ -36,14 +36,17 @@ def pack_payload(
     """
     maps = np.ascontiguousarray(maps_of(explanation, learner), dtype="<f4")
     box = [float(side) for side in explanation.geometry.box]
+    axes = explanation.geometry.axes((maps.shape[1], maps.shape[2]))
+    spans = [axis.span for axis in axes]
     source = list(explanation.image.shape[:2])
-    shapes = json.dumps([maps.shape, box, source]).encode()
+    shapes = json.dumps([maps.shape, box, spans, source]).encode()
     header = {
         "id": identity_of(maps.tobytes(), photo_jpeg, shapes),
         "shape": list(maps.shape),
         "photo": {"type": "image/jpeg"},
         "source": source,
         "box": box,
+        "spans": spans,
         "stage": stage,
     }
     blocks = {"maps": maps.tobytes(), "photo": photo_jpeg}

@@ -65,7 +65,7 @@ def picture_of(explanation: ClipExplanation, settings: ViewSettings, *, learner:
     """The first frame of a step with its maps over it."""
     frame = explanation.frames[explanation.step_frames[step][0]]
     steps = explanation.learners[learner].maps
-    return paint(frame, explanation.geometry.box, steps[step], settings, steps=steps)
+    return paint(frame, explanation.geometry, steps[step], settings, steps=steps)
 
 
 def file_stem(clip: ClipOnPage) -> str:

@@ -45,13 +45,49 @@ export function smallestArea(values, mass) {
   return inside;
 }
 
+// Whether the cells divide the box evenly, as patches do; those of strided convolutions do not.
+export const isEven = ({ height, width, spans: [down, across] }) =>
+  down[0] === 0 && down[1] === height && across[0] === 0 && across[1] === width;
+
+// The cell under a place in the box, 0 to 1 from its top left corner; null outside.
+export function cellAt({ height, width, spans: [down, across] }, { x, y }) {
+  if (!(x >= 0 && x < 1 && y >= 0 && y < 1)) return null;
+  const row = Math.min(height - 1, Math.floor(along(down, y)));
+  return row * width + Math.min(width - 1, Math.floor(along(across, x)));
+}
+
+// Where a cell lies in the box, 0 to 1. The outermost cells reach to its edges.
+export function cellPlace({ height, width, spans: [down, across] }, cell) {
+  const [left, right] = ends(cell % width, width, across);
+  const [top, bottom] = ends(Math.floor(cell / width), height, down);
+  return { left, top, right, bottom };
+}
+
+const along = ([begin, end], share) => begin + share * (end - begin);
+
+function ends(cell, cells, [begin, end]) {
+  const share = (edge) => (edge - begin) / (end - begin);
+  return [cell === 0 ? 0 : share(cell), cell === cells - 1 ? 1 : share(cell + 1)];
+}
+
+// Every sample takes the cell that it lies in.
+function nearestTaps(length, cells, span) {
+  const index = new Int32Array(length * 4);
+  const weight = new Float32Array(length * 4);
+  for (let i = 0; i < length; i++) {
+    index[4 * i] = Math.min(cells - 1, Math.floor(along(span, (i + 0.5) / length)));
+    weight[4 * i] = 1;
+  }
+  return { index, weight };
+}
+
 // Catmull-Rom's cubic, aligned by centres, the outermost cell going on at the edge.
-function cubicTaps(length, cells) {
+function cubicTaps(length, cells, span) {
   const a = -0.5;
   const index = new Int32Array(length * 4);
   const weight = new Float32Array(length * 4);
   for (let i = 0; i < length; i++) {
-    const position = ((i + 0.5) / length) * cells - 0.5;
+    const position = along(span, (i + 0.5) / length) - 0.5;
     const base = Math.floor(position);
     for (let tap = 0; tap < 4; tap++) {
       const cell = base + tap - 1;
@@ -64,12 +100,14 @@ function cubicTaps(length, cells) {
   return { index, weight };
 }
 
-// Grid values to `columns` x `rows` samples, never beyond the lowest and highest cell.
-export function resample(values, { height, width }, { rows, columns }) {
-  if (rows === height && columns === width) return values;
+// Grid values to `columns` x `rows` samples of the box, never beyond the lowest and highest cell.
+export function resample(values, grid, { rows, columns }, interpolation) {
+  const { height, width, spans } = grid;
+  if (rows === height && columns === width && isEven(grid)) return values;
   const { low, high } = extent(values);
-  const across = cubicTaps(columns, width);
-  const down = cubicTaps(rows, height);
+  const taps = interpolation === "patch" ? nearestTaps : cubicTaps;
+  const across = taps(columns, width, spans[1]);
+  const down = taps(rows, height, spans[0]);
   const wide = new Float32Array(height * columns);
   for (let y = 0; y < height; y++) {
     for (let x = 0, t = 0; x < columns; x++, t += 4) {

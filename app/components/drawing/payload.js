@@ -12,11 +12,12 @@ export function unpackPayload(bytes) {
 }
 
 // The maps of every token, step by step. A photo has one step, and its shape does not say so.
+// `spans` says where the box begins and ends, counted in cells: down, then across.
 export function readMaps({ header, block }) {
   const [tokens, height, width] = header.shape.slice(-3);
   const values = new Float32Array(block(header.maps).buffer);
   const steps = split(split(values, height * width), tokens);
-  return { steps, height, width };
+  return { steps, height, width, spans: header.spans };
 }
 
 function split(list, size) {

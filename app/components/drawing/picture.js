@@ -1,5 +1,6 @@
 // The large picture: photo, dimmed surroundings, overlay, and what lies under the pointer.
 
+import { cellAt, cellPlace } from "./field.js";
 import { boxOn, colourLayer, createCanvas, drawBase, drawBoxOutline, drawLayer, fit } from "./paint.js";
 
 const FIELD_SAMPLES = 480; // long side of the smooth field: finer than any map, cheap to colour
@@ -39,10 +40,7 @@ export function createPicture(root, { point }) {
     const bounds = canvas.getBoundingClientRect();
     const x = ((event.clientX - bounds.left) / bounds.width) * canvas.width - box.x;
     const y = ((event.clientY - bounds.top) / bounds.height) * canvas.height - box.y;
-    const column = Math.floor((x / box.width) * grid.width);
-    const row = Math.floor((y / box.height) * grid.height);
-    const inside = row >= 0 && row < grid.height && column >= 0 && column < grid.width;
-    return inside ? row * grid.width + column : null;
+    return cellAt(grid, { x: x / box.width, y: y / box.height });
   }
 
   const onMove = (event) => point(cellUnder(event));
@@ -75,14 +73,13 @@ export function createPicture(root, { point }) {
     markCell(cell) {
       marker.hidden = cell === null || !box;
       if (marker.hidden) return;
-      const width = box.width / grid.width / ratio;
-      const height = box.height / grid.height / ratio;
-      const left = box.x / ratio + (cell % grid.width) * width;
-      const top = box.y / ratio + Math.floor(cell / grid.width) * height;
+      const { left, top, right, bottom } = cellPlace(grid, cell);
+      const x = (box.x + left * box.width) / ratio;
+      const y = (box.y + top * box.height) / ratio;
       Object.assign(marker.style, {
-        transform: `translate(${left}px, ${top}px)`,
-        width: `${width}px`,
-        height: `${height}px`,
+        transform: `translate(${x}px, ${y}px)`,
+        width: `${((right - left) * box.width) / ratio}px`,
+        height: `${((bottom - top) * box.height) / ratio}px`,
       });
     },
     describe(text) {

@@ -1,7 +1,7 @@
 // Maps, ready to be asked for layers: what to paint for given settings, at a given size. Everything
 // that does not depend on opacity and colours is computed once and remembered.
 
-import { combineTokens, extent, normalise, resample, smallestArea, strongest } from "./field.js";
+import { combineTokens, extent, isEven, normalise, resample, smallestArea, strongest } from "./field.js";
 
 const REMEMBERED_SAMPLES = 16e6; // about 64 MB
 
@@ -27,7 +27,7 @@ function createMemory() {
 
 // Time steps that share their scales, so that brightness means the same in all of them. A photo has
 // one step.
-export function createReel({ steps, height, width }) {
+export function createReel({ steps, ...grid }) {
   const remember = createMemory();
   const count = steps[0].length;
   const peaks = steps[0].map((_, token) =>
@@ -44,14 +44,14 @@ export function createReel({ steps, height, width }) {
   }
 
   const scenes = steps.map((maps, step) =>
-    createScene(maps, { height, width }, { peaks, rangeOf }, (key, compute) =>
+    createScene(maps, grid, { peaks, rangeOf }, (key, compute) =>
       remember(`${step} ${key}`, compute),
     ),
   );
   const wins = peaks.map(
     (_, token) => scenes.reduce((sum, scene) => sum + scene.wins[token], 0) / scenes.length,
   );
-  return { height, width, count, peaks, wins, length: steps.length, at: (step) => scenes[step] };
+  return { ...grid, count, peaks, wins, length: steps.length, at: (step) => scenes[step] };
 }
 
 function createScene(maps, grid, scale, remember) {
@@ -69,7 +69,7 @@ function createScene(maps, grid, scale, remember) {
   }
 
   function samplesFor(settings, box, longSide) {
-    if (settings.interpolation === "patch") return { rows: height, columns: width };
+    if (settings.interpolation === "patch" && isEven(grid)) return { rows: height, columns: width };
     const factor = longSide / Math.max(box.width, box.height);
     return {
       rows: Math.max(height, Math.round(box.height * factor)),
@@ -80,24 +80,25 @@ function createScene(maps, grid, scale, remember) {
   // {rows, columns, level (0..1), area (0..1 or null for everywhere), winner (composite only)}
   function layer(settings, box, longSide) {
     const size = samplesFor(settings, box, longSide);
-    const at = `${size.rows}x${size.columns}`;
+    const at = `${size.rows}x${size.columns} ${settings.interpolation}`;
+    const sampled = (values) => resample(values, grid, size, settings.interpolation);
     const composite = settings.mode === "composite";
     const what = composite ? "all" : settings.tokens.join();
     const area =
       settings.mass >= 1
         ? null
         : remember(`area ${at} ${what} ${settings.mass}`, () =>
-            resample(smallestArea(shownMap(settings), settings.mass), grid, size),
+            sampled(smallestArea(shownMap(settings), settings.mass)),
           );
     if (composite) {
       const { strength, winner } = remember(`composite ${at}`, () =>
-        strongest(ownScale.map((level) => resample(level, grid, size))),
+        strongest(ownScale.map(sampled)),
       );
       return { ...size, level: strength, area, winner };
     }
     const level = remember(`level ${at} ${what} ${settings.scale}`, () => {
       const { values, range } = describe(settings);
-      return resample(normalise(values, range), grid, size);
+      return sampled(normalise(values, range));
     });
     return { ...size, level, area, winner: null };
   }

@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from tokenlearner.models.config import VisionTransformerConfig
-from tokenlearner.models.presets import mini_vit
+from tokenlearner.models.config import TokenLearnerConfig
+from tokenlearner.models.presets import mini_vit, small_photo_vit
 from tokenlearner.preprocess import Preprocessing
 from tokenlearner.training.augment import Augmentation
 from tokenlearner.training.recipes.recipe import Recipe
@@ -110,17 +110,28 @@ def cifar10_mini_vit_g4_tl8() -> Recipe:
 
 
 def cifar10_tuned_vit() -> Recipe:
-    """The same mini ViT trained with what has been learned since: Muon, cosine, mixup, no dropout.
+    """A ViT with a convolutional stem, of fewer GFLOPs than the mini ViT of the Keras example.
 
     tokenlearner train cifar10-tuned-vit --data uoft-cs/cifar10 --out runs/cifar10-tuned-vit
 
+    As wide, on as many tokens: two blocks more, heads of 32 instead of 128, and photos as they are.
+    Muon, a cosine schedule and the running average of the weights, without dropout.
+
     Not carried out yet.
     """
-    return replace(
-        cifar10_mini_vit(),
+    return Recipe(
         name="cifar10-tuned-vit",
-        model=_without_dropout(mini_vit()),
-        stages=((18, 48),),
+        dataset="cifar10",
+        model=small_photo_vit(),
+        preprocessing=Preprocessing(
+            image_size=(32, 32),
+            mean=(0.491, 0.482, 0.447),
+            std=(0.247, 0.243, 0.262),
+            resize="squash",
+            interpolation="bilinear",
+        ),
+        canvas=(32, 32),
+        stages=((22, 24), (4, 32)),
         batch_size=128,
         optimizer="muon",
         learning_rate=1e-3,
@@ -128,30 +139,25 @@ def cifar10_tuned_vit() -> Recipe:
         schedule="cosine",
         warmup_epochs=1,
         weight_decay=0.05,
-        decay_vectors=False,
         label_smoothing=0.1,
-        augmentation=Augmentation(area=(0.5, 1.0), aspect=4 / 3, colour=0.3, mixup=0.2),
+        augmentation=Augmentation(area=(0.5, 1.0), aspect=4 / 3, colour=0.2),
         ema_decay=0.998,
         gradient_clip=1.0,
         holdout=1_000,
-        keep="last",
         weights_dtype="float16",
     )
 
 
 def cifar10_tuned_vit_tl8() -> Recipe:
-    """The same with 8 learned tokens (version 1.0) before the last of four blocks.
+    """The same with 8 learned tokens (version 1.1) after 3 of 6 blocks.
 
     tokenlearner train cifar10-tuned-vit-tl8 --data uoft-cs/cifar10 --out runs/cifar10-tuned-vit-tl8
 
     Not carried out yet.
     """
+    learner = TokenLearnerConfig(num_tokens=8, at=3)
     return replace(
         cifar10_tuned_vit(),
         name="cifar10-tuned-vit-tl8",
-        model=_without_dropout(mini_vit(num_tokens=8)),
+        model=small_photo_vit(token_learner=learner),
     )
-
-
-def _without_dropout(model: VisionTransformerConfig) -> VisionTransformerConfig:
-    return replace(model, dropout=0.0, attention_dropout=0.0, position_embedding="learned")
