@@ -123,6 +123,26 @@ def load_model(name: str, device: str) -> AnyModel:
     return load(found.place, found.state, device)
 
 
+def counterpart(model: str, device: str) -> tuple[str | None, str]:
+    """The same model with or without TokenLearner.
+
+    Returns:
+        name: None if there is none, or none that can be opened.
+        problem: What to say about one that cannot; empty otherwise.
+    """
+    name = offer(model).counterpart
+    if name is None:
+        return None, ""
+    try:
+        load_model(name, device)
+    except CheckpointError:
+        return None, (
+            f"{offer(name).title} cannot be opened, so there is nothing to compare with; choose it "
+            "to see why."
+        )
+    return name, ""
+
+
 def bare_name(name: str) -> str:
     """What to call a model without its TokenLearners; `load_model` makes it, to be measured."""
     return name + _BARE
@@ -260,19 +280,19 @@ def explain_own_photo(image: Image, model: str, device: str) -> Result:
 def _with_notice(compute: Callable[..., Result], image: Image, model: str, device: str) -> Result:
     # Spinners appear after half a second, so what is in the cache shows none.
     with st.spinner(WAITING if device_is_taken() else "Looking at the photo…"):
-        weights = [model_info(name, device).sha256 for name in _pair(model)]
+        weights = [model_info(name, device).sha256 for name in _pair(model, device)]
         return compute(image.sha256, model, "+".join(weights), device, image)
 
 
-def _pair(model: str) -> list[str]:
-    return [name for name in (model, offer(model).counterpart) if name is not None]
+def _pair(model: str, device: str) -> list[str]:
+    return [name for name in (model, counterpart(model, device)[0]) if name is not None]
 
 
 def _explain(
     image_sha256: str, model: str, weights_sha256: str, device: str, _image: Image
 ) -> Result:
     # The checksums are the cache's key; the photo itself would be hashed from a sample of pixels.
-    other = offer(model).counterpart
+    other, _ = counterpart(model, device)
     with device_turn():
         return Result(
             chosen=explain(load_model(model, device), _image),

@@ -45,7 +45,8 @@ else:
     with left, st.container(key="maps", gap="small"):
         maps(state, photo, result)
     with right, st.container(key="numbers", gap="small"):
-        for notice in notices():
+        _, problem = resources.counterpart(state.model, device)
+        for notice in (*notices(), *filter(None, [problem])):
             st.warning(plain(notice), icon=":material/info:")
         answer(
             result.chosen,

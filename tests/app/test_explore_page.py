@@ -1,5 +1,6 @@
 """What the Explore page says, without a browser."""
 
+import shutil
 from io import BytesIO
 from pathlib import Path
 
@@ -188,3 +189,22 @@ def test_an_altered_weights_file_is_an_error_in_words(random_model: str, tmp_pat
     page = AppTest.from_file(str(MAIN), default_timeout=120).run()
     assert not page.exception
     assert "was altered or cut off" in page.error[0].value
+
+
+def test_a_counterpart_that_cannot_be_opened_takes_nothing_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(zoo.folder("imagenette-conv-vit").parent, tmp_path / "checkpoints")
+    weights = tmp_path / "checkpoints/imagenette-conv-vit/model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-4])
+    monkeypatch.setenv("TOKENLEARNER_CHECKPOINTS", str(tmp_path / "checkpoints"))
+    st.cache_resource.clear()
+    page = open_page()
+    efficiency = open_page().switch_page("app_pages/efficiency.py").run()
+    assert not efficiency.exception
+    assert not efficiency.error
+    for shown in (page, efficiency):
+        (warning,) = alerts(shown)
+        assert warning.startswith("Imagenette, baseline cannot be opened")
+    assert "GFLOPs" in texts(page)
+    assert "32 % less compute" in texts(efficiency)  # beside its own network without the learner

@@ -163,9 +163,11 @@ def _columns(settings: EfficiencySettings, model: str, device: str) -> tuple[lis
             if other.unit == chosen.unit:
                 return [other, chosen], ""
             problem = f"{title} takes {other.unit}s, and the chosen model {chosen.unit}s."
-    plain, fast = offers[model].counterpart, model
+    other, missing = resources.counterpart(model, device)
+    problem = problem or missing
+    plain, fast = other, model
     if not _has_learner(model, device):
-        plain, fast = model, offers[model].counterpart
+        plain, fast = model, other
     elif plain is None:
         plain = resources.bare_name(model)
     pair = {plain: "without", fast: "with TokenLearner"}
