@@ -120,6 +120,49 @@ def test_the_command_names_models_of_the_hub_with_their_commit(
     assert job.options == ("--init", place, "--teacher", place)
 
 
+class TestHoldout:
+    @pytest.mark.parametrize(
+        ("name", "count", "wish", "wanted"),
+        [
+            ("scratch-vit", 60, None, 3),
+            ("scratch-vit", 19, None, 0),
+            ("fine-tune", 60, None, 3),
+            ("scratch-vit", 60, 12, 12),
+            ("scratch-vit", 60, 0, 0),
+            (NAME, 60, None, 6),  # the recipe was made for its data, and says
+            (NAME, 60, 5, 5),
+        ],
+    )
+    def test_one_in_twenty_of_photos_of_ones_own(
+        self, tmp_path: Path, name: str, count: int, wish: int | None, wanted: int
+    ) -> None:
+        photos = read_images(tiny.write_dataset(tmp_path, train=count, test=1), "train")
+        source = tiny.model() if name == "fine-tune" else None
+        job = prepare(name, photos, source=source, teacher="none", seed=None, holdout=wish)
+        assert job.recipe.holdout == wanted
+        assert ("--holdout" in job.options) == (wish is not None)
+
+    def test_watches_the_run(self, data: Path, source: Path, tmp_path: Path) -> None:
+        arguments = ("fine-tune", "--init", source, "--num-workers", 0, "--holdout", 6)
+        result = call(data, tmp_path / "run", *arguments)
+        assert result.exit_code == 0, result.output
+        assert "held-out accuracy" in result.stdout
+        info = load_model(tmp_path / "run/model").info
+        assert info is not None
+        assert info.provenance is not None
+        assert " --holdout 6" in info.provenance.command
+
+    def test_broken_photos_among_them_are_named(self, source: Path, tmp_path: Path) -> None:
+        files = {f"{name}/{row}.png": tiny.photo(0, row) for name in "ab" for row in range(4)}
+        broken = {f"a/broken{row}.png": b"\x89PNG\r\n\x1a\n cut off" for row in range(2)}
+        tiny.write_files(tmp_path / "photos/train", files | broken)
+        arguments = ("fine-tune", "--init", source, "--num-workers", 0, "--max-unusable", "0.2")
+        result = call(tmp_path / "photos", tmp_path / "run", *arguments, "--holdout", 8)
+        assert result.exit_code == 0, result.output
+        for name in broken:
+            assert Path(name).name in result.stderr
+
+
 class TestFineTune:
     def test_reads_the_model_once(
         self, data: Path, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

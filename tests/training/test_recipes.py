@@ -8,6 +8,7 @@ import torch
 
 from tests import tiny
 from tokenlearner import zoo
+from tokenlearner.efficiency import count_model
 from tokenlearner.errors import ConfigError
 from tokenlearner.models.config import VisionTransformerConfig
 from tokenlearner.models.conv_video import ConvVideoNetwork
@@ -62,6 +63,15 @@ def test_published_epochs_and_parameters() -> None:
         assert recipe.epochs == 20
         model = recipe.build()
         assert sum(p.numel() for p in model.parameters()) == count
+
+
+@pytest.mark.parametrize("suffix", ["", "-tl8"])
+def test_the_tuned_models_cost_no_more_than_the_published_ones(suffix: str) -> None:
+    tuned, published = (
+        count_model(RECIPES[f"cifar10-{kind}-vit{suffix}"]().build()).macs
+        for kind in ("tuned", "mini")
+    )
+    assert 0.5 * published < tuned < 0.8 * published
 
 
 @pytest.mark.parametrize(

@@ -56,6 +56,14 @@ def train(
     max_unusable: Annotated[
         float, typer.Option(min=0, max=1, help="Share of the photos that may be unusable.")
     ] = 0.01,
+    holdout: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="Photos held out to watch the run; by default as the recipe says, and of your own "
+            "one in twenty.",
+        ),
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     seed: Annotated[int | None, typer.Option(help="Instead of the recipe's own.")] = None,
     mixed_precision: Annotated[
@@ -118,6 +126,7 @@ def train(
             seed=seed,
             network=network,
             inflation=inflation,
+            holdout=holdout,
         )
         check_fit(job.recipe, photos, model=job.model, teacher=job.teacher)
         if num_workers is None:
@@ -154,7 +163,8 @@ def train(
         )
         _carry_out(trainer, out)
         if rank() == 0:
-            say_unusable(tuple(trainer.unusable.values()), split, things=photos.things)
+            left_out = (*trainer.heldout_unusable, *trainer.unusable.values())
+            say_unusable(left_out, split, things=photos.things)
             folder = export(
                 trainer,
                 data=photos.source_name,

@@ -31,6 +31,9 @@ from tokenlearner.training.fine_tune import (
 from tokenlearner.training.initialise import initialise
 from tokenlearner.training.recipes import RECIPES, Distillation, Recipe
 
+_ONE_HELD_OUT_OF = 20
+_MOST_HELD_OUT = 2_000  # they lie in memory at the model's size
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Job:
@@ -62,6 +65,7 @@ def prepare(
     seed: int | None,
     network: str | None = None,
     inflation: Inflation = "central",
+    holdout: int | None = None,
 ) -> Job:
     """Finds out what a run is made of.
 
@@ -73,6 +77,8 @@ def prepare(
         seed: Instead of the recipe's own.
         network: Of the paper, in place of the recipe's own.
         inflation: How a model of clips takes the kernel of one of images.
+        holdout: Photos to hold out; None for what the recipe says, and for a share of photos that
+            it was not made for.
 
     Raises:
         ConfigError: If these do not go together.
@@ -120,6 +126,12 @@ def prepare(
             model = _start(recipe, source, photos.class_names, inflation)
     if photos.multi_label:
         recipe = replace(recipe, loss="sigmoid")
+    if holdout is not None:
+        options += ("--holdout", str(holdout))
+    elif not recipe.dataset and recipe.clips is None:  # clips may not fit in memory
+        holdout = min(len(photos) // _ONE_HELD_OUT_OF, _MOST_HELD_OUT)
+    if holdout is not None:
+        recipe = replace(recipe, holdout=holdout)
     return Job(
         recipe=recipe,
         name=title,

@@ -7,6 +7,7 @@ import copy
 import math
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -56,6 +57,7 @@ class Trainer:
         seconds: Time the steps took, over all sessions.
         hardware: The machines that took them.
         unusable: Why a photo was replaced by another one since this trainer was made, by its row.
+        heldout_unusable: Why held-out photos were left out since then.
 
     Raises:
         DataError: If the recipe does not fit the data, or a photo cannot be used.
@@ -86,6 +88,7 @@ class Trainer:
         self.mixed_precision = mixed_precision
         self.class_names = data.class_names
         self._things = data.things
+        self._num_photos = len(data)
         self._accumulate = accumulate
         self._num_workers = num_workers
         self._fingerprint = fingerprint(
@@ -95,7 +98,8 @@ class Trainer:
         self.photos = open_photos(training, recipe, device)
         self.labels = torch.from_numpy(training.labels)
         if recipe.canvas is None:  # nobody has looked at all photos yet
-            heldout = heldout.scan()
+            heldout = replace(heldout, max_unusable=1.0).scan()  # the limit is one for all photos
+        self.heldout_unusable = heldout.unusable
         self.heldout_images = stack(heldout, recipe)
         self.heldout_labels = torch.from_numpy(heldout.labels)
         self.steps_per_epoch = math.ceil(len(training) / recipe.batch_size)
@@ -105,7 +109,8 @@ class Trainer:
         self.hardware: tuple[str, ...] = ()
         self.best = (-1.0, {})
         self.unusable: dict[int, str] = {}
-        self._max_unusable = data.max_unusable * len(training)
+        self._max_unusable = data.max_unusable * len(data)
+        self._limit_unusable()
 
         if device.type == "cuda" and mixed_precision:
             torch.set_float32_matmul_precision("high")
@@ -269,13 +274,17 @@ class Trainer:
         return accuracy
 
     def _note_unusable(self, loaded: Loaded) -> None:
-        """Stops the run once this process has had to replace too many photos."""
         self.unusable |= loaded.unusable
-        if len(self.unusable) > self._max_unusable:
-            first = "; ".join(list(self.unusable.values())[:3])
+        self._limit_unusable()
+
+    def _limit_unusable(self) -> None:
+        """Stops the run once this process has had to do without too many photos."""
+        found = (*self.heldout_unusable, *self.unusable.values())
+        if len(found) > self._max_unusable:
             raise DataError(
-                f"{len(self.unusable):,} of {len(self.labels):,} training {self._things} cannot be "
-                f"used, more than max_unusable allows; get complete copies of them: {first}"
+                f"{len(found):,} of {self._num_photos:,} training {self._things} cannot be used, "
+                f"more than max_unusable allows; get complete copies of them: "
+                f"{'; '.join(found[:3])}"
             )
 
     def _restore(self) -> None:
