@@ -20,10 +20,16 @@ from tokenlearner.media import probe, read_clip
 from tokenlearner.models.config import TokenLearnerConfig
 from tokenlearner.models.vit import VisionTransformer
 from tokenlearner.rendering import ViewSettings
-from tokenlearner.rendering.filmstrip import render_token_tube
+from tokenlearner.rendering.filmstrip import render_filmstrip, render_token_tube
 from tokenlearner.rendering.video import render_overlay_video
 
-FILES = ["walk-filmstrip.png", "walk-overlay.mp4", "walk-tracks.csv", "walk.npz"]
+FILES = [
+    "walk-filmstrip.png",
+    "walk-overlay.mp4",
+    "walk-tokens.png",
+    "walk-tracks.csv",
+    "walk.npz",
+]
 
 
 @pytest.fixture
@@ -56,6 +62,11 @@ def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
+def pixels(path: Path) -> np.ndarray:
+    with PillowImage.open(path) as picture:
+        return np.asarray(picture)
+
+
 class TestResults:
     def test_files_are_those_of_the_library(self, model: Path, clip: Path, tmp_path: Path) -> None:
         out = tmp_path / "out"
@@ -67,9 +78,12 @@ class TestResults:
         assert np.array_equal(found.maps, wanted.maps)
         assert np.array_equal(found.frames, wanted.frames)
         assert (out / "walk-tracks.csv").read_text() == wanted.tracks().to_csv()
-        with PillowImage.open(out / "walk-filmstrip.png") as picture:
-            tube = render_token_tube(wanted, ViewSettings())
-            assert np.array_equal(np.asarray(picture), tube)
+        assert np.array_equal(
+            pixels(out / "walk-tokens.png"), render_token_tube(wanted, ViewSettings())
+        )
+        assert np.array_equal(
+            pixels(out / "walk-filmstrip.png"), render_filmstrip(wanted, ViewSettings())
+        )
         film = render_overlay_video(wanted, clip, ViewSettings())
         assert_same_film(out / "walk-overlay.mp4", film)
 
@@ -82,9 +96,9 @@ class TestResults:
         found = ClipExplanation.load(out / "walk.npz")
         assert np.array_equal(found.frames, shown.frames)
         assert np.array_equal(found.times_s, shown.times_s)
-        film = render_overlay_video(
-            found, clip, ViewSettings(tokens=(1,), opacity=0.9), start_s=0.5, end_s=1.5
-        )
+        settings = ViewSettings(tokens=(1,), opacity=0.9)
+        assert np.array_equal(pixels(out / "walk-filmstrip.png"), render_filmstrip(found, settings))
+        film = render_overlay_video(found, clip, settings, start_s=0.5, end_s=1.5)
         assert_same_film(out / "walk-overlay.mp4", film)
         facts = probe(out / "walk-overlay.mp4")
         assert (facts.num_frames, facts.has_audio) == (10, True)
@@ -121,9 +135,8 @@ class TestResults:
         found = ClipExplanation.load(out / "walk.npz")
         assert (out / "walk-tracks.csv").read_text() == found.tracks(1).to_csv()
         assert found.tracks(1).to_csv() != found.tracks(0).to_csv()
-        with PillowImage.open(out / "walk-filmstrip.png") as picture:
-            tube = render_token_tube(found, ViewSettings(), learner=1)
-            assert np.array_equal(np.asarray(picture), tube)
+        tube = render_token_tube(found, ViewSettings(), learner=1)
+        assert np.array_equal(pixels(out / "walk-tokens.png"), tube)
         film = render_overlay_video(found, clip, ViewSettings(), learner=1)
         assert_same_film(out / "walk-overlay.mp4", film)
         means = found.tracks(1).strength.mean(axis=0)

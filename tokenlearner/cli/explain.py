@@ -84,9 +84,9 @@ def explain(
 
     Writes per photo NAME-overlay.png (full resolution), NAME-sheet.png (all tokens) and NAME.npz
     (everything, for tokenlearner.Explanation.load). Writes per clip NAME-overlay.mp4 (see --film),
-    NAME-filmstrip.png (all tokens, step by step), NAME-tracks.csv (what each token follows) and
-    NAME.npz (for tokenlearner.ClipExplanation.load). A file that cannot be used is reported and
-    skipped; the exit code is then 1.
+    NAME-filmstrip.png (the same step by step), NAME-tokens.png (the filmstrips of all tokens),
+    NAME-tracks.csv (what each token follows) and NAME.npz (for tokenlearner.ClipExplanation.load).
+    A file that cannot be used is reported and skipped; the exit code is then 1.
     """
     if style not in (*MODES, MOSAIC):
         raise ConfigError(

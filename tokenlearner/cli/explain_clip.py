@@ -19,7 +19,7 @@ from tokenlearner.media.recognition import HEAD_BYTES, recognise
 from tokenlearner.media.video_files import VIDEO_KINDS
 from tokenlearner.media.videos import read_clip
 from tokenlearner.rendering import ViewSettings
-from tokenlearner.rendering.filmstrip import render_token_tube
+from tokenlearner.rendering.filmstrip import render_filmstrip, render_token_tube
 from tokenlearner.rendering.video import render_overlay_video
 from tokenlearner.training.data.folder import CLIP_EXTENSIONS
 
@@ -111,8 +111,9 @@ def clip_results(
     files = {".npz": explanation.to_npz()}
     if explanation.learners:
         files["-tracks.csv"] = explanation.tracks(learner).to_csv().encode()
+        strip = render_filmstrip(explanation, settings, learner=learner)
         tube = render_token_tube(explanation, settings, learner=learner)
-        files["-filmstrip.png"] = encode_png(tube)
+        files["-filmstrip.png"], files["-tokens.png"] = encode_png(strip), encode_png(tube)
         with _bar(f"drawing {path.name}") as progress:
             files[f"-overlay.{options.kind}"] = render_overlay_video(
                 explanation,
