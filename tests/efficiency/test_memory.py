@@ -8,13 +8,15 @@ from torch import nn
 
 from tokenlearner.efficiency import memory
 from tokenlearner.efficiency.memory import (
+    Taken,
     activation_bytes,
     free_bytes,
     in_words,
-    peak_bytes,
-    reset_peak,
+    watch_memory,
     weight_bytes,
 )
+from tokenlearner.models import VisionTransformer
+from tokenlearner.models.presets import conv_vit
 
 CPU = torch.device("cpu")
 
@@ -62,8 +64,32 @@ def test_free_memory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert free_bytes(torch.device("cuda")) is None
 
 
-def test_a_cpu_keeps_no_peak() -> None:
-    assert peak_bytes(CPU, reset_peak(CPU)) is None
+def test_what_work_takes_of_the_memory() -> None:
+    def work() -> torch.Tensor:
+        kept = torch.ones(1_000_000)
+        assert ((kept + 1) * 2).min() > 0  # two more at the same time
+        return kept
+
+    kept, taken = watch_memory(work, CPU)
+    assert taken is not None
+    assert taken.kept_bytes == pytest.approx(4_000_000, abs=1_000)
+    assert taken.peak_bytes == pytest.approx(12_000_000, abs=1_000)
+    _, released = watch_memory(lambda: kept.sum().item(), CPU)
+    assert released is not None
+    assert released.peak_bytes < 1_000
+    assert watch_memory(lambda: 3, CPU) == (3, Taken(kept_bytes=0, peak_bytes=0))
+
+
+def test_what_a_pass_takes_is_about_what_its_shapes_say() -> None:
+    model = VisionTransformer(conv_vit(image_size=96)).eval()
+    shape = (4, 3, 96, 96)
+    images = torch.zeros(shape)
+    with torch.inference_mode():
+        model(images)
+        _, taken = watch_memory(lambda: model(images), CPU)
+    assert taken is not None
+    expected = activation_bytes(model, shape, torch.float32) - images.nbytes
+    assert 0.6 * expected < taken.peak_bytes < 1.5 * expected
 
 
 def test_bytes_in_words() -> None:

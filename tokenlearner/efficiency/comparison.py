@@ -21,8 +21,8 @@ class Entry:
         macs: Multiply-accumulates for one image or clip; None where they are not counted.
         parameters: Numbers that training learns.
         activation_bytes: What the tensors of a pass take at most at the same time, by their shapes.
-        peak_bytes: What the device says that all tensors took at most, weights included; None on a
-            CPU, which does not say.
+        peak_bytes: What PyTorch's allocator gave away at most for weights and a pass; None where
+            it does not say: on MPS, and for compiled code on a CPU.
     """
 
     name: str

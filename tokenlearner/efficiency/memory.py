@@ -1,14 +1,21 @@
 """Memory: how much a pass will take, how much there is, and how much it took."""
 
+import itertools
+import os
 import weakref
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
+from torch.autograd.profiler import profile
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from tokenlearner.efficiency.timm_flops import on_meta
+
+Result = TypeVar("Result")
 
 _MEMINFO = Path("/proc/meminfo")
 _CGROUP = Path("/sys/fs/cgroup")
@@ -56,20 +63,49 @@ def free_bytes(device: torch.device) -> int | None:
     return min(found, default=None)
 
 
-def reset_peak(device: torch.device) -> int:
-    """Forgets the peak so far, where the device keeps one; returns what is taken now."""
-    if device.type != "cuda":
-        return 0
-    torch.cuda.reset_peak_memory_stats(device)
-    return torch.cuda.memory_allocated(device)
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Taken:
+    """What PyTorch's allocator gave away while some work was done.
 
-
-def peak_bytes(device: torch.device, before: int) -> int | None:
-    """Returns the most that tensors took since `reset_peak`, on top of what it returned.
-
-    None on the CPU and on MPS, whose allocators keep no such count.
+    Attributes:
+        kept_bytes: What the work has not given back.
+        peak_bytes: The most that it had at the same time.
     """
-    return torch.cuda.max_memory_allocated(device) - before if device.type == "cuda" else None
+
+    kept_bytes: int
+    peak_bytes: int
+
+
+def watch_memory(work: Callable[[], Result], device: torch.device) -> tuple[Result, Taken | None]:
+    """Does some work, and finds out what it takes of a device's memory.
+
+    A GPU counts by itself. On a CPU every allocation of this thread is recorded, so that the work
+    takes longer than usual.
+
+    Args:
+        work: What to do.
+        device: Where it computes.
+
+    Returns:
+        result: Of the work.
+        taken: None on MPS, which keeps no peak.
+    """
+    if device.type == "cuda":
+        before = torch.cuda.memory_allocated(device)
+        torch.cuda.reset_peak_memory_stats(device)
+        result = work()
+        kept, peak = torch.cuda.memory_allocated(device), torch.cuda.max_memory_allocated(device)
+        return result, Taken(kept_bytes=kept - before, peak_bytes=peak - before)
+    if device.type != "cpu":
+        return work(), None
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # or it writes to the terminal
+    profiler: Any = profile(use_kineto=True, profile_memory=True)
+    with profiler:
+        result = work()
+    changes = [e for e in profiler.kineto_results.events() if e.name() == "[memory]"]
+    changes.sort(key=lambda event: event.start_ns())
+    held = list(itertools.accumulate((event.nbytes() for event in changes), initial=0))
+    return result, Taken(kept_bytes=held[-1], peak_bytes=max(held))
 
 
 def in_words(count: int) -> str:

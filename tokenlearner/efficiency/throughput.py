@@ -32,13 +32,13 @@ from tokenlearner.efficiency.memory import (
     activation_bytes,
     free_bytes,
     in_words,
-    peak_bytes,
-    reset_peak,
+    watch_memory,
     weight_bytes,
 )
 from tokenlearner.efficiency.model_flops import count_model
 from tokenlearner.efficiency.rounds import Clock, Others, Plan, Run, run_rounds
 from tokenlearner.errors import MeasurementError
+from tokenlearner.modules.shapes import Tensor
 
 POWERS = tuple(2**exponent for exponent in range(10))
 """Batch sizes of a sweep: 1, 2, 4 ... 512."""
@@ -239,11 +239,9 @@ def _measure(
     for index, candidate in enumerate(candidates):
         shape = input_shape(candidate.model, comparison.batch_size)
         images = torch.randn(shape, generator=torch.Generator().manual_seed(0)).to(device)
-        before = reset_peak(device)
-        run = prepare(candidate.model, images, candidate.execution, candidate.transform)
-        run()
+        run, peak = _prepare(candidate, images)
         entries = list(comparison.entries)
-        entries[index] = replace(entries[index], peak_bytes=peak_bytes(device, before))
+        entries[index] = replace(entries[index], peak_bytes=peak)
         comparison = replace(comparison, entries=tuple(entries))
         runs.append(run)
         yield Progress(activity=f"prepared {candidate.name}", done_ratio=0.0, comparison=comparison)
@@ -262,6 +260,18 @@ def _measure(
             ratio = max(clean / plan.rounds, (clock() - started) / plan.seconds)
             activity = f"round {len(comparison.rounds)}"
         yield Progress(activity=activity, done_ratio=min(1.0, ratio), comparison=comparison)
+
+
+def _prepare(candidate: Candidate, images: Tensor) -> tuple[Run, int | None]:
+    """Returns what makes a pass, and what its weights and a first pass take at most."""
+    make = partial(prepare, candidate.model, images, candidate.execution, candidate.transform)
+    if candidate.execution.mode == "compile" and images.device.type == "cpu":
+        return make(), None  # what the compiler itself allocates is too much to record
+    run, made = watch_memory(make, images.device)
+    _, taken = watch_memory(run, images.device)
+    if made is None or taken is None:
+        return run, None
+    return run, made.kept_bytes + taken.peak_bytes
 
 
 def synchronizer(device: torch.device) -> Callable[[], None] | None:

@@ -35,8 +35,8 @@ memory for weights.
 Both models run in turn, round after round, so that a busy moment harms both alike; the numbers are
 medians. Rounds in which other programs took part of the machine are left out.
 
-**Memory** is what the intermediate results of one batch take at most, by their shapes; on an NVIDIA
-GPU what the driver counted, weights included.
+**Memory** is the most that the weights and the intermediate results of one batch took, as PyTorch
+counted it; of compiled code on a CPU, what the intermediate results alone take by their shapes.
 """
 
 
