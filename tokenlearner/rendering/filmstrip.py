@@ -3,7 +3,6 @@
 import math
 from dataclasses import replace
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as PILImage
@@ -13,6 +12,7 @@ from tokenlearner.clips import ClipExplanation
 from tokenlearner.modules.shapes import UInt8
 from tokenlearner.rendering.colormap import ink_on, token_rgb
 from tokenlearner.rendering.overlay import ViewSettings, maps_of, paint, strongest_token
+from tokenlearner.rendering.sheet import make_tile
 
 _STRIP_PX, _TUBE_PX = 200, 112  # long side of a tile
 _MOST_PX = 6000  # width of all tiles of a row together
@@ -68,7 +68,10 @@ def _draw(
 ) -> NDArray[np.uint8]:
     steps = maps_of(explanation, learner)
     tile_px = max(_LEAST_TILE_PX, min(tile_px, _MOST_PX // len(steps)))
-    frames = _shrink(explanation, tile_px)
+    frames = [  # the one in the middle of each step
+        make_tile(explanation.frames[(start + stop - 1) // 2], tile_px)
+        for start, stop in explanation.step_frames
+    ]
     height, width = frames[0].shape[:2]
     left, top = _MARGIN_PX + _CHIP_PX + 12, _HEADER_PX + _TIMES_PX
     page = PILImage.new(
@@ -99,22 +102,6 @@ def _title_px(explanation: ClipExplanation) -> int:
     font = ImageFont.load_default(_TITLE_PX)
     words = font.getlength(explanation.model_name) + font.getlength(explanation.random_parts)
     return 2 * _MARGIN_PX + _TITLE_GAP_PX + math.ceil(words)
-
-
-def _shrink(explanation: ClipExplanation, tile_px: int) -> list[NDArray[np.uint8]]:
-    """The frame in the middle of each step at the size of a tile."""
-    rows, columns = explanation.frames.shape[1:3]
-    factor = tile_px / max(rows, columns)
-    width, height = max(1, round(columns * factor)), max(1, round(rows * factor))
-    interpolation = cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC
-    return [
-        cv2.resize(
-            explanation.frames[(start + stop - 1) // 2],
-            (width, height),
-            interpolation=interpolation,
-        )
-        for start, stop in explanation.step_frames
-    ]
 
 
 def _write_times(

@@ -60,7 +60,7 @@ def render_sheet(
     if columns is not None and columns < 1:
         raise ConfigError(f"columns is {columns}; give 1 or more")
     maps = maps_of(explanation, learner)
-    photo, geometry = _shrink(explanation.image), explanation.geometry
+    photo, geometry = make_tile(explanation.image, _TILE_PX), explanation.geometry
     plan = _plan(len(maps) + 1, photo.shape[0], photo.shape[1], columns)
     title = explanation.model_name, explanation.random_parts
     width = max(plan.width, 2 * _MARGIN_PX + _TITLE_GAP_PX + math.ceil(sum(map(_title_px, title))))
@@ -83,13 +83,15 @@ def render_sheet(
     return np.asarray(sheet)
 
 
-def _shrink(photo: np.ndarray) -> np.ndarray:
-    """The photo at the size of a tile; a small one is enlarged, so that sheets look alike."""
+def make_tile(
+    photo: UInt8[np.ndarray, "rows columns 3"], long_side_px: int
+) -> UInt8[np.ndarray, "height width 3"]:
+    """Returns a photo at the size of a tile; a small one is enlarged, so that pages look alike."""
     rows, columns = photo.shape[:2]
-    factor = _TILE_PX / max(rows, columns)
+    factor = long_side_px / max(rows, columns)
     width, height = max(1, round(columns * factor)), max(1, round(rows * factor))
     interpolation = cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC
-    return cv2.resize(photo, (width, height), interpolation=interpolation)
+    return np.asarray(cv2.resize(photo, (width, height), interpolation=interpolation), np.uint8)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
