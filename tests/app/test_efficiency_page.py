@@ -161,7 +161,7 @@ def test_measured_in_this_session() -> None:
     assert "Batch 1, fp32 eager" in said
     assert "Stopped early" not in said
     mine = page.dataframe[0].value.iloc[0]
-    assert (mine["model"], mine["machine"]) == ("CIFAR-10, 8 tokens", "this one")
+    assert (mine["model"], mine["machine"]) == ("CIFAR-10, 8 tokens, Keras recipe", "this one")
     assert not page.button(key="measure").disabled
     # The numbers belong to their batch, and the choice outlives a look at another page.
     page.selectbox(key="measure_batch_size").set_value(8).run()
