@@ -14,7 +14,6 @@ from tokenlearner.checkpoints import AnyModel, ClipModel, for_images
 from tokenlearner.efficiency.model_flops import count_model
 from tokenlearner.geometry import Geometry
 from tokenlearner.media.images import Image, read_image
-from tokenlearner.models.conv_video import ConvVideoNetwork
 from tokenlearner.preprocess import prepare
 
 
@@ -118,17 +117,13 @@ def look(model: AnyModel, photos: Sequence[NDArray[np.uint8]]) -> Look:
     config = model.config.token_learner
     logits = trace.logits.float()
     probabilities = logits.sigmoid() if info.multi_label else logits.softmax(dim=1)
-    geometry = geometries[0]
-    if isinstance(model, ConvVideoNetwork):
-        geometry = replace(geometry, cells="strided")
-    else:  # Patches leave a remainder out, unless the model pads it.
-        (rows, columns), (patch_height, patch_width) = trace.grid, model.config.patch_size
-        height, width = geometry.model_size
-        geometry = geometry.trim(
-            (min(rows * patch_height, height), min(columns * patch_width, width))
-        )
+    rows, columns = trace.grid
+    patch_height, patch_width = model.config.patch_size
+    height, width = geometries[0].model_size
+    # Patches leave a remainder out; convolutions pad it.
+    size = (min(rows * patch_height, height), min(columns * patch_width, width))
     return Look(
-        geometry=geometry,
+        geometry=replace(geometries[0].trim(size), cells=model.cells),
         probabilities=probabilities.cpu().numpy(),
         learners=tuple(
             LearnerMaps(

@@ -103,6 +103,7 @@ class ConvVideoNetwork(PretrainedModel):
     """
 
     takes = "video"
+    cells = "strided"
     config: ConvVideoConfig
 
     def __init__(self, config: ConvVideoConfig) -> None:

@@ -1,6 +1,6 @@
 """Named configurations."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from functools import partial
 
 from tokenlearner.errors import ConfigError
@@ -175,24 +175,15 @@ def small_photo_vit(
     image_size: int = 32,
     token_learner: TokenLearnerConfig | None = None,
 ) -> VisionTransformerConfig:
-    """A small vision transformer with a convolutional stem, for photos of CIFAR-10's size.
+    """`fine_vit` for photos of CIFAR-10's size: cells of 4 px.
 
     Args:
         num_classes: Answers.
-        image_size: Height and width in pixels; cells are 4 px.
+        image_size: Height and width in pixels.
         token_learner: None for the baseline.
     """
-    return VisionTransformerConfig(
-        image_size=(image_size, image_size),
-        patch_size=(4, 4),
-        num_classes=num_classes,
-        dim=128,
-        depth=6,
-        num_heads=4,
-        mlp_dim=384,
-        stem_widths=(64,),
-        token_learner=token_learner,
-    )
+    fine = fine_vit(num_classes=num_classes, image_size=image_size, token_learner=token_learner)
+    return replace(fine, patch_size=(4, 4), stem_widths=(64,))
 
 
 def conv_vit(

@@ -6,7 +6,7 @@ import tempfile
 from abc import ABC, abstractmethod
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import torch
 from torch import nn
@@ -47,11 +47,13 @@ class PretrainedModel(nn.Module, ABC):
 
     Attributes:
         takes: `image` or `video`.
+        cells: How its grids lie on a picture; see `Geometry.cells`.
         info: Name, answers, preprocessing and origin; None for a model made by hand.
         folder: Where it was read from, here on this machine; None for a model made by hand.
     """
 
     takes: str = "image"
+    cells: Literal["even", "strided"] = "even"
     info: ModelInfo | None = None
     folder: Path | None = None
     config: Any  # every class has its own

@@ -1,0 +1,59 @@
+"""Putting a learner into a model of timm: what it becomes, and what is refused."""
+
+from typing import Any
+
+import pytest
+import timm
+import torch
+
+from tests.models.timm_models import backbone, images
+from tokenlearner.errors import ConfigError
+from tokenlearner.models import TokenLearnerConfig, insert_token_learner
+
+
+def test_the_middle_is_the_default() -> None:
+    model = insert_token_learner(backbone())
+    assert model.token_learner == TokenLearnerConfig(num_tokens=8, at=2)
+
+
+def test_the_model_is_used_as_it_is() -> None:
+    plain = backbone().train()
+    model = insert_token_learner(plain, 3, at=1, version="1.0", fuser=True)
+    assert model.backbone is plain
+    assert model.training
+    assert set(model.fusers) == {"1", "2", "3"}
+
+
+def test_dtype_follows_the_model() -> None:
+    model = insert_token_learner(backbone().to(torch.bfloat16), 3)
+    assert {parameter.dtype for parameter in model.parameters()} == {torch.bfloat16}
+    assert model(images().bfloat16()).dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"at": 4}, "at is 4, but there are 4 blocks; it must be 0 to 3"),
+        ({"at": -1}, "at is -1; it must be 0"),
+        ({"num_tokens": 0}, "num_tokens is 0; it must be at least 1"),
+        ({"version": "2"}, "version is '2'; it must be '1.0', '1.1' or 'grouped'"),
+    ],
+)
+@pytest.mark.usefixtures("_as_users_run_it")
+def test_what_cannot_be(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        insert_token_learner(backbone(), **arguments)
+
+
+@pytest.mark.parametrize("name", ["test_efficientnet", "swin_tiny_patch4_window7_224"])
+def test_other_models(name: str) -> None:
+    with torch.device("meta"):
+        other = timm.create_model(name)
+    with pytest.raises(ConfigError, match=f"got a {type(other).__name__}; wanted timm's Vision"):
+        insert_token_learner(other)
+
+
+@pytest.mark.parametrize("kind", ["class token", "EVA-02"])
+def test_a_grid_with_holes(kind: str) -> None:
+    with pytest.raises(ConfigError, match=r"create it with patch_drop_rate=0"):
+        insert_token_learner(backbone(kind, patch_drop_rate=0.5))

@@ -1,0 +1,122 @@
+"""Files of a model folder: never a pickle, no crafted header, and written whole or not at all."""
+
+import json
+import pickle
+import struct
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from tests import tiny
+from tokenlearner.checkpoints import load_model, save_model, write_whole
+from tokenlearner.errors import CheckpointError
+
+WEIGHTS = "model.safetensors"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    save_model(tmp_path / "tiny", tiny.model())
+    return tmp_path / "tiny"
+
+
+class _Payload:
+    """Leaves a trace where a pickle of it is opened."""
+
+    def __init__(self, trace: Path) -> None:
+        self.trace = trace
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (Path.touch, (self.trace,))
+
+
+@pytest.mark.parametrize("dress", ["pickle", "torch"])
+def test_a_pickle_in_disguise_is_not_opened(folder: Path, tmp_path: Path, dress: str) -> None:
+    trace = tmp_path / "opened"
+    if dress == "pickle":
+        (folder / WEIGHTS).write_bytes(pickle.dumps(_Payload(trace)))
+    else:
+        torch.save({"head.bias": _Payload(trace)}, folder / WEIGHTS)
+    with pytest.raises(CheckpointError, match=f"{WEIGHTS} is no .* it is a pickle, which is ne"):
+        load_model(folder)
+    assert not trace.exists()
+
+
+def pack_header(header: bytes, data: bytes = b"") -> bytes:
+    return struct.pack("<Q", len(header)) + header + data
+
+
+def entry(shape: list[int], start: int, stop: int, dtype: str = "F32") -> dict[str, Any]:
+    return {"dtype": dtype, "shape": shape, "data_offsets": [start, stop]}
+
+
+class TestCraftedWeights:
+    """Headers that no library writes, each refused fast and by name."""
+
+    @pytest.mark.parametrize(
+        ("header", "message"),
+        [
+            ({"a": entry([1], 0, 4), "b": entry([1], 2, 6)}, "is no readable safetensors file"),
+            ({"a": entry([1], 0, 4), "b": entry([1], 0, 4)}, "is no readable safetensors file"),
+            ({"a": entry([2**62], 0, 8)}, "is no readable safetensors file"),
+            ({"a": entry([2**33, 2**33], 0, 8)}, "is no readable safetensors file"),
+            ({"a": entry([0, 2**62, 2**62], 0, 0)}, WEIGHTS),
+            ({"a": entry([-1], 0, 8)}, "is no readable safetensors file"),
+            ({"a": entry([2], 8, 0)}, "is no readable safetensors file"),
+            ({"a": entry([2], 0, 2**63)}, "is no readable safetensors file"),
+            ({"a": entry([8], 0, 8, "NONE")}, "is no readable safetensors file"),
+            ({"a": entry([8], 0, 8, "F8_E5M2")}, WEIGHTS),
+            ({"a": {"dtype": "F32"}}, "is no readable safetensors file"),
+            ({f"{n}": entry([0], 0, 0) for n in range(10_001)}, "lists 10,001 tensors, over the"),
+            ([1], "its header is no JSON object"),
+            (3, "its header is no JSON object"),
+        ],
+    )
+    def test_header(self, folder: Path, header: Any, message: str) -> None:
+        (folder / WEIGHTS).write_bytes(pack_header(json.dumps(header).encode(), b"\0" * 8))
+        with pytest.raises(CheckpointError, match=message) as caught:
+            load_model(folder)
+        assert WEIGHTS in str(caught.value)
+
+    @pytest.mark.parametrize(
+        ("data", "message"),
+        [
+            (struct.pack("<Q", 2**63) + b"{}", "claims a header of 9,223,372,036,854,775,808 byt"),
+            (struct.pack("<Q", 0), "claims a header of 0 bytes, and 0 bytes follow"),
+            (pack_header(b" " * (16 * 2**20 + 1)), "has 16,777,217 bytes, over the limit of 16,7"),
+            (pack_header(b"[" * 200_000), "its header is not JSON"),
+            (pack_header(b'{"a"'), "its header is not JSON"),
+            (pack_header(b"\xff\xfe\x00"), "its header is not JSON"),
+        ],
+    )
+    def test_bytes(self, folder: Path, data: bytes, message: str) -> None:
+        (folder / WEIGHTS).write_bytes(data)
+        with pytest.raises(CheckpointError, match=f"{WEIGHTS} is no .*{message}"):
+            load_model(folder)
+
+
+class TestWriteWhole:
+    def test_replaces(self, tmp_path: Path) -> None:
+        for content in (b"one", b"two"):
+            write_whole(tmp_path / "file", content)
+        assert (tmp_path / "file").read_bytes() == b"two"
+        assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+    def test_keeps_the_old_file_and_cleans_up(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        write_whole(tmp_path / "file", b"one")
+
+        def fill_the_disk(self: Path, data: bytes) -> None:
+            with self.open("wb") as file:
+                file.write(data[:1])
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr(Path, "write_bytes", fill_the_disk)
+        with pytest.raises(OSError, match="No space left"):
+            write_whole(tmp_path / "file", b"two")
+        monkeypatch.undo()
+        assert (tmp_path / "file").read_bytes() == b"one"
+        assert [path.name for path in tmp_path.iterdir()] == ["file"]
