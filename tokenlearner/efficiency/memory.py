@@ -80,7 +80,9 @@ def watch_memory(work: Callable[[], Result], device: torch.device) -> tuple[Resu
     """Does some work, and finds out what it takes of a device's memory.
 
     A GPU counts by itself. On a CPU every allocation of this thread is recorded, so that the work
-    takes longer than usual.
+    takes longer than usual. The first time in a process, in another thread than that which imported
+    PyTorch, its profiler writes "External init callback must run in same thread" to stderr, which
+    cannot be turned off and means nothing here.
 
     Args:
         work: What to do.
