@@ -1,6 +1,7 @@
 // The clip itself: a <video> that plays from memory and tells which of its frames is on the screen.
 
 const AFTER_S = 0.002; // so that a time which was rounded still lies within its frame
+const PICTURE_MS = 500; // from its data to its first picture; in a hidden tab there comes none
 const NUDGE_MS = 2000; // how long a browser may wait for somebody to press Play before it loads
 
 // The last of `starts` (ascending, the first is 0) that is not after `time`.
@@ -24,6 +25,17 @@ export function createClip(video, { onFrame, onState, onFailure }) {
   let waiting = 0;
   let nudging = 0;
   const followsFrames = "requestVideoFrameCallback" in video;
+
+  // Resolves once there is something to draw. A browser may say that it has the data of the first
+  // frame a moment before a canvas gets it; what was drawn by then would stay on the screen.
+  function firstPicture() {
+    const loaded = new Promise((resolve) => {
+      video.addEventListener("loadeddata", resolve, { once: true });
+    });
+    if (!followsFrames) return loaded;
+    const late = loaded.then(() => new Promise((resolve) => setTimeout(resolve, PICTURE_MS)));
+    return Promise.race([new Promise((resolve) => video.requestVideoFrameCallback(resolve)), late]);
+  }
 
   function follow() {
     if (followsFrames) {
@@ -92,11 +104,8 @@ export function createClip(video, { onFrame, onState, onFailure }) {
       video.load();
       shown = 0;
       awaited = null;
-      return new Promise((resolve) => {
-        // Not before its first frame is there: what was drawn without would stay on the screen.
-        video.addEventListener("loadeddata", resolve, { once: true });
-        nudge();
-      }).then(() => {
+      nudge();
+      return firstPicture().then(() => {
         // A canvas takes these as the picture's size; rotation is in them.
         video.width = video.videoWidth;
         video.height = video.videoHeight;
