@@ -78,7 +78,6 @@ def folder_of(offer: Offer) -> str:
 
 
 def _shipped() -> list[Offer]:
-    with_learner = {entry.baseline: entry.name for entry in zoo.ENTRIES if entry.baseline}
     return [
         Offer(
             name=entry.name,
@@ -87,7 +86,7 @@ def _shipped() -> list[Offer]:
             origin="shipped",
             state=entry.sha256,
             dataset=entry.dataset,
-            counterpart=entry.baseline or with_learner.get(entry.name),
+            counterpart=zoo.counterpart(entry.name),
         )
         for entry in zoo.ENTRIES
     ]

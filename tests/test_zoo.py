@@ -4,6 +4,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,14 @@ class TestByName:
         assert zoo.names() == ("tiny-tl2", "tiny")
         assert zoo.entry("tiny-tl2").baseline == "tiny"
 
+    def test_counterparts(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        learner, baseline = zoo.ENTRIES
+        second = replace(learner, name="tiny-tl4")
+        alone = replace(baseline, name="other")
+        monkeypatch.setattr(zoo, "ENTRIES", (learner, second, baseline, alone))
+        wanted = {"tiny-tl2": "tiny", "tiny-tl4": "tiny", "tiny": "tiny-tl2", "other": None}
+        assert {name: zoo.counterpart(name) for name in zoo.names()} == wanted
+
     def test_load(self) -> None:
         model = zoo.load("tiny-tl2")
         assert model.info is not None
@@ -86,7 +95,7 @@ class TestByName:
             zoo.load("tiny")
 
     def test_unknown_name(self) -> None:
-        for function in (zoo.entry, zoo.folder, zoo.metrics):
+        for function in (zoo.entry, zoo.folder, zoo.metrics, zoo.counterpart):
             with pytest.raises(
                 CheckpointError, match="no shipped model 'x'; there are tiny-tl2, ti"
             ):

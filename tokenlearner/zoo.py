@@ -117,6 +117,18 @@ def entry(name: str) -> ZooEntry:
     raise CheckpointError(f"there is no shipped model {name!r}; there are {', '.join(names())}")
 
 
+def counterpart(name: str) -> str | None:
+    """Returns the baseline of a shipped model or, of a baseline, the first that learns tokens.
+
+    None if there is no such model.
+
+    Raises:
+        CheckpointError: If there is none of that name.
+    """
+    learners = (other.name for other in ENTRIES if other.baseline == name)
+    return entry(name).baseline or next(learners, None)
+
+
 def card(name: str | Path) -> str:
     """Returns a model's card, in Markdown, without the Hub's front matter.
 

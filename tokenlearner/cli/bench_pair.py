@@ -58,9 +58,9 @@ def shipped_pair(model: str | None, against: str | None) -> tuple[list[Named], s
             labels = against, name if name != against else f"{name} again"
         return [(labels[0], baseline), (labels[1], network)], ""
     if name in zoo.names():
-        baseline_name, fast = _counterparts(name)
-        pair = [(each, zoo.load(each)) for each in (baseline_name, fast) if each is not None]
-        return pair, ""
+        other, is_fast = zoo.counterpart(name), zoo.entry(name).baseline is not None
+        both = (other, name) if is_fast else (name, other)
+        return [(each, zoo.load(each)) for each in both if each is not None], ""
     if network.config.token_learner is not None:
         alone = f"{_name(network, name)} without learner"
         pair = [(alone, without_learner(network)), (_name(network, name), network)]
@@ -142,15 +142,6 @@ def check_choice(
         )
     if given:
         raise ConfigError(f"{', '.join(given)} describes a --variant, as in --variant B/16")
-
-
-def _counterparts(name: str) -> tuple[str, str | None]:
-    """A shipped baseline and the model that has a learner; None if none has."""
-    baseline = zoo.entry(name).baseline
-    if baseline is not None:
-        return baseline, name
-    fast = (entry.name for entry in zoo.ENTRIES if entry.baseline == name)
-    return name, next(fast, None)
 
 
 def _name(network: Any, fallback: str) -> str:
