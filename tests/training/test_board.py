@@ -1,5 +1,7 @@
 """What TensorBoard shows besides curves."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 
@@ -49,6 +51,20 @@ def test_brightness_is_the_map(monkeypatch: pytest.MonkeyPatch) -> None:
     assert float(first[15, 15]) == pytest.approx(DARKEST, abs=0.01)
     assert float(second[15, 15]) == pytest.approx(DARKEST + (1 - DARKEST) / 2, abs=0.01)
     assert float(second[0, 0]) == pytest.approx(DARKEST, abs=0.01)
+
+
+def test_a_convolutions_cells_lie_where_it_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its first cell is centred on the first pixel, so half of it lies outside."""
+    model = tiny.conv_model()
+    maps = torch.zeros(1, 2, 4, 2, 2)
+    maps[..., 1, 1] = 1.0
+    learner = SimpleNamespace(maps=maps)
+    monkeypatch.setattr(model, "trace", lambda clips: SimpleNamespace(learners=[learner]))
+    white = torch.full((1, 4, 3, 32, 32), 255, dtype=torch.uint8)
+    light = attention_picture(model, white, PREPROCESSING)[0, :, 32:64].float() / 255
+    assert light[16, 16] == 1  # the centre of the second cell of 16 px
+    assert float(light[8, 8]) == pytest.approx(DARKEST + (1 - DARKEST) / 4, abs=0.1)
+    assert float(light[0, 0]) == pytest.approx(DARKEST, abs=0.01)
 
 
 def test_without_a_learner_the_photos_alone() -> None:

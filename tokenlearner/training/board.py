@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-import torch.nn.functional as F
 
 from tokenlearner.checkpoints import AnyModel
+from tokenlearner.geometry import Geometry
 from tokenlearner.modules.shapes import Tensor, UInt8
 from tokenlearner.preprocess import Preprocessing
 from tokenlearner.training.recipes import Recipe
@@ -101,8 +101,12 @@ def attention_picture(
         if maps.ndim == 5:
             maps = maps[:, maps.shape[1] // 2]
         maps = maps / maps.amax(dim=(1, 2, 3), keepdim=True).clamp(min=1e-12)
-        maps = F.interpolate(maps, photos.shape[2:], mode="bilinear", align_corners=False)
-        light = DARKEST + (1 - DARKEST) * maps
+        height, width = size = (photos.shape[2], photos.shape[3])
+        geometry = Geometry(
+            source_size=size, model_size=size, box=(0, 0, width, height), cells=model.cells
+        )
+        laid = torch.stack([torch.from_numpy(geometry.to_source(m)) for m in maps.cpu().numpy()])
+        light = DARKEST + (1 - DARKEST) * laid.to(photos)
         columns += [photos * one[:, None] for one in light.unbind(dim=1)]
     picture = torch.cat([torch.cat(list(row), dim=2) for row in zip(*columns, strict=True)], dim=1)
     return (picture * 255).round().to(torch.uint8).cpu()
