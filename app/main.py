@@ -21,11 +21,20 @@ from app.state import (
     query_from_state,
     say,
 )
-from tokenlearner.errors import TokenLearnerError
+from tokenlearner.errors import TokenLearnerError, is_out_of_memory
 
 _FOLDER = Path(__file__).parent
 
 _SIDEBAR_PX = 280
+
+_LACK_OF_MEMORY = (
+    "The device’s memory does not suffice for this. Choose another device or a smaller model, or "
+    "try again when others have finished."
+)
+_UNFORESEEN = (
+    "Something went wrong that nobody foresaw. Choose something else or reload the page; the "
+    "details are in the log of the server."
+)
 
 _log = logging.getLogger(__name__)
 
@@ -97,8 +106,10 @@ def _model_problem(state: PageState, offer: Offer) -> str:
     except TokenLearnerError as error:
         _log.warning("%s", error)
         return without_paths(str(error), {folder_of(offer): offer.title})
-    except Exception:  # whatever is wrong with it, the choice of another one stays on the page
+    except Exception as error:  # whatever it is, the choice of another one stays on the page
         _log.exception("the model %s cannot be opened", offer.place)
+        if is_out_of_memory(error):
+            return _LACK_OF_MEMORY
         return "Something is wrong with it that nobody foresaw; the server’s log has the details."
     return ""
 
@@ -143,10 +154,11 @@ def _shared_choices(state: PageState, problem: str) -> None:
     if problem:
         st.error(plain(problem), icon=":material/error:")
     else:
+        device = resources.pick_device(state.device)
         provenance_badge(
-            resources.model_info(state.model, resources.pick_device(state.device)),
+            resources.model_info(state.model, device),
             offer=models[state.model],
-            card=resources.model_card(state.model),
+            card=resources.model_card(state.model, device),
         )
     if missing := folder_problem(resources.options()):
         _log.warning("%s: %s", resources.options().models, missing)
@@ -170,12 +182,9 @@ def _run_safely() -> None:
     except TokenLearnerError as error:
         _log.warning("%s", error)
         _say_error(plain(without_paths(str(error), {})))
-    except Exception:
+    except Exception as error:
         _log.exception("the page could not be drawn")
-        _say_error(
-            "Something went wrong that nobody foresaw. Choose something else or reload the page; "
-            "the details are in the log of the server."
-        )
+        _say_error(_LACK_OF_MEMORY if is_out_of_memory(error) else _UNFORESEEN)
 
 
 def _say_error(text: str) -> None:

@@ -208,15 +208,16 @@ def placement_sweep() -> PlacementSweep | None:
     return read_placement()
 
 
-def model_card(name: str) -> str | None:
+def model_card(name: str, device: str) -> str | None:
     """A model's card in Markdown; None if it has none."""
-    found = offer(name)
+    folder = load_model(name, device).folder
+    assert folder is not None, "every model here was read from files"
     try:
-        card = zoo.card(found.place)
+        card = zoo.card(folder)  # not of its place, for which the Hub would be asked again
     except CheckpointError:
         return None
     # Whoever wrote it, no picture of theirs is fetched from elsewhere by the visitors.
-    return card if found.origin == "shipped" else card.replace("![", "[")
+    return card if offer(name).origin == "shipped" else card.replace("![", "[")
 
 
 def dataset_of(name: str, device: str) -> str:

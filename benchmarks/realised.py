@@ -12,7 +12,7 @@ picks the cases whose names begin so. Bfloat16 is left out where the hardware do
 import argparse
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -155,8 +155,9 @@ def fill(
         row = read(device).get(case.name)
         known = Comparison.from_dict(row["comparison"]) if row else None
         clean = sum(not r.disturbed for r in known.rounds) if known else 0
-        profiles = _profiles(row) if row else []
-        if known and clean >= rounds and len(profiles) == len(case.ways):
+        profiles = _profiles(row) if row else {}
+        staged = {i: way for i, way in enumerate(case.ways) if way.has_stages(device)}
+        if known and clean >= rounds and profiles.keys() >= staged.keys():
             _record(case, known, profiles, device)  # what is said of it may have changed
             continue
         if seconds_left() < _LEAST_SECONDS:
@@ -166,23 +167,24 @@ def fill(
         if known is None or clean < rounds:
             known = _add_rounds(known, case, candidates, device, rounds - clean, seconds_left())
             clean = sum(not r.disturbed for r in known.rounds)
-            profiles = []
+            profiles = {}
+        if clean < rounds:
+            left.append(case.name)
+            continue
         models = {c.name: c.model for c in candidates[:2]}
-        for index, way in list(enumerate(case.ways))[len(profiles) :]:
+        for index in sorted(staged.keys() - profiles.keys()):
             pass_seconds = max(0.01, _seconds(known, 2 * index) + _seconds(known, 2 * index + 1))
             passes = min(_PASSES, int(0.7 * seconds_left() / pass_seconds) - 3)
-            if clean < rounds or passes < 3:
+            if passes < 3:
                 left.append(case.name)
                 break
-            profiles.append(
-                profile(
-                    models,
-                    batch_size=case.batch_size,
-                    device=device,
-                    dtype=way.dtype,
-                    optimised=way.mode == "optimised",
-                    passes=passes,
-                )
+            profiles[index] = profile(
+                models,
+                batch_size=case.batch_size,
+                device=device,
+                dtype=staged[index].dtype,
+                optimised=staged[index].mode == "optimised",
+                passes=passes,
             )
             _record(case, known, profiles, device)
     return left
@@ -193,10 +195,13 @@ def _seconds(known: Comparison, index: int) -> float:
     return known.batch_size / known.images_per_second(index).median
 
 
-def _profiles(row: dict[str, Any]) -> list[tuple[Profile, ...]]:
-    """The recorded profiles of each way that has them."""
-    found = (way["profiles"] for way in row["ways"])
-    return [tuple(map(Profile.from_dict, profiles)) for profiles in found if profiles]
+def _profiles(row: dict[str, Any]) -> dict[int, tuple[Profile, ...]]:
+    """The recorded profiles by the number of their way, of the ways that have them."""
+    return {
+        index: tuple(map(Profile.from_dict, way["profiles"]))
+        for index, way in enumerate(row["ways"])
+        if way["profiles"]
+    }
 
 
 def read(device: torch.device) -> dict[str, dict[str, Any]]:
@@ -228,7 +233,7 @@ def _add_rounds(
         if known is not None and _place(known) == _place(found):
             found = found.with_rounds(*known.rounds)
         if progress.comparison.rounds:
-            _record(case, found, [], device)  # at once: a call may be killed
+            _record(case, found, {}, device)  # at once: a call may be killed
     assert found is not None
     return found
 
@@ -242,14 +247,13 @@ def _place(comparison: Comparison) -> tuple[Any, ...]:
 def _record(
     case: Case,
     comparison: Comparison,
-    profiles: Sequence[tuple[Profile, ...]],
+    profiles: Mapping[int, tuple[Profile, ...]],
     device: torch.device,
 ) -> None:
-    of_ways = [*profiles, *[()] * len(case.ways)]
     row = {
         "name": case.name,
         "pair": case.pair,
-        "ways": [_way(comparison, 2 * i, of_ways[i]) for i in range(len(case.ways))],
+        "ways": [_way(comparison, 2 * i, profiles.get(i, ())) for i in range(len(case.ways))],
         "comparison": comparison.to_dict(),
     }
     rows = read(device) | {case.name: row}

@@ -78,10 +78,18 @@ class TestRoundTrip:
         with pytest.raises(CheckpointError, match=f"has sha256 {info.sha256}, but 00 was expected"):
             load_model(folder, sha256="00")
 
+    def test_a_model_whose_answers_lack_names_is_not_saved(self, tmp_path: Path) -> None:
+        model = tiny.model()
+        assert model.info is not None
+        model.info = replace(model.info, class_names=("red",))
+        with pytest.raises(ConfigError, match="gives 3 answers, but its info names 1 classes"):
+            save_model(tmp_path / "new", model)
+        assert not (tmp_path / "new").exists()
+
     def test_a_model_without_info_is_not_saved(self, tmp_path: Path) -> None:
         model = tiny.model()
         model.info = None
-        with pytest.raises(CheckpointError, match=r"has no info .* set model\.info"):
+        with pytest.raises(ConfigError, match=r"has no info .* set model\.info"):
             save_model(tmp_path / "x", model)
         assert not (tmp_path / "x").exists()
 

@@ -240,7 +240,7 @@ class TestErrors:
     def test_without_info(self) -> None:
         model = tiny.model()
         model.info = None
-        with pytest.raises(ConfigError, match=r"preprocessing and classes are unknown; set model"):
+        with pytest.raises(ConfigError, match=r"has no info .* set model\.info"):
             explain_clip(model, clip())
 
     def test_in_training(self) -> None:

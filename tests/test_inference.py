@@ -121,9 +121,14 @@ class TestExplain:
     def test_without_info(self, photo: Path) -> None:
         model = tiny.model()
         model.info = None
-        with pytest.raises(
-            ConfigError, match=r"preprocessing and classes are unknown; set model\."
-        ):
+        with pytest.raises(ConfigError, match=r"has no info .* set model\.info"):
+            explain(model, photo)
+
+    def test_answers_without_names(self, photo: Path) -> None:
+        model = tiny.model()
+        assert model.info is not None
+        model.info = replace(model.info, class_names=())
+        with pytest.raises(ConfigError, match="tiny gives 3 answers, but its info names 0 classes"):
             explain(model, photo)
 
     def test_unusable_photos(self, tmp_path: Path) -> None:

@@ -164,15 +164,12 @@ def info_of(model: AnyModel) -> ModelInfo:
     Raises:
         ConfigError: If the model does not know its preprocessing and classes, or is training.
     """
-    if model.info is None:
-        raise ConfigError(
-            "this model has no info, so its preprocessing and classes are unknown; set model.info"
-        )
+    info = model.require_info()
     if model.training:
         raise ConfigError(
             "this model is in training mode, where answers are random; call model.eval()"
         )
-    return model.info
+    return info
 
 
 def facts_of(model: AnyModel) -> dict[str, Any]:

@@ -70,7 +70,8 @@ def save_model(folder: str | Path, model: AnyModel, *, dtype: torch.dtype = torc
         dtype: Number format of the floating-point weights in the file.
 
     Raises:
-        CheckpointError: If the model has no `info`, or could not be built again from its folder.
+        ConfigError: If the model has no `info`, or one that does not fit it.
+        CheckpointError: If it could not be built again from its folder.
     """
     model.write(folder, dtype=dtype)
 

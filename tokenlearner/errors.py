@@ -69,3 +69,13 @@ class TrainingError(TokenLearnerError):
 
 class MeasurementError(TokenLearnerError):
     """A speed or memory measurement cannot be made on this machine."""
+
+
+_SIGNS = ("out of memory", "can't allocate memory", "not enough memory", "alloc_failed")
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error, of PyTorch or of Python, says that memory is used up on whatever device."""
+    if isinstance(error, MemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(sign in str(error).lower() for sign in _SIGNS)

@@ -40,4 +40,4 @@ def list_classes(names: tuple[str, ...]) -> str:
     shown = [plain(name) for name in names[:_CLASSES_IN_FULL]]
     if len(names) > len(shown):
         return f"one of {len(names):,} things, such as {', '.join(shown[:8])}"
-    return ", ".join(shown[:-1]) + f" or {shown[-1]}"
+    return " or ".join(filter(None, (", ".join(shown[:-1]), shown[-1])))

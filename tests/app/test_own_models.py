@@ -7,6 +7,7 @@ from unittest.mock import Mock
 
 import numpy as np
 import pytest
+import streamlit as st
 import timm
 from streamlit.testing.v1 import AppTest
 
@@ -122,18 +123,26 @@ def test_a_broken_one_hides_nothing(folder: Path, caplog: pytest.LogCaptureFixtu
     assert "GFLOPs" in texts(page)
 
 
+@pytest.mark.parametrize(
+    ("cause", "words"),
+    [("no luck", "nobody foresaw"), ("CUDA out of memory.", "memory does not suffice for this")],
+)
 def test_one_that_fails_in_another_way(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    cause: str,
+    words: str,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     def fail(_: str) -> None:
-        raise RuntimeError(f"{folder}: no memory")
+        raise RuntimeError(f"{folder}: {cause}")
 
     page = open_page()
     monkeypatch.setattr(zoo, "load", fail)
     picker(page).set_value("own:mine").run()
     assert not page.exception
-    assert "nobody foresaw" in page.sidebar.error[0].value
-    assert "no memory" in caplog.text
+    assert words in page.sidebar.error[0].value
+    assert cause in caplog.text
     monkeypatch.undo()
 
 
@@ -229,6 +238,15 @@ class TestFromTheHub:
         assert "From the Hugging Face Hub, allowed by the operator" in sidebar(page)
         assert f"Repository: owner/allowed@{COMMIT[:12]}" in sidebar(page)
         assert "GFLOPs" in texts(page)
+
+    def test_the_hub_is_asked_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        fetched = Mock(side_effect=zoo.fetch)
+        monkeypatch.setattr(zoo, "fetch", fetched)
+        st.cache_resource.clear()
+        page = open_page(model="hf-hub:owner/allowed")
+        page.run()
+        assert "GFLOPs" in texts(page)
+        assert fetched.call_count == 1
 
     def test_a_broken_one(self, tmp_path: Path) -> None:
         snapshot = tmp_path / "models--owner--broken/snapshots" / COMMIT

@@ -93,6 +93,22 @@ def test_several_ways_share_their_rounds(tmp_path: Path) -> None:
     assert [len(way["profiles"]) for way in recorded()["ways"]] == [2, 2]
 
 
+def test_a_way_without_stages_is_measured_but_not_explained(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(torch, "compile", lambda forward, **options: forward)
+    monkeypatch.setattr(realised, "KEPT", 9.0)  # as if a part of the promise were always lost
+    case = replace(CASE, ways=(Execution(mode="compile"), EAGER))
+    assert fill(case=case) == []
+    compiled, eager = recorded()["ways"]
+    assert (compiled["profiles"], compiled["words"]) == ([], "")
+    assert len(eager["profiles"]) == 2
+    assert eager["words"]
+    before = recorded()
+    assert fill(case=case) == []
+    assert recorded() == before
+
+
 def test_table(tmp_path: Path) -> None:
     fill()
     (text,) = table.tables(tmp_path)

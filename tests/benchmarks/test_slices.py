@@ -9,7 +9,7 @@ from benchmarks import cifar10_table, on_gpu, slices
 from benchmarks.slices import Slice
 from tests import tiny
 from tokenlearner.efficiency.machine import has_bfloat16
-from tokenlearner.training.data import read_parquet
+from tokenlearner.training.data import read_images
 from tokenlearner.training.loop import CHECKPOINT, Trainer
 from tokenlearner.training.recipes import RECIPES
 from tokenlearner.training.run import export
@@ -63,7 +63,7 @@ def test_a_stopped_run_goes_on_and_a_finished_one_is_left_alone(data: Path, tmp_
     recipe = RECIPES[NAME]()
     trainer = Trainer(
         recipe,
-        read_parquet(data, "train"),
+        read_images(data, "train"),
         tmp_path / "whole",
         device=CPU,
         mixed_precision=has_bfloat16(CPU),

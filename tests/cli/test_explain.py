@@ -8,6 +8,7 @@ from typing import Any
 import jaxtyping
 import numpy as np
 import pytest
+import torch
 from PIL import Image as PillowImage
 from typer.testing import CliRunner
 
@@ -15,6 +16,7 @@ from tests import tiny
 from tokenlearner.checkpoints import load_model, save_model
 from tokenlearner.cli.main import app
 from tokenlearner.inference import Explanation, explain
+from tokenlearner.models import VisionTransformer
 from tokenlearner.rendering import ViewSettings, render_overlay, render_sheet
 
 ROOT = Path(__file__).parents[2]
@@ -204,6 +206,16 @@ class TestErrors:
         result = call(photo, "--model", model, "--out", tmp_path / "out")
         self.check(result, "No space left on device")
         assert names(tmp_path / "out") == []
+
+    def test_lack_of_memory(
+        self, model: Path, photo: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def fail(*_: object) -> None:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9 GiB.")
+
+        monkeypatch.setattr(VisionTransformer, "trace", fail)
+        result = call(photo, "--model", model)
+        self.check(result, "memory does not suffice: CUDA out of memory. Tried to allocate 9 GiB.")
 
     def test_usage(self, photo: Path) -> None:
         result = call(photo)

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from tests import tiny
 from tokenlearner.checkpoints import for_images, load_model, save_model
 from tokenlearner.cli.main import app
-from tokenlearner.training.data import read_parquet
+from tokenlearner.training.data import read_images
 from tokenlearner.training.loop import CHECKPOINT, Trainer
 from tokenlearner.training.metrics import evaluate
 from tokenlearner.training.recipes import RECIPES
@@ -55,7 +55,7 @@ class TestTrain:
         assert info.provenance.command.startswith(command)
 
     def test_goes_on_where_it_stopped(self, data: Path, tmp_path: Path) -> None:
-        photos = read_parquet(data, "train")
+        photos = read_images(data, "train")
         options = {"device": torch.device("cpu"), "mixed_precision": False}
         recipe = RECIPES[NAME]()
         call_options = ["--data", data, "--device", "cpu", "--no-mixed-precision"]
@@ -181,7 +181,7 @@ class TestEvaluate:
         result = call("evaluate", model, "--data", data, "--device", "cpu")
         assert result.exit_code == 0, result.output
         wanted = evaluate(
-            for_images(load_model(model)), read_parquet(data, "test"), device=torch.device("cpu")
+            for_images(load_model(model)), read_images(data, "test"), device=torch.device("cpu")
         )
         assert "tiny on the test split of colours, 6 photos" in result.stdout
         assert f"{wanted.top1_percent:6.2f} %" in result.stdout

@@ -7,7 +7,6 @@ from tests import tiny
 from tokenlearner.efficiency.execution import (
     Dtype,
     Execution,
-    is_out_of_memory,
     multiplying,
     prepare,
 )
@@ -102,13 +101,6 @@ def test_tf32_for_a_while() -> None:
             assert (matmul.allow_tf32, cudnn.allow_tf32) == (False, False)
         assert (matmul.allow_tf32, cudnn.allow_tf32) == (True, True)
     assert (matmul.allow_tf32, cudnn.allow_tf32) == before
-
-
-def test_lack_of_memory_is_told_from_other_errors() -> None:
-    assert is_out_of_memory(MemoryError())
-    assert is_out_of_memory(RuntimeError("DefaultCPUAllocator: not enough memory: you tried"))
-    assert not is_out_of_memory(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
-    assert not is_out_of_memory(ValueError("out of memory"))
 
 
 @pytest.mark.usefixtures("_as_users_run_it")

@@ -85,19 +85,33 @@ def test_disturbed_rounds_do_not_count() -> None:
 
 
 @pytest.mark.parametrize(
-    ("threads", "others_s", "disturbed"),
-    [(2, 0.064, False), (2, 0.066, True), (1, 0.114, False), (1, 0.116, True)],
+    ("threads", "on_cpu", "others_s", "disturbed"),
+    [
+        (2, True, 0.064, False),
+        (2, True, 0.066, True),
+        (1, True, 0.114, False),
+        (1, True, 0.116, True),
+        (2, False, 0.214, False),  # which is timed twice
+        (2, False, 0.216, True),
+    ],
 )
 def test_what_disturbs(
-    monkeypatch: pytest.MonkeyPatch, threads: int, others_s: float, disturbed: bool
+    monkeypatch: pytest.MonkeyPatch, threads: int, on_cpu: bool, others_s: float, disturbed: bool
 ) -> None:
-    """A twentieth of the wall time for each core per thread, and 15 ms."""
+    """A twentieth of the wall time for each core per thread, and 15 ms; a GPU takes one thread."""
     monkeypatch.setattr(rounds.os, "cpu_count", lambda: 2)
     monkeypatch.setattr(rounds.torch, "get_num_threads", lambda: threads)
     clock = FakeClock()
     plan = Plan(rounds=1, warmup_passes=1, seconds=0.5, sample_seconds=0.1)
     readings = iter([0.0, others_s])
-    _, found = run_rounds([clock.run("a", 1.0)], plan, clock=clock, others=readings.__next__)
+    events = run_rounds(
+        [clock.run("a", 1.0)],
+        plan,
+        synchronize=None if on_cpu else lambda: None,
+        clock=clock,
+        others=readings.__next__,
+    )
+    _, found = events
     assert found is not None
     assert found.disturbed == disturbed
 

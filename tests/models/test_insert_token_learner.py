@@ -57,3 +57,5 @@ def test_other_models(name: str) -> None:
 def test_a_grid_with_holes(kind: str) -> None:
     with pytest.raises(ConfigError, match=r"create it with patch_drop_rate=0"):
         insert_token_learner(backbone(kind, patch_drop_rate=0.5))
+    with pytest.raises(ConfigError, match=r"images of 4 channels, and photos have 3; create it w"):
+        insert_token_learner(backbone(kind, in_chans=4))

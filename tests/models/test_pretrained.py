@@ -1,5 +1,7 @@
 """The Hub's methods on our models; nothing leaves the machine."""
 
+import ast
+import re
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -8,7 +10,7 @@ import torch
 
 from tests import tiny
 from tokenlearner.checkpoints import load_model, save_model
-from tokenlearner.errors import CheckpointError
+from tokenlearner.errors import CheckpointError, ConfigError
 from tokenlearner.models import VisionTransformer
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -90,6 +92,14 @@ class TestSavePretrained:
         load_model(tmp_path / "a").save_pretrained(tmp_path / "b")
         assert (tmp_path / "b/README.md").read_text() == card.format(tmp_path / "b")
 
+    def test_a_folder_with_any_name(self, tmp_path: Path) -> None:
+        place = tmp_path / 'C:\\new "café"'
+        tiny.model().save_pretrained(place)
+        load_model(place).save_pretrained(tmp_path / "b\\n")
+        for folder in (place, tmp_path / "b\\n"):  # a short card, and one that was read
+            (said,) = re.findall(r"tokenlearner\.load\((.*)\)", (folder / "README.md").read_text())
+            assert ast.literal_eval(said) == str(folder)
+
     def test_card_of_the_repository_it_came_from(self, cache: Path, tmp_path: Path) -> None:
         snapshot = next(cache.glob(f"*/snapshots/{COMMIT}"))
         (snapshot / "README.md").write_text("# a card of the Hub's")
@@ -161,5 +171,5 @@ class TestPushToHub:
     def test_without_info(self) -> None:
         model = tiny.model()
         model.info = None
-        with pytest.raises(CheckpointError, match="has no info"):
+        with pytest.raises(ConfigError, match="has no info"):
             model.push_to_hub("me/mine")

@@ -15,7 +15,7 @@ from tokenlearner.errors import ConfigError
 from tokenlearner.models import VisionTransformer
 from tokenlearner.models.info import Provenance
 from tokenlearner.training.card import render_card
-from tokenlearner.training.data import read_parquet
+from tokenlearner.training.data import read_images
 from tokenlearner.training.datasets import DATASETS
 from tokenlearner.training.metrics import evaluate, report
 from tokenlearner.training.recipes import RECIPES
@@ -44,7 +44,7 @@ def card_of(model: AnyModel, content: dict[str, Any]) -> str:
 class TestCard:
     @pytest.fixture
     def content(self, folder: Path) -> dict[str, Any]:
-        photos = read_parquet(folder, "test")
+        photos = read_images(folder, "test")
         model = tiny.model()
         measured = evaluate(model, photos, device=CPU)
         return report(measured, model, photos, split="test", command="evaluate it", device=CPU)

@@ -13,7 +13,7 @@ from tests.training import worker
 from tokenlearner.errors import ConfigError, DataError, TrainingError
 from tokenlearner.models.vit import VisionTransformer
 from tokenlearner.training.augment import Augmentation
-from tokenlearner.training.data import LabelledImages, read_parquet
+from tokenlearner.training.data import LabelledImages, read_images
 from tokenlearner.training.loop import CHECKPOINT, Trainer
 from tokenlearner.training.recipes import Distillation, Recipe
 
@@ -31,7 +31,7 @@ def _one_thread() -> Any:
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> LabelledImages:
-    return read_parquet(tiny.write_dataset(tmp_path_factory.mktemp("data")), "train")
+    return read_images(tiny.write_dataset(tmp_path_factory.mktemp("data")), "train")
 
 
 def start(data: LabelledImages, out: Path, recipe: Recipe | None = None, **options: Any) -> Trainer:

@@ -14,7 +14,7 @@ from tests import tiny
 from tokenlearner.errors import ConfigError, DataError
 from tokenlearner.inference import explain
 from tokenlearner.media import read_image
-from tokenlearner.training.data import LabelledImages, read_parquet
+from tokenlearner.training.data import LabelledImages, read_images
 from tokenlearner.training.metrics import evaluate, measure, report
 from tokenlearner.training.multi_label import RealLabels
 
@@ -23,7 +23,7 @@ CPU = torch.device("cpu")
 
 @pytest.fixture
 def data(tmp_path: Path) -> LabelledImages:
-    return read_parquet(tiny.write_dataset(tmp_path / "tiny", test=8, size=(30, 21)), "test")
+    return read_images(tiny.write_dataset(tmp_path / "tiny", test=8, size=(30, 21)), "test")
 
 
 class TestMeasure:
@@ -208,7 +208,7 @@ class TestEvaluate:
     def test_without_info(self, data: LabelledImages) -> None:
         model = tiny.model()
         model.info = None
-        with pytest.raises(ConfigError, match=r"preprocessing is unknown; set model\.info"):
+        with pytest.raises(ConfigError, match=r"has no info .* set model\.info"):
             evaluate(model, data, device=CPU)
 
 

@@ -10,7 +10,7 @@ from tests import tiny, tiny_clips
 from tokenlearner.efficiency.flops import count_macs
 from tokenlearner.errors import TrainingError
 from tokenlearner.training.augment import Augmentation
-from tokenlearner.training.loop import Trainer
+from tokenlearner.training.learner import Learner
 from tokenlearner.training.plan import cpu_batch, plan
 from tokenlearner.training.recipes import RECIPES, Distillation, Recipe
 
@@ -91,9 +91,10 @@ def test_with_a_teacher() -> None:
     ("recipe", "batch"), [(tiny.recipe(), "6 photos"), (tiny_clips.recipe(), "4 clips")]
 )
 def test_lack_of_memory(recipe: Recipe, batch: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(trainer: Trainer) -> None:
-        raise torch.OutOfMemoryError
+    def full(*_: object, **__: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 1 GiB.")
 
-    monkeypatch.setattr("tokenlearner.training.plan._take_steps", full)
-    with pytest.raises(TrainingError, match=f"a step of {batch} does not fit in the memory"):
+    monkeypatch.setattr(Learner, "take_step", full)
+    wanted = f"{batch} at once do not fit in the memory of cpu; raise accumulate, which is 1"
+    with pytest.raises(TrainingError, match=wanted):
         plan(recipe, 100, CPU)

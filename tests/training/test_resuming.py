@@ -18,7 +18,7 @@ import torch
 from tests import tiny
 from tests.training import worker
 from tokenlearner.errors import TrainingError
-from tokenlearner.training.data import LabelledImages, read_parquet
+from tokenlearner.training.data import LabelledImages, read_images
 from tokenlearner.training.loop import CHECKPOINT, Trainer
 from tokenlearner.training.recipes import Recipe
 
@@ -38,7 +38,7 @@ def _one_thread() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> LabelledImages:
-    return read_parquet(tiny.write_dataset(tmp_path_factory.mktemp("data")), "train")
+    return read_images(tiny.write_dataset(tmp_path_factory.mktemp("data")), "train")
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ from tokenlearner.efficiency.machine import describe_hardware
 from tokenlearner.models import ModelInfo
 from tokenlearner.models.info import Provenance
 from tokenlearner.training.board import attention_picture
-from tokenlearner.training.data import LabelledImages, read_parquet
+from tokenlearner.training.data import LabelledImages, read_images
 from tokenlearner.training.datasets import DATASETS
 from tokenlearner.training.loop import Trainer
 from tokenlearner.training.run import NUM_PICTURES, command, export, run
@@ -34,7 +34,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def data(folder: Path) -> LabelledImages:
-    return read_parquet(folder, "train")
+    return read_images(folder, "train")
 
 
 def start(data: LabelledImages, out: Path, **changes: Any) -> Trainer:

@@ -20,7 +20,7 @@ import torch
 
 from tests import tiny
 from tokenlearner.training.augment import Augmentation, RandAugment
-from tokenlearner.training.data import read_parquet
+from tokenlearner.training.data import read_images
 from tokenlearner.training.distributed import joined_processes, rank
 from tokenlearner.training.loop import Trainer
 from tokenlearner.training.recipes import Recipe
@@ -75,7 +75,7 @@ def start(case: str, data: str, out: Path, device: torch.device | None = None) -
     """Builds a case's trainer."""
     recipe, options = CASES[case]
     device = device or torch.device("cpu")
-    return Trainer(recipe, read_parquet(data, "train"), out, device=device, **options)
+    return Trainer(recipe, read_images(data, "train"), out, device=device, **options)
 
 
 def gradient_norm(trainer: Trainer) -> float:

@@ -143,9 +143,10 @@ def bench(
             session.explain()
     except KeyboardInterrupt:
         session.interrupted = True
-    _show(session, console, wanted=len(executions) * len(sizes))
-    if json_file is not None and session.done:
-        write_json(json_file, session.report(_command(session, variant, executions, sizes)))
+    finally:  # what is measured is kept, whatever happens
+        _show(session, console, wanted=len(executions) * len(sizes))
+        if json_file is not None and session.done:
+            write_json(json_file, session.report(_command(session, variant, executions, sizes)))
     if session.interrupted:
         raise typer.Exit(_INTERRUPTED)
     if not session.done:
@@ -202,8 +203,7 @@ class _Session:
     def _find_losses(self, result: Comparison) -> tuple[Loss, ...]:
         """Times the stages of both models."""
         execution = result.entries[0].execution
-        is_optimised = execution.mode == "optimised"
-        if execution.mode in ("compile", "graphs") or (is_optimised and self.device.type == "cuda"):
+        if not execution.has_stages(self.device):
             raise MeasurementError(
                 f"{execution.mode} leaves no stages that could be timed here; measure eager"
             )
@@ -212,7 +212,7 @@ class _Session:
             batch_size=result.batch_size,
             device=self.device,
             dtype=execution.dtype,
-            optimised=is_optimised,
+            optimised=execution.mode == "optimised",
         )
         return find_losses(*profiles)
 

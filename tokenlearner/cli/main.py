@@ -14,7 +14,7 @@ from tokenlearner.cli.few_shot import few_shot
 from tokenlearner.cli.flops import flops
 from tokenlearner.cli.insert import insert
 from tokenlearner.cli.train import train
-from tokenlearner.errors import TokenLearnerError
+from tokenlearner.errors import TokenLearnerError, is_out_of_memory
 
 
 class _Verbs(TyperGroup):
@@ -27,6 +27,13 @@ class _Verbs(TyperGroup):
             raise  # Typer's business: the reader of a pipe has gone
         except TokenLearnerError as error:
             message = str(error)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            message = (
+                f"memory does not suffice: {error}; take less at once (--help lists what there is "
+                "to choose), or another --device"
+            )
         except OSError as error:
             message = f"{error.filename}: {error.strerror}" if error.filename else str(error)
         typer.echo(f"tokenlearner: {' '.join(message.split())}", err=True)

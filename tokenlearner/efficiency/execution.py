@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from tokenlearner.efficiency.optimise import optimise
-from tokenlearner.errors import ConfigError, MeasurementError
+from tokenlearner.errors import ConfigError, MeasurementError, is_out_of_memory
 from tokenlearner.modules.shapes import Tensor
 
 Dtype = Literal["fp32", "tf32", "bf16", "fp16"]
@@ -80,6 +80,14 @@ class Execution:
         if self.mode == "optimised" and self.dtype == "fp16" and device.type == "cpu":
             raise ConfigError("on a CPU optimised models compute in fp32 or bf16; choose one")
 
+    def compiles(self, device: torch.device) -> bool:
+        """Whether `torch.compile` has a part in it."""
+        return self.mode == "compile" or (self.mode == "optimised" and device.type == "cuda")
+
+    def has_stages(self, device: torch.device) -> bool:
+        """Whether a model runs stage by stage, so that each of them can be timed."""
+        return self.mode != "graphs" and not self.compiles(device)
+
     @property
     def torch_dtype(self) -> torch.dtype:
         """The format of weights and activations."""
@@ -132,9 +140,11 @@ def prepare(
         with torch.inference_mode(), multiplying(execution.dtype):
             return forward(images)
 
-    if execution.mode == "compile" or (is_optimised and images.is_cuda):
+    if execution.compiles(images.device):
         try:
-            run()
+            # Past its limit of shapes and models the compiler would fall back on eager, unasked.
+            with torch._dynamo.config.patch(fail_on_recompile_limit_hit=True):
+                run()
         except Exception as error:  # the compiler, its compiler and its cache fail in any way
             if is_out_of_memory(error):
                 raise
@@ -142,7 +152,7 @@ def prepare(
                 f"torch.compile failed: {str(error).strip().splitlines()[0]}; "
                 "measure without it, or install the C++ compiler that it needs"
             ) from error
-    return _recorded(run) if execution.mode == "graphs" else run
+    return _recorded(run, images.device) if execution.mode == "graphs" else run
 
 
 @contextlib.contextmanager
@@ -174,28 +184,23 @@ def naming_lack_of_memory(batch_size: int) -> Iterator[None]:
         ) from error
 
 
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that memory is used up, on whatever device."""
-    if isinstance(error, MemoryError | torch.OutOfMemoryError):
-        return True
-    signs = ("out of memory", "can't allocate memory", "not enough memory")
-    return isinstance(error, RuntimeError) and any(sign in str(error).lower() for sign in signs)
-
-
-def _recorded(run: Callable[[], Any]) -> Callable[[], Any]:
+def _recorded(run: Callable[[], Any], device: torch.device) -> Callable[[], Any]:
     """Records one call as a CUDA graph; PyTorch wants it warm, on a stream of its own."""
-    stream = torch.cuda.Stream()
-    stream.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(stream):
-        for _ in range(_GRAPH_WARMUP):
-            run()
-    torch.cuda.current_stream().wait_stream(stream)
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        result = run()
+    with torch.cuda.device(device):  # streams and graphs are the current device's
+        stream = torch.cuda.Stream()
+        stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(stream):
+            for _ in range(_GRAPH_WARMUP):
+                run()
+        torch.cuda.current_stream().wait_stream(stream)
+        graph = torch.cuda.CUDAGraph()
+        # What other threads do on the GPU meanwhile is none of its business.
+        with torch.cuda.graph(graph, capture_error_mode="thread_local"):
+            result = run()
 
     def replay() -> Any:
-        graph.replay()
+        with torch.cuda.device(device):
+            graph.replay()
         return result
 
     return replay

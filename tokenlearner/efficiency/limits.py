@@ -12,7 +12,7 @@ from tokenlearner.efficiency.rounds import Clock, Run
 _MATRIX = {"cpu": 2048, "cuda": 8192, "mps": 4096}
 _SMALLEST_MATRIX = 256
 _PATIENCE_S = 1.0
-_COPY_BYTES = {"cpu": 256 << 20, "cuda": 2 << 30, "mps": 512 << 20}
+_COPY_BYTES = {"cpu": 256 << 20, "cuda": 512 << 20, "mps": 512 << 20}
 _TINY_CALLS = 200
 _REPEATS = 5
 

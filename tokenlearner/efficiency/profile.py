@@ -163,7 +163,9 @@ def profile(
                 for one in watched:
                     before, started = others(), clock()
                     one.run()
-                    one.disturbed.append(is_disturbed(before, others(), clock() - started))
+                    one.disturbed.append(
+                        is_disturbed(before, others(), clock() - started, on_cpu=wait is None)
+                    )
     return tuple(
         Profile(
             name=name,

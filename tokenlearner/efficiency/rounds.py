@@ -168,7 +168,7 @@ def run_rounds(
             before, at = others(), clock()
             samples[index] = _sample(runs[index], passes[index], synchronize, clock)
             after = others()
-            disturbed |= is_disturbed(before, after, clock() - at)
+            disturbed |= is_disturbed(before, after, clock() - at, on_cpu=synchronize is None)
         order.reverse()
         clean += not disturbed
         yield Round(tuple(samples[index] for index in range(len(runs))), disturbed)
@@ -189,18 +189,21 @@ def others_cpu_seconds() -> float | None:
     return busy / os.sysconf("SC_CLK_TCK") - time.process_time()
 
 
-def is_disturbed(before: float | None, after: float | None, wall_s: float) -> bool:
+def is_disturbed(before: float | None, after: float | None, wall_s: float, *, on_cpu: bool) -> bool:
     """Whether other processes took a noticeable part of the machine.
 
     Args:
         before: What they had computed by the beginning; None if nobody tells.
         after: And by the end.
         wall_s: Seconds between.
+        on_cpu: Whether this process computes there, with all threads that PyTorch takes; if not,
+            one of them launches what the device computes.
     """
     if before is None or after is None:
         return False
     # Cores that this process leaves idle take the others in without harm.
-    room = max(1.0, (os.cpu_count() or 1) / torch.get_num_threads())
+    threads = torch.get_num_threads() if on_cpu else 1
+    room = max(1.0, (os.cpu_count() or 1) / threads)
     return after - before > _DISTURBED_RATIO * room * wall_s + _DISTURBED_SLACK_S
 
 

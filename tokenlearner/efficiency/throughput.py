@@ -24,7 +24,6 @@ from tokenlearner.efficiency.execution import (
     EAGER,
     Execution,
     Transform,
-    is_out_of_memory,
     naming_lack_of_memory,
     prepare,
 )
@@ -37,7 +36,7 @@ from tokenlearner.efficiency.memory import (
 )
 from tokenlearner.efficiency.model_flops import count_model
 from tokenlearner.efficiency.rounds import Clock, Others, Plan, Run, run_rounds
-from tokenlearner.errors import MeasurementError
+from tokenlearner.errors import MeasurementError, is_out_of_memory
 from tokenlearner.modules.shapes import Tensor
 
 POWERS = tuple(2**exponent for exponent in range(10))
@@ -143,7 +142,7 @@ def compare(
     plan = plan or Plan(warmup_passes=3 if device.type == "cpu" else 20)
     for candidate in candidates:
         candidate.execution.check(device)
-    if any(candidate.execution.mode == "compile" for candidate in candidates):
+    if any(candidate.execution.compiles(device) for candidate in candidates):
         torch.compiler.reset()  # it refuses to specialise on more than a few shapes
     comparison = Comparison(
         entries=tuple(_describe(candidate, batch_size) for candidate in candidates),
@@ -264,9 +263,12 @@ def _measure(
 
 def _prepare(candidate: Candidate, images: Tensor) -> tuple[Run, int | None]:
     """Returns what makes a pass, and what its weights and a first pass take at most."""
+    mode = candidate.execution.mode
     make = partial(prepare, candidate.model, images, candidate.execution, candidate.transform)
-    if candidate.execution.mode == "compile" and images.device.type == "cpu":
-        return make(), None  # what the compiler itself allocates is too much to record
+    # What the compiler itself allocates is too much to record, and a graph's passes allocate
+    # nothing: they use what its recording has given back.
+    if mode == "graphs" or (mode == "compile" and images.device.type == "cpu"):
+        return make(), None
     run, made = watch_memory(make, images.device)
     _, taken = watch_memory(run, images.device)
     if made is None or taken is None:

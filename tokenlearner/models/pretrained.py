@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeVar
 import torch
 from torch import nn
 
-from tokenlearner.errors import CheckpointError
+from tokenlearner.errors import CheckpointError, ConfigError
 from tokenlearner.models.info import ModelInfo
 from tokenlearner.storage import (
     CARD_FILE,
@@ -34,7 +34,7 @@ _MOST_FRAMES = 100_000
 _MOST_STAGES = 16
 _MOST_PIXELS = 16_384
 
-_LOAD = re.compile(rb'(?<=tokenlearner\.)load\("[^"\n]*"\)')
+_LOAD = re.compile(rb'(?<=tokenlearner\.)load\("(?:[^"\\\n]|\\.)*"\)')
 
 Model = TypeVar("Model", bound="PretrainedModel")
 
@@ -71,13 +71,27 @@ class PretrainedModel(nn.Module, ABC):
             ConfigError: If there is no such model.
         """
 
-    def write(self, folder: str | Path, *, dtype: torch.dtype = torch.float32) -> None:
-        """Writes `config.json` and `model.safetensors`; see `checkpoints.save_model`."""
+    def require_info(self) -> ModelInfo:
+        """Returns `info`.
+
+        Raises:
+            ConfigError: If there is none, or it does not name each of the model's answers.
+        """
         if self.info is None:
-            raise CheckpointError(
+            raise ConfigError(
                 "this model has no info (name, classes, preprocessing); set model.info"
             )
-        about = self.info.to_dict()
+        names, answers = len(self.info.class_names), self.config.num_classes
+        if names != answers:
+            raise ConfigError(
+                f"{self.info.name} gives {answers:,} answers, but its info names {names:,} "
+                "classes; wanted a name for each"
+            )
+        return self.info
+
+    def write(self, folder: str | Path, *, dtype: torch.dtype = torch.float32) -> None:
+        """Writes `config.json` and `model.safetensors`; see `checkpoints.save_model`."""
+        about = self.require_info().to_dict()
         config = {**about, "kind": type(self).__name__, "architecture": self.architecture()}
         write_folder(folder, config, self.state_dict(), dtype=dtype)
 
@@ -194,19 +208,21 @@ class PretrainedModel(nn.Module, ABC):
             dtype: Number format of the floating-point weights in the file.
 
         Raises:
-            CheckpointError: If the model has no `info`, or could not be built again.
+            ConfigError: If the model has no `info`, or one that does not fit it.
+            CheckpointError: If it could not be built again.
         """
         self._write_with_card(Path(folder), place=str(folder), dtype=dtype)
 
     def _write_with_card(self, folder: Path, *, place: str, dtype: torch.dtype) -> None:
         self.write(folder, dtype=dtype)
-        assert self.info is not None
-        origin = self.folder if self.info.source else None
+        info = self.require_info()
+        origin = self.folder if info.source else None
         if origin is None or not (origin / CARD_FILE).is_file():
-            write_whole(folder / CARD_FILE, short_card(self.info, place, takes=self.takes).encode())
+            write_whole(folder / CARD_FILE, short_card(info, place, takes=self.takes).encode())
             return
         card = (origin / CARD_FILE).read_bytes()
-        write_whole(folder / CARD_FILE, _LOAD.sub(lambda _: f'load("{place}")'.encode(), card))
+        call = f"load({quoted(place)})".encode()
+        write_whole(folder / CARD_FILE, _LOAD.sub(lambda _: call, card))
         if (origin / METRICS_FILE).is_file():
             write_whole(folder / METRICS_FILE, (origin / METRICS_FILE).read_bytes())
 
@@ -284,8 +300,13 @@ def short_card(info: ModelInfo, place: str, *, takes: str = "image") -> str:
     call = 'explain(model, "photo.jpg")' if takes == "image" else 'explain_clip(model, "clip.mp4")'
     use = (
         "```python\nimport tokenlearner\n\n"
-        f'model = tokenlearner.load("{place}")\n'
+        f"model = tokenlearner.load({quoted(place)})\n"
         f"explanation = tokenlearner.{call}\n```"
     )
     front = "\n".join(["---", *lines, "---"])
     return "\n\n".join([front, f"# {info.name}", *about, use]) + "\n"
+
+
+def quoted(place: str) -> str:
+    """Returns a path as Python takes it, with double quotes."""
+    return json.dumps(place, ensure_ascii=False)

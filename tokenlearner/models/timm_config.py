@@ -73,6 +73,12 @@ def check_backbone(backbone: nn.Module, learner: TokenLearnerConfig | None) -> N
             "this model drops patches in training (patch_drop_rate), and a grid with holes has no "
             "attention maps; create it with patch_drop_rate=0"
         )
+    channels = backbone.patch_embed.proj.in_channels
+    if channels != 3:
+        raise ConfigError(
+            f"this model takes images of {channels} channels, and photos have 3; create it with "
+            "in_chans=3"
+        )
     depth = len(backbone.blocks)
     if learner is not None and learner.at >= depth:
         raise ConfigError(

@@ -233,9 +233,9 @@ def _results(measured: Dataset | None, report: Mapping[str, Any]) -> str:
 
 
 _FORM_OF_PHOTOS = (
-    "`--data` takes a folder with `train-*.parquet` and `test-*.parquet` as the Hugging Face Hub "
-    "lays them out, with a column of image files and one of class labels, or a data set's id on "
-    "the Hub."
+    "`--data` takes a folder with the photos as `test/CLASS/NAME.jpg`; one with `train-*.parquet` "
+    "and `test-*.parquet` as the Hugging Face Hub lays them out, with a column of image files and "
+    "one of class labels; or a data set's id on the Hub."
 )
 _FORM_OF_CLIPS = (
     "`--data` takes a folder with the clips as `test/CLASS/NAME.mp4`, or a CSV file with the "

@@ -5,6 +5,7 @@ from tokenlearner.efficiency.model_flops import count_model
 from tokenlearner.models.config import TokenLearnerConfig, VisionTransformerConfig
 from tokenlearner.models.conv_video_config import ConvVideoConfig
 from tokenlearner.models.info import Provenance
+from tokenlearner.models.pretrained import quoted
 from tokenlearner.models.timm_config import TimmConfig
 from tokenlearner.models.timm_vit import TimmVisionTransformer
 from tokenlearner.models.video_config import VideoVisionTransformerConfig
@@ -49,7 +50,7 @@ def describe_use(model: AnyModel, place: str) -> str:
         explain = 'explain_clip(model, "clip.mp4")'
     return (
         "```python\nimport tokenlearner\n\n"
-        f'model = tokenlearner.load("{place}")\n'
+        f"model = tokenlearner.load({quoted(place)})\n"
         f"explanation = tokenlearner.{explain}\n"
         "explanation.predictions[0]\n```"
     )

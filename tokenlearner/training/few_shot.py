@@ -28,7 +28,7 @@ from tokenlearner.efficiency.machine import describe_hardware, describe_versions
 from tokenlearner.errors import ConfigError, DataError
 from tokenlearner.modules.shapes import Float, Tensor
 from tokenlearner.training.data import LabelledImages
-from tokenlearner.training.metrics import iter_batches, list_names, require_info
+from tokenlearner.training.metrics import iter_batches, list_names
 from tokenlearner.training.ridge import ridge_accuracies
 
 STRENGTH = 2.0**10
@@ -165,11 +165,11 @@ def iter_features(
     """Yields the photos' representation before the head, on the CPU.
 
     Raises:
-        ConfigError: If the model has no `info`.
+        ConfigError: If the model has no `info`, or one that does not fit it.
         DataError: If there are no photos, or one cannot be decoded.
         ShapeError: If the model has no head.
     """
-    preprocessing = require_info(model).preprocessing
+    preprocessing = model.require_info().preprocessing
     model = model.to(device).eval()
     like = next(model.parameters())
     for batch in iter_batches(data, preprocessing, batch_size):
@@ -240,7 +240,7 @@ def report(
         command: The command that repeats the measurement.
         device: Where it was computed.
     """
-    info = require_info(model)
+    info = model.require_info()
     unusable = (*draws.unusable, *test.unusable)
     return {
         "model": info.name,

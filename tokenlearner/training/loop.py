@@ -15,7 +15,7 @@ from torch import nn
 
 from tokenlearner.checkpoints import AnyModel
 from tokenlearner.efficiency.machine import describe_hardware
-from tokenlearner.errors import ConfigError, DataError, TrainingError
+from tokenlearner.errors import ConfigError, DataError, TrainingError, is_out_of_memory
 from tokenlearner.modules.shapes import Tensor
 from tokenlearner.training.batches import Loaded, load, schedule
 from tokenlearner.training.checkpoint import read_state, write_state
@@ -146,8 +146,8 @@ class Trainer:
 
         Raises:
             DataError: If too many photos cannot be used.
-            TrainingError: If the loss is no number or a checkpoint cannot be written; the last
-                checkpoint is left as it was.
+            TrainingError: If the loss is no number, memory does not suffice or a checkpoint cannot
+                be written; the last checkpoint is left as it was.
         """
         if report_every is None:
             report_every = 1 if self.device.type == "cpu" else 10
@@ -204,12 +204,23 @@ class Trainer:
         Returns:
             loss: This process' share of the step's mean loss, on the device.
             count: Photos in the step, of all processes.
+
+        Raises:
+            TrainingError: If memory does not suffice.
         """
         parts = [next(loaded) for _ in range(self._accumulate)]
         for part in parts:
             self._note_unusable(part)
         rate = rate_factor(self.recipe, self.step, self.steps_per_epoch)
-        loss = self.learner.take_step(parts, self._objective, rate=rate)
+        try:
+            loss = self.learner.take_step(parts, self._objective, rate=rate)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            raise TrainingError(
+                f"{len(parts[0].rows)} {self._things} at once do not fit in the memory of "
+                f"{self.device}; raise accumulate, which is {self._accumulate}"
+            ) from error
         self.step += 1
         return loss, parts[0].part.count
 

@@ -107,12 +107,7 @@ def iter_logits(
 
     The answers stand in the order of the data's classes.
     """
-    info = require_info(model)
-    if model.config.num_classes != len(info.class_names):
-        raise ConfigError(
-            f"{info.name} gives {model.config.num_classes:,} answers, but its info names "
-            f"{len(info.class_names):,} classes; wanted a name for each"
-        )
+    info = model.require_info()
     order = _match_classes(data, info)
     if data.multi_label:
         load_average_precision()  # if it is missing, now and not after hours of computing
@@ -238,7 +233,7 @@ def report(
         real: The valid labels that were compared with as well.
         views: How often each clip was looked at.
     """
-    info = require_info(model)
+    info = model.require_info()
     files = data.kinds()
     formats = sorted({kind for kind, _, _ in files})
     sizes = {(height, width) for _, height, width in files}
@@ -265,17 +260,6 @@ def report(
     if real is not None:
         content["data"]["real"] = {"source": real.source, "sha256": real.sha256}
     return content
-
-
-def require_info(model: AnyModel) -> ModelInfo:
-    """Returns the model's `info`.
-
-    Raises:
-        ConfigError: If it has none.
-    """
-    if model.info is None:
-        raise ConfigError("this model has no info, so its preprocessing is unknown; set model.info")
-    return model.info
 
 
 def list_names(names: Sequence[str], *, limit: int = 10) -> str:

@@ -14,7 +14,6 @@ from torch import nn
 
 from tokenlearner.checkpoints import AnyModel, ClipConfig
 from tokenlearner.efficiency.model_flops import count_model
-from tokenlearner.errors import TrainingError
 from tokenlearner.media.video_files import encode_video
 from tokenlearner.modules.shapes import Tensor
 from tokenlearner.training.data import LabelledClips, LabelledImages
@@ -134,13 +133,7 @@ def plan(
             teacher=teacher,
             num_workers=num_workers,
         )
-        try:
-            seconds_per_step, kept_bytes = _take_steps(trainer)
-        except torch.OutOfMemoryError as error:
-            raise TrainingError(
-                f"a step of {batch} {data.things} does not fit in the memory of {device}; raise "
-                f"accumulate, which is {accumulate}"
-            ) from error
+        seconds_per_step, kept_bytes = _take_steps(trainer)
     training = num_photos - recipe.holdout
     seconds = sum(
         epochs * training * of_step / batch

@@ -3,7 +3,7 @@
 from tokenlearner.training.data.clips import LabelledClips, read_clips
 from tokenlearner.training.data.files import LabelledFiles
 from tokenlearner.training.data.images import LabelledImages, targets
-from tokenlearner.training.data.source import read_images, read_parquet
+from tokenlearner.training.data.source import read_images
 
 __all__ = [
     "LabelledClips",
@@ -11,6 +11,5 @@ __all__ = [
     "LabelledImages",
     "read_clips",
     "read_images",
-    "read_parquet",
     "targets",
 ]

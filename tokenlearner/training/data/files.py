@@ -60,9 +60,12 @@ class LabelledFiles(ABC):
 
     @property
     def source_name(self) -> str:
-        """The data set's id on the Hub or its folder's name: the rest of a path helps nobody."""
-        folder = Path(self.source)
-        return folder.resolve().name if folder.is_dir() else self.source
+        """The data set's id on the Hub or its folder's or list's name.
+
+        The rest of a path helps nobody.
+        """
+        place = Path(self.source)
+        return place.resolve().name if place.exists() else self.source
 
     @property
     def sha256(self) -> str:

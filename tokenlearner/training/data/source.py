@@ -64,11 +64,6 @@ def read_images(
     return LabelledImages(str(source), photos, labels, class_names, tuple(unusable), max_unusable)
 
 
-def read_parquet(source: str | Path, split: str) -> LabelledImages:
-    """Reads one split as `read_images` does by default."""
-    return read_images(source, split)
-
-
 def _locate(source: str | Path, split: str) -> Path:
     if Path(source).is_dir():
         return Path(source)
