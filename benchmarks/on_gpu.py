@@ -1,14 +1,14 @@
-"""All work that waits for a GPU, in slices of a few minutes, on the library's core packages alone.
+"""All work that waits for a GPU, in slices of a few minutes; pyarrow is all it needs besides.
 
     python -m benchmarks.on_gpu --data DATA --out runs --minutes 8 [STEP ...]
 
 DATA holds a folder per data set (`cifar10`, `imagenette`) with its parquet files. The steps, in
-this order unless named: every recipe that has its data there and needs no teacher, the finest grids
-first, then `realised` (speed in bf16, at batches that fill the GPU and at 1), `cifar10-table` (5
-seeds) and `placement` (3 seeds). Every call goes on from the last one's checkpoints and stops
-between two training steps when the time is over. A finished recipe has its model in
-OUT/RECIPE/model; `tokenlearner train` on that folder would write the same. Results are in
-`benchmarks/results/`.
+this order unless named: every recipe for photos that has its data there and needs no teacher, the
+finest grids first, then `realised` (speed in bf16, at batches that fill the GPU and at 1),
+`cifar10-table` (5 seeds) and `placement` (3 seeds). A step that fails is left for the next call,
+and the others go on. Every call goes on from the last one's checkpoints and stops between two
+training steps when the time is over. A finished recipe has its model in OUT/RECIPE/model;
+`tokenlearner train` on that folder would write the same. Results are in `benchmarks/results/`.
 """
 
 import math
@@ -34,44 +34,49 @@ def main() -> None:
         parser.error(f"there is no step {', '.join(unknown)}; there are {', '.join(steps)}")
     slice_ = Slice(options.minutes, choose_device(options.device))
     print(describe_hardware(slice_.device), flush=True)
-    try:
-        left = work(slice_, options.steps or steps, data=options.data, out=options.out)
-    except TokenLearnerError as error:
-        sys.exit(f"on_gpu: {error}")
+    left = work(slice_, options.steps or steps, data=options.data, out=options.out)
     print("left: " + (", ".join(left) or "nothing"))
 
 
 def list_steps(data: Path) -> list[str]:
-    """Returns all steps in their order, of the recipes those whose data are there."""
+    """Returns the steps whose data are there, in their order."""
     recipes = (name for name in RECIPES if _can_train(name, data))
     finest_first = sorted(recipes, key=lambda name: -math.prod(RECIPES[name]().model.grid))
-    return [*finest_first, SPEED, TABLE, PLACEMENT]
+    tables = {TABLE: "cifar10", PLACEMENT: "imagenette"}
+    return [*finest_first, SPEED, *(t for t, folder in tables.items() if (data / folder).is_dir())]
 
 
 def work(slice_: Slice, steps: list[str], *, data: Path, out: Path) -> list[str]:
     """Does the steps in turn and returns what is left of them."""
     left: list[str] = []
     for step in steps:
-        if step == SPEED:
-            chosen = realised.cases(slice_.device)
-            left += realised.fill(chosen, slice_.device, seconds_left=slice_.seconds_left)
-        elif step == TABLE:
-            names = list(cifar10_table.PUBLISHED_PERCENT)
-            left += cifar10_table.fill(
-                slice_, names, list(range(5)), data=data / "cifar10", out=out
-            )
-        elif step == PLACEMENT:
-            left += placement.fill(slice_, list(range(3)), data=data / "imagenette", out=out)
-        else:
-            recipe = RECIPES[step]()
-            if slice_.train(recipe, data / recipe.dataset, out / step) is None:
-                left.append(step)
+        try:
+            left += _do(step, slice_, data=data, out=out)
+        except TokenLearnerError as error:
+            print(f"{step}: {error}", file=sys.stderr, flush=True)
+            left.append(step)
     return left
+
+
+def _do(step: str, slice_: Slice, *, data: Path, out: Path) -> list[str]:
+    """Does one step, and returns what is left of it."""
+    if step == SPEED:
+        chosen = realised.cases(slice_.device)
+        return realised.fill(chosen, slice_.device, seconds_left=slice_.seconds_left)
+    if step == TABLE:
+        names = list(cifar10_table.PUBLISHED_PERCENT)
+        return cifar10_table.fill(slice_, names, list(range(5)), data=data / "cifar10", out=out)
+    if step == PLACEMENT:
+        return placement.fill(slice_, list(range(3)), data=data / "imagenette", out=out)
+    recipe = RECIPES[step]()
+    is_done = slice_.train(recipe, data / recipe.dataset, out / step) is not None
+    return [] if is_done else [step]
 
 
 def _can_train(recipe: str, data: Path) -> bool:
     made = RECIPES[recipe]()
-    return made.distillation is None and made.dataset != "" and (data / made.dataset).is_dir()
+    has_data = made.dataset != "" and (data / made.dataset).is_dir()
+    return has_data and made.distillation is None and made.clips is None
 
 
 if __name__ == "__main__":

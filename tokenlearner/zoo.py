@@ -53,6 +53,13 @@ ENTRIES: tuple[ZooEntry, ...] = (
         baseline="imagenette-fine-vit",
     ),
     ZooEntry(
+        name="imagenette-fine-vit-tl16",
+        title="Imagenette, 16 tokens, fine grid",
+        dataset="imagenette",
+        sha256="c36cb14b86e040b030f9f69dbe25024a19f931ce43f2ac1763436e1ae157a541",
+        baseline="imagenette-fine-vit",
+    ),
+    ZooEntry(
         name="imagenette-fine-vit",
         title="Imagenette, baseline, fine grid",
         dataset="imagenette",

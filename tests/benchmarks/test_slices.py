@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks import cifar10_table, on_gpu, slices
+from benchmarks import cifar10_table, on_gpu, placement, slices
 from benchmarks.slices import Slice
 from tests import tiny
 from tokenlearner.efficiency.machine import has_bfloat16
@@ -28,6 +28,7 @@ def _small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setitem(RECIPES, NAME, lambda: tiny.recipe(name=NAME, dataset="cifar10"))
     monkeypatch.setattr(cifar10_table, "FILE", tmp_path / "results.json")
     monkeypatch.setattr(cifar10_table, "FOLDER", tmp_path)
+    monkeypatch.setattr(placement, "FILE", tmp_path / "placement.json")
 
 
 class Steps(Slice):
@@ -51,10 +52,21 @@ def test_without_time_nothing_is_read(tmp_path: Path) -> None:
     assert not (tmp_path / "run").exists()
 
 
+def test_a_step_that_fails_does_not_stop_the_others(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    left = on_gpu.work(Slice(1, CPU), [NAME, NAME], data=tmp_path, out=tmp_path)
+    assert left == [NAME, NAME]
+    assert capsys.readouterr().err.count(f"{NAME}: there is no folder") == 2
+
+
 def test_the_finest_grid_comes_first(data: Path) -> None:
-    assert on_gpu.list_steps(data.parent / "nowhere") == ["realised", "cifar10-table", "placement"]
+    assert on_gpu.list_steps(data.parent / "nowhere") == ["realised"]
     (data.parent / "imagenette").mkdir()
+    (data.parent / "pointing-gestures").mkdir()  # whose recipes are for clips
     steps = on_gpu.list_steps(data.parent)
+    assert steps[-3:] == ["realised", "cifar10-table", "placement"]
+    assert not [step for step in steps if "gestures" in step]
     assert steps[0] == "imagenette-fine-vit"
     assert steps.index("imagenette-conv-vit") < steps.index(NAME) < steps.index("realised")
 

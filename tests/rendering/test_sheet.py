@@ -51,6 +51,14 @@ def test_sheet_is_wide_enough_for_all_that_is_random() -> None:
     assert (marked[:, -20:] == 255).all()
 
 
+@pytest.mark.parametrize(("name", "shown"), [("Čafé-größe", "Cafe-gro?e"), ("模型 2", "?? 2")])
+def test_a_name_that_the_font_lacks_letters_of(name: str, shown: str) -> None:
+    def sheet(name: str) -> np.ndarray:
+        return render_sheet(replace(explanation(), model_name=name), ViewSettings())
+
+    assert np.array_equal(sheet(name), sheet(shown))
+
+
 def test_sheet_has_every_token_and_the_composite() -> None:
     # The photo has the size of a tile, so that it is not scaled.
     one = explanation(tokens=2)

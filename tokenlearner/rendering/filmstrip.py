@@ -1,6 +1,5 @@
 """What tokens look at from step to step, on one page: a filmstrip, and the tube of all tokens."""
 
-import math
 from dataclasses import replace
 
 import numpy as np
@@ -11,15 +10,15 @@ from PIL import ImageDraw, ImageFont
 from tokenlearner.clips import ClipExplanation
 from tokenlearner.modules.shapes import UInt8
 from tokenlearner.rendering.colormap import ink_on, token_rgb
+from tokenlearner.rendering.heading import PAPER, SMALL_PRINT, Heading
 from tokenlearner.rendering.overlay import ViewSettings, maps_of, paint, strongest_token
 from tokenlearner.rendering.sheet import make_tile
 
 _STRIP_PX, _TUBE_PX = 200, 112  # long side of a tile
 _MOST_PX = 6000  # width of all tiles of a row together
 _LEAST_TILE_PX = 24
-_TITLE_PX, _TITLE_GAP_PX = 22, 16
+_TITLE_PX = 22
 _MARGIN_PX, _GAP_PX, _HEADER_PX, _TIMES_PX, _CHIP_PX = 24, 4, 56, 24, 24
-_PAPER, _INK, _SMALL_PRINT, _WARNING = (255, 255, 255), (23, 23, 28), (92, 94, 104), (185, 28, 28)
 
 
 def render_filmstrip(
@@ -74,19 +73,21 @@ def _draw(
     ]
     height, width = frames[0].shape[:2]
     left, top = _MARGIN_PX + _CHIP_PX + 12, _HEADER_PX + _TIMES_PX
+    heading = Heading(explanation, _TITLE_PX)
     page = PILImage.new(
         "RGB",
         (
-            max(left + len(steps) * (width + _GAP_PX) + _MARGIN_PX, _title_px(explanation), 480),
+            max(
+                left + len(steps) * (width + _GAP_PX) + _MARGIN_PX,
+                2 * _MARGIN_PX + heading.width_px,
+                480,
+            ),
             top + len(rows) * (height + _GAP_PX) + _MARGIN_PX,
         ),
-        _PAPER,
+        PAPER,
     )
     draw = ImageDraw.Draw(page)
-    font = ImageFont.load_default(_TITLE_PX)
-    draw.text((_MARGIN_PX, 20), explanation.model_name, _INK, font)
-    x = _MARGIN_PX + font.getlength(explanation.model_name) + _TITLE_GAP_PX
-    draw.text((x, 20), explanation.random_parts, _WARNING, font)
+    heading.draw(draw, _MARGIN_PX, 20)
     _write_times(draw, explanation.step_times_s, left, width)
     for row, settings in enumerate(rows):
         y = top + row * (height + _GAP_PX)
@@ -97,13 +98,6 @@ def _draw(
     return np.asarray(page)
 
 
-def _title_px(explanation: ClipExplanation) -> int:
-    """How wide a page must be for the model's name and what is random about it."""
-    font = ImageFont.load_default(_TITLE_PX)
-    words = font.getlength(explanation.model_name) + font.getlength(explanation.random_parts)
-    return 2 * _MARGIN_PX + _TITLE_GAP_PX + math.ceil(words)
-
-
 def _write_times(
     draw: ImageDraw.ImageDraw, times_s: NDArray[np.float64], left: int, width: int
 ) -> None:
@@ -112,7 +106,7 @@ def _write_times(
     for step in range(0, len(times_s), every):
         place = (left + step * (width + _GAP_PX), _HEADER_PX + _TIMES_PX - 6)
         words = f"{times_s[step]:.2f} s"
-        draw.text(place, words, _SMALL_PRINT, ImageFont.load_default(13), anchor="ls")
+        draw.text(place, words, SMALL_PRINT, ImageFont.load_default(13), anchor="ls")
 
 
 def _write_chip(

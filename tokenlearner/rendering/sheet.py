@@ -12,6 +12,7 @@ from tokenlearner.errors import ConfigError
 from tokenlearner.inference import Explanation
 from tokenlearner.modules.shapes import UInt8
 from tokenlearner.rendering.colormap import COLORMAPS, ink_on, token_rgb
+from tokenlearner.rendering.heading import INK, PAPER, SMALL_PRINT, Heading
 from tokenlearner.rendering.numbers import format_value
 from tokenlearner.rendering.overlay import (
     ViewSettings,
@@ -27,12 +28,8 @@ _HEADER_PX = 108
 _CAPTION_PX = 44
 _FOOTER_PX = 76
 _CHIP_PX = 26
-_TITLE_PX, _TITLE_GAP_PX = 26, 16
+_TITLE_PX = 26
 _RING_PX = 3
-_PAPER = (255, 255, 255)
-_INK = (23, 23, 28)
-_SMALL_PRINT = (92, 94, 104)
-_WARNING = (185, 28, 28)
 
 
 def render_sheet(
@@ -62,12 +59,15 @@ def render_sheet(
     maps = maps_of(explanation, learner)
     photo, geometry = make_tile(explanation.image, _TILE_PX), explanation.geometry
     plan = _plan(len(maps) + 1, photo.shape[0], photo.shape[1], columns)
-    title = explanation.model_name, explanation.random_parts
-    width = max(plan.width, 2 * _MARGIN_PX + _TITLE_GAP_PX + math.ceil(sum(map(_title_px, title))))
-    sheet = PILImage.new("RGB", (width, plan.height), _PAPER)
+    heading = Heading(explanation, _TITLE_PX)
+    width = max(plan.width, 2 * _MARGIN_PX + heading.width_px)
+    sheet = PILImage.new("RGB", (width, plan.height), PAPER)
     draw = ImageDraw.Draw(sheet)
 
-    _write_header(draw, *title, maps)
+    heading.draw(draw, _MARGIN_PX, 24)
+    tokens, height, width = maps.shape
+    note = f"What each of {tokens} learned tokens looks at, on {height} by {width} patches"
+    draw.text((_MARGIN_PX, 60), note, SMALL_PRINT, _font(16))
     for token in range(len(maps)):
         shown = replace(settings, mode="token", tokens=(token,))
         x, y = plan.place(token)
@@ -78,7 +78,7 @@ def render_sheet(
     tile = paint(photo, geometry, maps, replace(settings, mode="composite", tokens=()))
     sheet.paste(PILImage.fromarray(tile), (x, y))
     centre = y + photo.shape[0] + _CAPTION_PX // 2 + _RING_PX
-    draw.text((x, centre), "strongest token, everywhere", _INK, _font(17), anchor="lm")
+    draw.text((x, centre), "strongest token, everywhere", INK, _font(17), anchor="lm")
     _draw_scale(sheet, draw, maps, replace(settings, mode="token", tokens=()))
     return np.asarray(sheet)
 
@@ -127,21 +127,6 @@ def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     return ImageFont.load_default(size)
 
 
-def _title_px(text: str) -> float:
-    return _font(_TITLE_PX).getlength(text)
-
-
-def _write_header(
-    draw: ImageDraw.ImageDraw, model_name: str, random_parts: str, maps: np.ndarray
-) -> None:
-    tokens, height, width = maps.shape
-    draw.text((_MARGIN_PX, 24), model_name, _INK, _font(_TITLE_PX))
-    x = _MARGIN_PX + _title_px(model_name) + _TITLE_GAP_PX
-    draw.text((x, 24), random_parts, _WARNING, _font(_TITLE_PX))
-    note = f"What each of {tokens} learned tokens looks at, on {height} by {width} patches"
-    draw.text((_MARGIN_PX, 60), note, _SMALL_PRINT, _font(16))
-
-
 def _write_token(
     sheet: PILImage.Image,
     draw: ImageDraw.ImageDraw,
@@ -161,7 +146,7 @@ def _write_token(
     number = str(token + 1)
     draw.text((x + _CHIP_PX / 2, middle), number, ink_on(colour), _font(15), anchor="mm")
     caption = f"peak {format_value(peak)}"
-    draw.text((x + _CHIP_PX + 10, middle), caption, _INK, _font(17), anchor="lm")
+    draw.text((x + _CHIP_PX + 10, middle), caption, INK, _font(17), anchor="lm")
 
 
 def _disc(size: int) -> PILImage.Image:
@@ -184,9 +169,9 @@ def _draw_scale(
     if settings.scale == "token":
         ends, label = ("lowest", "highest"), "each token on its own scale"
     y = sheet.height - _FOOTER_PX + 16
-    draw.text((_MARGIN_PX, y + height / 2), ends[0], _INK, _font(16), anchor="lm")
+    draw.text((_MARGIN_PX, y + height / 2), ends[0], INK, _font(16), anchor="lm")
     x = _MARGIN_PX + round(draw.textlength(ends[0], _font(16))) + 10
     ramp = COLORMAPS[settings.colormap][np.linspace(0, 255, width).astype(int)]
     sheet.paste(PILImage.fromarray(np.repeat(ramp[None], height, axis=0)), (x, y))
-    draw.text((x + width + 10, y + height / 2), ends[1], _INK, _font(16), anchor="lm")
-    draw.text((_MARGIN_PX, y + height + 10), label, _SMALL_PRINT, _font(15))
+    draw.text((x + width + 10, y + height / 2), ends[1], INK, _font(16), anchor="lm")
+    draw.text((_MARGIN_PX, y + height + 10), label, SMALL_PRINT, _font(15))
