@@ -25,6 +25,8 @@ class CreditedFile:
         author: As stated by its source.
         source: Where the file was taken from.
         changes: What was done to it since; `"none"` if nothing.
+        subjects: The class it shows, per data set (`{"imagenette": "parachute", "cifar10": None}`);
+            None where it shows none of that data set's classes.
         folder: The folder that `file` lies in.
     """
 
@@ -35,6 +37,7 @@ class CreditedFile:
     author: str
     source: str
     changes: str
+    subjects: Mapping[str, str | None] = field(hash=False)
     folder: Path
 
     @property
@@ -47,21 +50,14 @@ class CreditedFile:
         """Author and licence; the licence alone where no author is named."""
         return self.licence if self.author == "not named" else f"{self.author}, {self.licence}"
 
+    def subject(self, dataset: str) -> str | None:
+        """The class of this data set that it shows, or None."""
+        return self.subjects.get(dataset)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sample(CreditedFile):
-    """One photo of the gallery.
-
-    Attributes:
-        subjects: The class it shows, per data set (`{"imagenette": "parachute", "cifar10": None}`);
-            None where it shows none of that data set's classes.
-    """
-
-    subjects: Mapping[str, str | None] = field(hash=False)
-
-    def subject(self, dataset: str) -> str | None:
-        """The class of this data set that the photo shows, or None."""
-        return self.subjects.get(dataset)
+    """One photo of the gallery."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

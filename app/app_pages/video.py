@@ -53,7 +53,13 @@ if not page.stage:
             st.warning(plain(notice), icon=":material/info:")
         if not isinstance(result, str):
             other_title = resources.offer(state.other).title if state.other else ""
-            clip_answer(result, other_title)
+            dataset = resources.dataset_of(page.model, device)
+            clip_answer(
+                result,
+                other_title,
+                subject=clip.sample.subject(dataset) if clip.sample else None,
+                subject_is_known=clip.sample is not None and bool(dataset),
+            )
             answer_over_time(result.chosen)
             clip_cost(result, other_title)
             clip_downloads(page, state, clip, result)

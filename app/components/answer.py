@@ -20,19 +20,29 @@ def answer(explanation: Explanation, *, subject: str | None, subject_is_known: b
         subject_is_known: Whether somebody does.
     """
     name, share = explanation.predictions[0]
-    remarks = []
-    if subject is not None:
-        verdict = "Right" if subject == name else "Wrong"
-        remarks.append(f"{verdict}: the photo shows “{plain(subject)}”.")
-    else:
-        if subject_is_known:
-            remarks.append("The photo shows nothing that this model knows.")
+    remarks = verdict(name, "photo", subject=subject, subject_is_known=subject_is_known)
+    if subject is None:
         remarks.append(f"The model can only answer with {list_classes(explanation.class_names)}.")
     if share < LOW_CONFIDENCE:
         remarks.append("**Low confidence:** no answer reaches 50 %.")
     with st.container(key="answer", gap="small"):
         st.markdown(f"## {plain(name)} · {format_share(share)}", anchors=False)
         st.caption(" ".join(remarks))
+
+
+def verdict(name: str, thing: str, *, subject: str | None, subject_is_known: bool) -> list[str]:
+    """What to say about an answer, in a sentence or none; arguments as for `answer`.
+
+    Args:
+        name: The answer.
+        thing: `photo` or `clip`.
+        subject: The class that it shows.
+        subject_is_known: Whether somebody knows.
+    """
+    if subject is not None:
+        is_right = "Right" if subject == name else "Wrong"
+        return [f"{is_right}: the {thing} shows “{plain(subject)}”."]
+    return [f"The {thing} shows nothing that this model knows."] if subject_is_known else []
 
 
 def list_classes(names: tuple[str, ...]) -> str:

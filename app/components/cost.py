@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from app.components.numbers import describe_saving, format_count, format_gflops
+from app.components.numbers import describe_saving, format_count, format_gflops, lower_first
 from app.resources import Result
 
 _BAR_PX = 44  # height of the tallest bar
@@ -33,6 +33,8 @@ def cost_card(result: Result) -> None:
     else:
         saving = describe_saving(after.macs, before.macs)
         headline = f"{saving}: {format_gflops(before.macs)} → {compute}"
+        if after is not result.chosen:
+            headline = f"With TokenLearner {lower_first(headline)}"
         parameters = f"{format_count(before.num_parameters)} → {parameters}"
     with st.container(key="cost", gap="small"):
         st.markdown(f"## {headline}", anchors=False)

@@ -47,5 +47,10 @@ def describe_saving(macs: int, baseline_macs: int) -> str:
     return "Half the compute" if saved_percent == 50 else f"{saved_percent} % less compute"
 
 
+def lower_first(text: str) -> str:
+    """What begins a sentence, as it stands within one."""
+    return text[:1].lower() + text[1:]
+
+
 def _percent_up(part: int, whole: int) -> int:
     return -(-100 * part // whole)

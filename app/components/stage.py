@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from app.components.numbers import describe_saving, format_share
+from app.components.numbers import describe_saving, format_share, lower_first
 from app.components.plain_text import plain
 from app.components.provenance import warning_badge
 from app.components.view_button import view_button
@@ -19,7 +19,8 @@ def stage_line(result: Result, info: ModelInfo) -> None:
     if result.pair is not None:
         before, after = result.pair
         tokens, saving = after.tokens_per_layer, describe_saving(after.macs, before.macs)
-        said.append(f"{tokens[0]} → {tokens[-1]} tokens: {saving[0].lower()}{saving[1:]}")
+        whose = "" if after is result.chosen else "with TokenLearner "
+        said.append(f"{whose}{tokens[0]} → {tokens[-1]} tokens: {lower_first(saving)}")
     for notice in notices():
         st.warning(plain(notice), icon=":material/info:")
     with st.container(key="stage_line", horizontal=True, vertical_alignment="center"):

@@ -40,7 +40,14 @@ def test_opens_with_an_answer_of_the_library() -> None:
     assert f"## {name} · {100 * share:#.3g} %" in texts(page)
     assert "The mean over 4 frames, each seen on its own." in texts(page)
     assert "GFLOPs for 4 frames" in texts(page)
+    assert "The clip shows nothing that this model knows." in texts(page)
     assert alerts(page) == []
+
+
+def test_what_a_clip_shows_is_said_where_it_is_known() -> None:
+    page = open_page(clip="cars", model="cifar10-tuned-vit-tl8", frames="4")
+    assert "the clip shows “automobile”." in texts(page)
+    assert "shows nothing" not in texts(page)
 
 
 def test_a_stretch_and_a_number_of_frames() -> None:

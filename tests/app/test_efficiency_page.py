@@ -125,6 +125,21 @@ def test_a_shipped_model_keeps_its_patch() -> None:
     assert "Patch: 16 px, as the model has it" in texts(page)
 
 
+def test_each_shipped_pair_is_offered_once_and_opens_as_it_was_trained() -> None:
+    page = open_page(section="placement")
+    titles = page.selectbox(key="placement_design").options
+    ours = [title for title in titles if title.startswith("Ours: ")]
+    assert len(set(ours)) == len(ours) == 4
+    assert {"Ours: Imagenette", "Ours: Imagenette, fine grid"} <= set(ours)
+    for name in ("imagenette-fine-vit-tl8", "imagenette-conv-vit-tl8"):
+        page.selectbox(key="placement_design").set_value(name).run()
+        learner = for_images(zoo.load(name)).config.token_learner
+        assert learner is not None
+        assert page.selectbox(key="placement_design").value == name
+        assert page.select_slider(key="placement_at").value == learner.at
+        assert page.select_slider(key="placement_num_tokens").value == learner.num_tokens
+
+
 def test_published_results_and_ours_side_by_side() -> None:
     page = open_page(section="published", dataset="CIFAR-10")
     assert page.selectbox(key="published_dataset").value == "CIFAR-10"

@@ -11,7 +11,7 @@ from app.components.efficiency import measuring
 from app.components.efficiency.cost_table import Column, cost_table, describe_change, measured_rows
 from app.components.efficiency.measuring import Setup, measure, measure_safely, problem_with
 from app.components.efficiency.reality import conditions, headline, realised
-from app.components.efficiency.records import rows
+from app.components.efficiency.records import how_many_rounds, rows
 from app.components.efficiency.session import Measurement, keep, measurements
 from tests.app.measured import comparison
 from tokenlearner.efficiency import count_macs
@@ -160,3 +160,17 @@ def test_rows_for_a_file() -> None:
     assert (plain["per_second"], learner["per_second"]) == (8 / 3, 4.0)
     assert (plain["speedup"], learner["speedup"], learner["realised_ratio"]) == (1.0, 1.5, 0.75)
     assert learner["hardware"] == "a machine, 2 cores"
+    assert not learner["all_disturbed"]
+
+
+@pytest.mark.parametrize(
+    ("disturbed", "finished", "said"),
+    [
+        (False, True, "2"),
+        (False, False, "2, stopped early"),
+        (True, False, "2, stopped early, others were busy"),
+    ],
+)
+def test_a_measurement_to_be_doubted_says_so(disturbed: bool, finished: bool, said: str) -> None:
+    found = comparison((3.0, 2.0), (3.0, 2.0), disturbed=disturbed)
+    assert how_many_rounds(found, finished=finished) == said

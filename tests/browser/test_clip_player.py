@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 import time
 from collections.abc import Iterator
 from itertools import pairwise
@@ -203,6 +204,33 @@ def test_another_clip_keeps_the_speed_and_waits_for_play(visitor: Explorer) -> N
     expect(visitor.viewer).not_to_have_attribute("data-shows", before)
     expect(play).to_have_attribute("aria-label", "Play")
     assert visitor.page.locator("video.source").evaluate("video => video.playbackRate") == 0.25
+
+
+def test_fewer_frames_than_the_one_on_the_screen(visitor: Explorer) -> None:
+    visitor.open_clips(f"?clip={CLIP.id}&frames=16")
+    film = visitor.page.locator(".film")
+    box = film.bounding_box()
+    assert box is not None
+    film.click(position={"x": box["width"] - 4, "y": 10})
+    wait_for_step(visitor, 15)
+    visitor.page.get_by_role("combobox", name="Frames").click()
+    visitor.page.get_by_role("option", name="4", exact=True).click()
+    expect(visitor.page.locator(".step-name")).to_have_text(re.compile("of 4$"))
+    visitor.page.get_by_role("radio", name="Movement").check()
+    expect(visitor.page.locator(".track-value")).to_contain_text("of the diagonal")
+
+
+def test_a_stretch_counts_the_clips_seconds(visitor: Explorer) -> None:
+    visitor.open_clips(f"?clip={CLIP.id}&frames={FRAMES}&from=1&to=3")
+    expect(visitor.page.locator(".now")).to_have_text("1.00")
+    expect(visitor.page.locator(".end")).to_have_text("3.00 s")
+    film = visitor.page.locator(".film")
+    box = film.bounding_box()
+    assert box is not None
+    film.click(position={"x": 0.75 * box["width"], "y": 10})
+    wait_for_step(visitor, 3)
+    assert time_of(visitor) == pytest.approx(1.5, abs=0.1)  # of what plays
+    expect(visitor.page.locator(".now")).to_have_text(re.compile(r"2\.[45]"))
 
 
 def test_a_click_on_the_curves_jumps(visitor: Explorer, explanation: ClipExplanation) -> None:

@@ -210,6 +210,26 @@ def test_two_visitors_do_not_meet(open_page: Open, model: VisionTransformer) -> 
     expect(ben.page.locator('.photo[data-id="own"]')).to_have_count(0)
 
 
+def test_digits_pick_tokens_whatever_was_used_last(
+    open_page: Open, model: VisionTransformer
+) -> None:
+    visitor = open_page(f"?sample={FIRST}&token=1")
+    shown = explain(model, SAMPLES[FIRST].path)
+    visitor.page.get_by_role("radio", name="Patches").check()
+    visitor.page.keyboard.press("5")
+    settle(visitor, shown, ViewSettings(tokens=(4,), interpolation="patch"))
+    visitor.page.locator('input[name="opacity"]').fill("30")
+    visitor.page.keyboard.press("7")
+    settle(visitor, shown, ViewSettings(tokens=(6,), interpolation="patch", opacity=0.3))
+    visitor.pick_sample("tabby")
+    visitor.page.keyboard.press("2")
+    settle(
+        visitor,
+        explain(model, SAMPLES["tabby"].path),
+        ViewSettings(tokens=(1,), interpolation="patch", opacity=0.3),
+    )
+
+
 def test_on_stage_arrow_keys_walk(open_page: Open, model: VisionTransformer) -> None:
     visitor = open_page(f"?sample={FIRST}&token=1&stage=1")
     expect(visitor.page.locator('[data-testid="stSidebar"]')).to_be_hidden()

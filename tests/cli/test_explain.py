@@ -214,7 +214,7 @@ class TestErrors:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9 GiB.")
 
         monkeypatch.setattr(VisionTransformer, "trace", fail)
-        result = call(photo, "--model", model)
+        result = call(photo, "--model", model, "--out", photo.parent / "out")
         self.check(result, "memory does not suffice: CUDA out of memory. Tried to allocate 9 GiB.")
 
     def test_usage(self, photo: Path) -> None:

@@ -75,7 +75,7 @@ def test_curves_of_speed_have_measured_points() -> None:
     assert of(chart, "without TokenLearner")["y"] == [1, 1]
     assert (of(chart, "measured")["x"], of(chart, "measured")["y"]) == ([1], [2.5])
     assert of(chart, "measured")["customdata"] == ["H100"]
-    assert "measured on H100" in chart["layout"]["title"]["text"]
+    assert chart["layout"]["title"]["subtitle"]["text"] == "◆ measured on H100"
     # A speed-up has no place among GFLOPs.
     without = charts.placement_chart(CURVES, **options, measured=[point])
     assert "measured" not in names(without)
@@ -91,7 +91,7 @@ def test_every_machine_has_a_line_under_the_title() -> None:
         charts.placement_chart(CURVES, **options, as_speedup=True, measured=points[:count])
         for count in (1, 2)
     )
-    assert two["layout"]["title"]["text"].count("<br>") == 2
+    assert two["layout"]["title"]["subtitle"]["text"].count("<br>") == 1
     assert two["layout"]["margin"]["t"] > one["layout"]["margin"]["t"]
 
 

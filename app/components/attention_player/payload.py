@@ -79,6 +79,7 @@ def pack_payload(
         "shape": list(maps.shape),
         "starts_s": starts.tolist(),
         "marks_s": marks.tolist(),
+        "from_s": media.start_s,
         "duration_s": media.duration_s,
         "step_frames": [list(frames) for frames in explanation.step_frames],
         "source": list(explanation.frames.shape[1:3]),

@@ -75,10 +75,11 @@ function createPlayer(root) {
     board.show(step, time);
     timeline.move(time, step);
     const said = nameOfStep();
-    setText(find(".now"), time.toFixed(2));
+    const ofClip = header.from_s + time; // as charts and files count it
+    setText(find(".now"), ofClip.toFixed(2));
     if (said !== find(".step-name").textContent) {
       setText(find(".step-name"), said);
-      timeline.describe(`${time.toFixed(1)} seconds, ${said}`);
+      timeline.describe(`${ofClip.toFixed(1)} seconds, ${said}`);
     }
     Object.assign(root.dataset, { step: String(step), time: String(time), shows: header.id });
   }
@@ -138,7 +139,7 @@ function createPlayer(root) {
     const reel = createReel(readMaps(payload));
     const tracks = readTracks(payload, reel.length, reel.count);
     timeline.take({ header, reel, thumbnails, tracks });
-    setText(find(".end"), `${header.duration_s.toFixed(2)} s`);
+    setText(find(".end"), `${(header.from_s + header.duration_s).toFixed(2)} s`);
     find('[data-do="sound"]').hidden = !header.media.has_sound;
     board.take({ header, reel, photo: video, colormaps: readColormaps(header) });
     if (video.readyState >= 2) showFrame(clip.now);

@@ -159,7 +159,8 @@ export function createTimeline(root, { seek }) {
     const tokens = settings.mode === "composite" ? [leader] : settings.tokens.slice(0, 3);
     const said = tokens.map((token) => `token ${token + 1}: ${amountOf(token)}`);
     const most = settings.mode === "composite" ? "most, " : "";
-    setText(value, `${track.about} · ${most}${said.join(", ")}`);
+    setText(value, `${most}${said.join(", ")} · ${track.about}`);
+    value.title = track.about; // where there is no room for all of it
   }
 
   function draw(settings, colours) {
@@ -192,6 +193,7 @@ export function createTimeline(root, { seek }) {
       thumbnails?.close();
       ({ header, reel, thumbnails, tracks } = next);
       slider.max = String(header.duration_s);
+      step = 0; // the old one may lie behind the end
       filmShows = curvesShow = "";
       offerTracks();
     },

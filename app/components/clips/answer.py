@@ -6,7 +6,7 @@ import numpy as np
 import streamlit as st
 
 from app.clip_resources import ClipResult
-from app.components.answer import LOW_CONFIDENCE, list_classes
+from app.components.answer import LOW_CONFIDENCE, list_classes, verdict
 from app.components.cost import tokens_diagram
 from app.components.numbers import describe_saving, format_gflops, format_share
 from app.components.plain_text import plain
@@ -28,16 +28,25 @@ An **image model** looks at each frame on its own, and its answer is the mean ov
 """
 
 
-def clip_answer(result: ClipResult, other_title: str) -> None:
+def clip_answer(
+    result: ClipResult, other_title: str, *, subject: str | None, subject_is_known: bool
+) -> None:
     """Shows the most probable class, what to make of it, and what the other model says.
 
     Args:
         result: What was found.
         other_title: What people call the other model, if there is one.
+        subject: The class that the clip shows; None if it shows none of the model's, or if nobody
+            knows.
+        subject_is_known: Whether somebody does.
     """
     chosen = result.chosen
     name, share = chosen.predictions[0]
-    remarks = [_how(chosen), f"It knows {len(chosen.class_names):,} answers and no other."]
+    remarks = [
+        *verdict(name, "clip", subject=subject, subject_is_known=subject_is_known),
+        _how(chosen),
+        f"It knows {len(chosen.class_names):,} answers and no other.",
+    ]
     if share < LOW_CONFIDENCE:
         remarks.append("**Low confidence:** no answer reaches 50 %.")
     with st.container(key="clip_answer", gap="small"):

@@ -1,6 +1,8 @@
 // Keys that pick tokens: arrows, Home and End walk the strip, digits jump (0 is the tenth token).
 
-const TEXT_INPUTS = "input, select, textarea, [contenteditable], [role=slider], [role=combobox]";
+const INPUTS = "input, select, textarea, [contenteditable], [role=slider], [role=combobox]";
+// They have a use for arrows, but none for digits.
+const DIGITLESS = "[type=radio], [type=checkbox], [type=range], [role=slider]";
 
 function digitOf(event) {
   const match = /^(?:Digit|Numpad)(\d)$/.exec(event.code);
@@ -34,16 +36,18 @@ function intentOf(event, stage) {
 }
 
 // Listens on the whole page, so that keys work before anything was clicked, but gives way to
-// whatever else has the focus. `act(intent)` is called for what remains; `ownIntentOf(event)` comes
+// whatever else has the focus and may want the key. `act(intent)` is called for what remains; `ownIntentOf(event)` comes
 // before the keys of this file.
 export function listenToKeys(root, { isStage, act, ownIntentOf = () => null }) {
   const onKey = (event) => {
     if (event.altKey || event.metaKey || event.ctrlKey || event.defaultPrevented) return;
     const target = event.composedPath()[0];
-    if (target.matches?.(TEXT_INPUTS) && !target.matches("[data-keys]")) return;
+    const isDigit = digitOf(event) !== null;
+    const wanted = target.matches?.(INPUTS) && !(isDigit && target.matches(DIGITLESS));
+    if (wanted && !target.matches("[data-keys]")) return;
     const inside = root.contains(target);
-    // On the page itself, or on what scrolls it.
-    const free = target.contains?.(root.getRootNode().host ?? root);
+    // On the page itself, or on what scrolls it; nothing but an input wants digits.
+    const free = isDigit || target.contains?.(root.getRootNode().host ?? root);
     if (!inside && !free && !isStage()) return;
     const intent = ownIntentOf(event) ?? intentOf(event, isStage());
     if (!intent || (intent.onlyInside && !target.closest?.(".strip"))) return;

@@ -60,8 +60,8 @@ def _vit(size: str, patch_px: int, side_px: int) -> VisionTransformerConfig:
 
 
 def _shipped(entry: zoo.ZooEntry) -> tuple[str, Design] | None:
-    """A shipped pair as a design; None for what is no image model with a learner."""
-    if entry.baseline is None:
+    """A shipped baseline and the first model that learns tokens; None for any other entry."""
+    if entry.baseline is None or zoo.counterpart(entry.baseline) != entry.name:
         return None
     try:
         config = resources.load_model(entry.name, resources.pick_device("auto")).config
@@ -73,7 +73,7 @@ def _shipped(entry: zoo.ZooEntry) -> tuple[str, Design] | None:
     plain = replace(config, token_learner=None)
     side_px, patch_px = config.image_size[0], config.patch_size[0]
     return entry.name, Design(
-        title=f"Ours: {entry.title.partition(',')[0]}",
+        title=f"Ours: {zoo.entry(entry.baseline).title.replace(', baseline', '')}",
         patches_px=(patch_px,),
         sides_px=tuple(side_px * step // 2 for step in range(1, 7)),
         usual=(patch_px, side_px),

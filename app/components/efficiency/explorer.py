@@ -59,7 +59,14 @@ def explorer(settings: EfficiencySettings) -> None:
 
 def _choices(placement: Placement, found: dict[str, Design], *, depth: int) -> None:
     design = found[placement.design]
-    _slider("Model", "design", placement, list(found), lambda name: found[name].title, box=True)
+    st.session_state["placement_design"] = placement.design
+    st.selectbox(
+        "Model",
+        list(found),
+        format_func=lambda name: found[name].title,
+        key="placement_design",
+        on_change=lambda: _open(found[name := st.session_state["placement_design"]], name),
+    )
     _slider("Patch", "patch_px", placement, design.patches_px, lambda px: f"{px} px")
     _slider("Photo", "side_px", placement, design.sides_px, lambda px: f"{px} px")
     _slider("Learned tokens", "num_tokens", placement, TOKEN_COUNTS)
@@ -73,14 +80,15 @@ def _choices(placement: Placement, found: dict[str, Design], *, depth: int) -> N
     )
 
 
+def _open(design: Design, name: str) -> None:
+    """Changes to another model; one that was trained opens as it was trained."""
+    learner = design.learner
+    own = {"num_tokens": learner.num_tokens, "at": learner.at} if design.model else {}
+    change_placement(design=name, **own)
+
+
 def _slider(
-    label: str,
-    name: str,
-    placement: Placement,
-    options: Any,
-    format_func: Any = str,
-    *,
-    box: bool = False,
+    label: str, name: str, placement: Placement, options: Any, format_func: Any = str
 ) -> None:
     """A choice of one field; one that leaves no choice is shown as a fact."""
     key, options = f"placement_{name}", list(options)
@@ -88,8 +96,7 @@ def _slider(
         st.caption(f"{label}: {format_func(options[0])}, as the model has it")
         return
     st.session_state[key] = getattr(placement, name)
-    widget = st.selectbox if box else st.select_slider
-    widget(
+    st.select_slider(
         label,
         options,
         format_func=format_func,

@@ -11,7 +11,7 @@ from app.components.efficiency.session import measurements
 from app.components.numbers import format_number, format_times
 from tokenlearner.efficiency.comparison import Comparison
 
-_NUMBERS = ("batch", "per second", "faster", "promised", "realised")
+_NUMBERS = ("batch", "per second", "faster", "promised", "realised", "rounds")
 _ROW_PX, _MOST_PX = 32, 226
 
 
@@ -21,7 +21,13 @@ def records() -> None:
     if not mine and not others:
         return
     shown = [
-        _shown(found.comparison, _title(found.comparison), found.reason, here=True)
+        _shown(
+            found.comparison,
+            _title(found.comparison),
+            found.reason,
+            here=True,
+            finished=found.finished,
+        )
         for found in mine
     ]
     shown += [_shown(found.comparison, found.title, found.reason, here=False) for found in others]
@@ -72,6 +78,7 @@ def rows(comparison: Comparison) -> list[dict[str, Any]]:
                 "speedup": comparison.speedup(index).median,
                 "realised_ratio": None if realised is None else realised.median,
                 "rounds": rate.n,
+                "all_disturbed": comparison.all_disturbed,
                 "hardware": comparison.conditions.hardware,
                 "threads": comparison.conditions.threads,
                 "date": comparison.conditions.date,
@@ -86,7 +93,9 @@ def _title(comparison: Comparison) -> str:
     return offer.title if offer else name
 
 
-def _shown(comparison: Comparison, title: str, reason: str, *, here: bool) -> dict[str, str]:
+def _shown(
+    comparison: Comparison, title: str, reason: str, *, here: bool, finished: bool = True
+) -> dict[str, str]:
     """A comparison for people: the last model against the first."""
     where, last = comparison.conditions, len(comparison.entries) - 1
     promise, realised = comparison.macs_ratio(last), comparison.realised_ratio(last)
@@ -101,9 +110,17 @@ def _shown(comparison: Comparison, title: str, reason: str, *, here: bool) -> di
         "faster": format_times(comparison.speedup(last).median),
         "promised": "" if promise is None else format_times(promise),
         "realised": "" if realised is None else f"{100 * realised.median:.0f} %",
+        "rounds": how_many_rounds(comparison, finished=finished),
         "date": where.date,
         "why": reason,
     }
+
+
+def how_many_rounds(comparison: Comparison, *, finished: bool) -> str:
+    """How many rounds the numbers come from, and why they may be wrong."""
+    doubts = ("stopped early", not finished), ("others were busy", comparison.all_disturbed)
+    count = str(comparison.images_per_second(0).n)
+    return ", ".join([count, *(words for words, applies in doubts if applies)])
 
 
 def _words(row: dict[str, str]) -> str:

@@ -24,15 +24,16 @@ def layout(title: str, *small_lines: str) -> Chart:
         title: In one line.
         small_lines: Under it, in small print.
     """
-    text = "<br>".join(
-        [title, *(f"<span style='font-size:12px'>{it}</span>" for it in small_lines)]
-    )
     return {
-        "title": {"text": text, **_TITLE},
+        "title": {"text": title, "subtitle": _subtitle(small_lines), **_TITLE},
         "margin": {**_MARGIN, "t": _MARGIN["t"] + _SMALL_LINE_PX * len(small_lines)},
         "dragmode": False,
         "hoverlabel": {"align": "left"},
     }
+
+
+def _subtitle(lines: tuple[str, ...]) -> Chart:
+    return {"text": "<br>".join(lines), "font": {"size": 12}}
 
 
 def axis(title: str = "") -> Chart:

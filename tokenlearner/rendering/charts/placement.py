@@ -45,7 +45,7 @@ def placement_chart(
     machines: list[str] = []
     if as_speedup and measured:
         traces.append(_measured_points(measured))
-        machines = sorted({f"measured on {point['hardware']}" for point in measured})
+        machines = sorted({f"◆ measured on {point['hardware']}" for point in measured})
     arrangement = {
         **layout(title, *machines),
         "showlegend": False,
