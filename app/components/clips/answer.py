@@ -73,7 +73,7 @@ def answer_over_time(explanation: ClipExplanation) -> None:
     frames = explanation.frame_probabilities
     with st.container(key="clip_predictions", gap="small"):
         st.html(_legend(names, explanation.probabilities[top]))
-        if frames is None or len(frames) < 2:
+        if frames is None or len(set(explanation.times_s.tolist())) < 2:  # or one frame, again
             return
         st.plotly_chart(
             {
