@@ -5,7 +5,7 @@ import streamlit as st
 from app import clip_resources, resources
 from app.clip_state import current_clip_state, query_from_clip_state
 from app.components.address_bar import address_bar
-from app.components.clips.answer import answer_over_time, clip_answer, clip_cost
+from app.components.clips.answer import answers, clip_answer, clip_cost
 from app.components.clips.downloads import clip_downloads
 from app.components.clips.film import make_film
 from app.components.clips.gallery import clip_gallery
@@ -58,9 +58,9 @@ if not page.stage:
                 result,
                 other_title,
                 subject=clip.sample.subject(dataset) if clip.sample else None,
-                subject_is_known=clip.sample is not None and bool(dataset),
+                subject_is_known=clip.sample is not None and dataset in clip.sample.subjects,
             )
-            answer_over_time(result.chosen)
+            answers(result)
             clip_cost(result, other_title)
             clip_downloads(page, state, clip, result)
             clip_line(clip, result.chosen.notes)

@@ -6,19 +6,27 @@ import numpy as np
 import streamlit as st
 
 from app.components.numbers import format_share
+from tokenlearner.clips import ClipExplanation
 from tokenlearner.inference import Explanation
 
-_TOP = 5
+_Answer = Explanation | ClipExplanation
+
 # One accent and a gray, both at 3 : 1 or more on the light and on the dark page.
 _LEARNER_COLOR, _BASELINE_COLOR = "#3b82f6", "#7b8594"
-_HEIGHT_PX = 210
+_BARS_PX = 42  # of one class
 _NAMES_PX, _NAME_LETTERS = 126, 18
 
 
-def predictions_chart(chosen: Explanation, other: Explanation | None) -> None:
-    """Draws the top five of the chosen model, and what the other says about the same classes."""
+def predictions_chart(chosen: _Answer, other: _Answer | None, *, count: int = 5) -> None:
+    """Draws the leading classes of the chosen model, and what the other says about the same ones.
+
+    Args:
+        chosen: An answer.
+        other: Another model's, of the same classes; None if there is none.
+        count: How many classes to draw.
+    """
     # By number, because names may be alike: ImageNet has two kinds of crane.
-    top = np.argsort(-chosen.probabilities, kind="stable")[:_TOP].tolist()
+    top = np.argsort(-chosen.probabilities, kind="stable")[:count].tolist()
     names = [chosen.class_names[index] for index in top]
     models = [chosen] if other is None else [chosen, other]
     traces = [_bars(top, model) for model in models]
@@ -27,23 +35,23 @@ def predictions_chart(chosen: Explanation, other: Explanation | None) -> None:
         # Without a key of its own: a chart with one is built anew for every photo.
         st.plotly_chart(
             {"data": traces, "layout": _layout(names)},
-            height=_HEIGHT_PX,
+            height=_BARS_PX * len(top),
             config={"displayModeBar": False, "scrollZoom": False, "doubleClick": False},
             alt=_describe(top, chosen, other),
         )
 
 
-def _label(explanation: Explanation) -> str:
+def _label(explanation: _Answer) -> str:
     if not explanation.learners:
         return "without TokenLearner"
-    return f"with {len(explanation.maps)} learned tokens"
+    return f"with {explanation.maps.shape[-3]} learned tokens"
 
 
-def _color(explanation: Explanation) -> str:
+def _color(explanation: _Answer) -> str:
     return _LEARNER_COLOR if explanation.learners else _BASELINE_COLOR
 
 
-def _bars(top: list[int], explanation: Explanation) -> dict[str, Any]:
+def _bars(top: list[int], explanation: _Answer) -> dict[str, Any]:
     shares, label = explanation.probabilities[top].tolist(), _label(explanation)
     return {
         "type": "bar",
@@ -66,7 +74,7 @@ def _layout(names: list[str]) -> dict[str, Any]:
     # Plotly measures its own legend and automatic margins again and again, which would hold up the
     # attention viewer beside it by a fifth of a second.
     return {
-        "height": _HEIGHT_PX,
+        "height": _BARS_PX * len(names),
         "barmode": "group",
         "bargap": 0.28,
         "bargroupgap": 0.06,
@@ -91,7 +99,7 @@ def _shorten(name: str) -> str:
     return name if len(name) <= _NAME_LETTERS else name[: _NAME_LETTERS - 1] + "…"
 
 
-def _legend(models: list[Explanation]) -> str:
+def _legend(models: list[_Answer]) -> str:
     entries = (
         f'<span><i style="background: {_color(model)}"></i>{_label(model)}</span>'
         for model in models
@@ -99,14 +107,18 @@ def _legend(models: list[Explanation]) -> str:
     return f'<div class="legend">{"".join(entries)}</div>'
 
 
-def _describe(top: list[int], chosen: Explanation, other: Explanation | None) -> str:
+def _describe(top: list[int], chosen: _Answer, other: _Answer | None) -> str:
     said = [
         f"{chosen.class_names[index]}: {_share(chosen, index)}"
         + (f" ({_share(other, index)} {_label(other)})" if other is not None else "")
         for index in top
     ]
-    return f"Bar chart of the five most probable classes {_label(chosen)}. " + "; ".join(said) + "."
+    return (
+        f"Bar chart of the {len(top)} most probable classes {_label(chosen)}. "
+        + "; ".join(said)
+        + "."
+    )
 
 
-def _share(explanation: Explanation, index: int) -> str:
+def _share(explanation: _Answer, index: int) -> str:
     return format_share(float(explanation.probabilities[index]))

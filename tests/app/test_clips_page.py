@@ -1,5 +1,6 @@
 """What the Clips page says, without a browser."""
 
+import json
 import shutil
 import sys
 from pathlib import Path
@@ -142,6 +143,8 @@ def test_a_model_for_clips(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert "The mean over 16 frames, each seen on its own." in texts(page)
     assert page.selectbox(key="clip_frames").disabled
     assert page.segmented_control(key="clip_whose_maps").options[0] == "clipper"
+    (chart,) = page.get("plotly_chart")
+    assert json.loads(chart.proto.spec)["data"][0]["type"] == "bar"  # one answer, so no curves
 
 
 def test_an_upload_stays_in_its_session() -> None:

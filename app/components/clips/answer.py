@@ -10,6 +10,7 @@ from app.components.answer import LOW_CONFIDENCE, list_classes, verdict
 from app.components.cost import tokens_diagram
 from app.components.numbers import describe_saving, format_gflops, format_share
 from app.components.plain_text import plain
+from app.components.predictions import predictions_chart
 from tokenlearner.clips import ClipExplanation
 
 _TOP = 3
@@ -66,19 +67,27 @@ def _how(explanation: ClipExplanation) -> str:
     return f"The mean over {count} frame{'s' * (count != 1)}, each seen on its own."
 
 
-def answer_over_time(explanation: ClipExplanation) -> None:
-    """Draws how probable the leading answers are in each frame; for a video model, overall."""
-    top = np.argsort(-explanation.probabilities, kind="stable")[:_TOP].tolist()
-    names = [explanation.class_names[index] for index in top]
-    frames = explanation.frame_probabilities
+def answers(result: ClipResult) -> None:
+    """Draws how probable the leading answers are in each frame, or where there is one answer, it.
+
+    Args:
+        result: What was found.
+    """
+    chosen, other = result.chosen, result.other
+    frames = chosen.frame_probabilities
+    # A clip may also be one frame, which was taken again and again.
+    if frames is None or len(set(chosen.times_s.tolist())) < 2:
+        is_comparable = other is not None and other.class_names == chosen.class_names
+        predictions_chart(chosen, other if is_comparable else None, count=_TOP)
+        return
+    top = np.argsort(-chosen.probabilities, kind="stable")[:_TOP].tolist()
+    names = [chosen.class_names[index] for index in top]
     with st.container(key="clip_predictions", gap="small"):
-        st.html(_legend(names, explanation.probabilities[top]))
-        if frames is None or len(set(explanation.times_s.tolist())) < 2:  # or one frame, again
-            return
+        st.html(_legend(names, chosen.probabilities[top]))
         st.plotly_chart(
             {
                 "data": [
-                    _line(explanation.times_s, frames[:, index], name, color)
+                    _line(chosen.times_s, frames[:, index], name, color)
                     for index, name, color in zip(top, names, _LINES, strict=False)
                 ],
                 "layout": _layout(),
