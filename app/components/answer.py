@@ -31,13 +31,13 @@ def answer(explanation: Explanation, *, subject: str | None, subject_is_known: b
 
 
 def verdict(name: str, thing: str, *, subject: str | None, subject_is_known: bool) -> list[str]:
-    """What to say about an answer, in a sentence or none; arguments as for `answer`.
+    """What to say about an answer, in a sentence or none.
 
     Args:
         name: The answer.
         thing: `photo` or `clip`.
-        subject: The class that it shows.
-        subject_is_known: Whether somebody knows.
+        subject: The class that it shows; None if it shows none of the model's, or if nobody knows.
+        subject_is_known: Whether somebody does.
     """
     if subject is not None:
         is_right = "Right" if subject == name else "Wrong"
@@ -50,4 +50,4 @@ def list_classes(names: tuple[str, ...]) -> str:
     shown = [plain(name) for name in names[:_CLASSES_IN_FULL]]
     if len(names) > len(shown):
         return f"one of {len(names):,} things, such as {', '.join(shown[:8])}"
-    return " or ".join(filter(None, (", ".join(shown[:-1]), shown[-1])))
+    return f"{', '.join(shown[:-1])} or {shown[-1]}" if len(shown) > 1 else "".join(shown)
