@@ -166,6 +166,12 @@ def test_a_folder_without_learner_stands_alone(baseline: Path) -> None:
     assert "×" not in result.stdout
 
 
+def test_photos_and_clips_are_not_compared() -> None:
+    result = call("cifar10-mini-vit-tl8", "--against", "gestures-vivit")
+    assert result.exit_code == 1
+    assert "cifar10-mini-vit-tl8 takes photos and gestures-vivit clips" in result.stderr
+
+
 @pytest.mark.parametrize("name", ["cifar10-mini-vit", "cifar10-mini-vit-tl8"])
 def test_a_shipped_model_stands_beside_its_counterpart(name: str) -> None:
     result = call(name, "--batch", 1, "--no-why")

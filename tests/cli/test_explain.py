@@ -16,6 +16,7 @@ from tests import tiny
 from tokenlearner.checkpoints import load_model, save_model
 from tokenlearner.cli.main import app
 from tokenlearner.inference import Explanation, explain
+from tokenlearner.media import read_image
 from tokenlearner.models import VisionTransformer
 from tokenlearner.rendering import ViewSettings, render_overlay, render_sheet
 
@@ -96,6 +97,12 @@ class TestResults:
         assert "random" not in result.stdout
         again = call(photo, "--model", model, "--out", out)
         assert f"replaced {out / 'parrot.npz'}" in again.stdout
+
+    def test_says_what_was_done_to_a_photo(self, model: Path, tmp_path: Path) -> None:
+        PillowImage.new("CMYK", (20, 20)).save(tmp_path / "cmyk.jpg")
+        result = call(tmp_path / "cmyk.jpg", "--model", model, "--out", tmp_path / "out")
+        (note,) = read_image(tmp_path / "cmyk.jpg").notes
+        assert result.stdout.endswith(f"\n  {note}\n")
 
     def test_photos_of_the_same_name_do_not_overwrite_each_other(
         self, model: Path, photo: Path, tmp_path: Path
@@ -223,8 +230,7 @@ class TestErrors:
         assert "Missing option '--model'" in result.stderr
 
     def test_in_a_process_of_its_own(self, photo: Path, tmp_path: Path) -> None:
-        source = "from tokenlearner.cli.main import app; app()"
-        command = [sys.executable, "-c", source, "explain", str(photo)]
+        command = [sys.executable, "-m", "tokenlearner", "explain", str(photo)]
         command += ["--model", str(tmp_path / "none"), "--out", str(tmp_path / "out")]
         result = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
         assert result.returncode == 1

@@ -100,3 +100,9 @@ def test_unknown_split(model: Path, data: Path) -> None:
     result = call(model, "--data", data, "--test-split", "val")
     assert result.exit_code == 1
     assert "has no split 'val'" in result.stderr
+
+
+def test_one_split_for_both(model: Path, data: Path) -> None:
+    result = call(model, "--data", data, "--train-split", "test", "--test-split", "test")
+    assert result.exit_code == 1
+    assert "photos would be tested that were learned from; name two splits" in result.stderr

@@ -90,6 +90,12 @@ def test_what_the_baseline_has_too_is_no_reason() -> None:
     assert "the same as in the baseline, so this is how exactly was measured" in loss.words
 
 
+def test_blocks_that_the_baseline_has_not_are_no_same_work() -> None:
+    other = profile(stage("block 0", 5.0, 3e9), stage("learner 1", 0.5, 0.5e9))
+    loss = find_losses(BASE, other)[0]
+    assert (loss.part.name, loss.reason) == ("blocks before the learner", "other work")
+
+
 def test_a_large_batch_makes_no_small_products() -> None:
     late = fast()
     large = profile(*late.stages, batch_size=64)

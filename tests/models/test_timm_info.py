@@ -75,12 +75,12 @@ class TestFolders:
         assert not (tmp_path / "x").exists()
 
     def test_a_model_made_without_create_model(self, tmp_path: Path) -> None:
-        plain = timm.models.VisionTransformer(depth=2, embed_dim=32, num_heads=2)
+        plain = timm.models.VisionTransformer(depth=2, embed_dim=32, num_heads=2, num_classes=5)
         with pytest.raises(CheckpointError, match=r"make it with timm\.create_model, of timm 1\.0"):
             save_model(tmp_path, described(insert_token_learner(plain, 3)))
 
     def test_a_setting_that_no_file_can_hold(self, tmp_path: Path) -> None:
-        plain = timm.create_model("test_vit", norm_layer=nn.LayerNorm)
+        plain = timm.create_model("test_vit", norm_layer=nn.LayerNorm, num_classes=5)
         with pytest.raises(CheckpointError, match="could not be opened again: norm_layer=<class"):
             save_model(tmp_path, described(insert_token_learner(plain, 3)))
 

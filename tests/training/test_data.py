@@ -118,6 +118,11 @@ class TestErrors:
         with pytest.raises(DataError, match=f"no folder {re.escape(str(missing))}.*owner/name"):
             read_images(missing, "train")
 
+    def test_a_file(self, tmp_path: Path) -> None:
+        (tmp_path / "list.csv").touch()
+        with pytest.raises(DataError, match=r"is a file; wanted a folder .* CSV files are for cl"):
+            read_images(tmp_path / "list.csv", "train")
+
     @pytest.mark.parametrize("source", ["./name", "name", "../a", "a/b/c", "/a", "a b/c"])
     def test_neither_folder_nor_id(self, source: str) -> None:
         with pytest.raises(DataError, match="it is no id on the Hub either"):

@@ -293,6 +293,13 @@ class TestErrors:
         reports = list(start(several, tmp_path, recipe).run())
         assert reports[-1]["heldout_accuracy"] == 1
 
+    def test_one_class(self, data: LabelledImages, tmp_path: Path) -> None:
+        one = replace(data, labels=0 * data.labels, class_names=("red",))
+        recipe = tiny.recipe()
+        single = replace(recipe, model=replace(recipe.model, num_classes=1))
+        with pytest.raises(DataError, match="has one class, 'red', which any model always answ"):
+            start(one, tmp_path, single)
+
     def test_fewer_photos_than_are_held_out(self, data: LabelledImages, tmp_path: Path) -> None:
         with pytest.raises(DataError, match=r"has 24 photos, but the recipe .* holds 24 out; give"):
             start(data, tmp_path, tiny.recipe(holdout=24))

@@ -1,5 +1,6 @@
 """`tokenlearner bench`: images per second and latency on this machine, side by side."""
 
+import os
 import shlex
 from dataclasses import dataclass, field
 from functools import partial
@@ -33,6 +34,7 @@ from tokenlearner.efficiency.rounds import Plan
 from tokenlearner.efficiency.throughput import POWERS, Candidate, Progress, Stopped, sweep
 from tokenlearner.errors import MeasurementError
 
+_LOG_COLUMNS = 140  # what the table takes; in a pipe or a log nobody has chosen a width
 _INTERRUPTED = 130  # what a shell calls a command that Ctrl-C ended
 
 
@@ -130,6 +132,8 @@ def bench(
         execution.check(computer)
     plan = Plan(rounds=rounds, seconds=seconds, warmup_passes=3 if computer.type == "cpu" else 20)
     console = Console()
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = _LOG_COLUMNS
     threads = torch.get_num_threads()
     title = f"{describe_hardware(computer)}, {threads} thread{'' if threads == 1 else 's'}"
     console.print(title, style="bold")

@@ -30,6 +30,8 @@ OF_THE_PAPER: dict[str, tuple[Any, Any]] = {
 }
 """Models of its tables that learn tokens, and their classes, by their names here."""
 
+_THINGS = {"image": "photos", "video": "clips"}
+
 Named = tuple[str, Any]
 """A model and what to call it."""
 
@@ -46,6 +48,7 @@ def shipped_pair(model: str | None, against: str | None) -> tuple[list[Named], s
 
     Raises:
         CheckpointError: If one cannot be loaded.
+        ConfigError: If one takes photos and the other clips.
     """
     name = model or zoo.names()[0]
     network = zoo.load(name)
@@ -53,6 +56,11 @@ def shipped_pair(model: str | None, against: str | None) -> tuple[list[Named], s
         return [(_name(network, name), network)], ""
     if against is not None:
         baseline = zoo.load(against)
+        if baseline.takes != network.takes:
+            raise ConfigError(
+                f"{name} takes {_THINGS[network.takes]} and {against} {_THINGS[baseline.takes]}, "
+                "so there is nothing to compare; give --against another model, or none"
+            )
         labels = _name(baseline, against), _name(network, name)
         if labels[0] == labels[1]:  # trained anew, another revision: as they were asked for
             labels = against, name if name != against else f"{name} again"

@@ -21,7 +21,7 @@ from tokenlearner.efficiency.machine import choose_device
 from tokenlearner.errors import ConfigError, MediaError
 from tokenlearner.inference import Explanation
 from tokenlearner.inference import explain as explain_photo
-from tokenlearner.media import VIDEO_KINDS
+from tokenlearner.media import VIDEO_KINDS, read_image
 from tokenlearner.media.images import encode_png
 from tokenlearner.models.info import ModelInfo
 from tokenlearner.rendering import ViewSettings, render_overlay, render_sheet
@@ -121,13 +121,16 @@ def explain(
     out.mkdir(parents=True, exist_ok=True)
     failed = False
     for file, name in zip(files, _names(files), strict=True):
+        notes: tuple[str, ...] = ()
         # Everything is made before anything is written.
         try:
             if file in clips:
                 explanation = explain_file(network, file, options)
                 results = clip_results(file, explanation, settings, options, learner=learner - 1)
             else:
-                explanation = explain_photo(network, file)
+                photo = read_image(file)
+                notes = photo.notes
+                explanation = explain_photo(network, photo)
                 results = _photo_results(explanation, settings, learner=learner - 1)
         except MediaError as error:
             typer.echo(f"tokenlearner: {file}: {error}", err=True)
@@ -139,6 +142,8 @@ def explain(
             write_whole(path, content)
             typer.echo(f"{verb} {path}")
         _print_answer(file, explanation, network.info, learner=learner - 1)
+        for note in notes:
+            typer.echo(f"  {note}")
     if failed:
         raise typer.Exit(1)
 

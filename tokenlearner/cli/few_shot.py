@@ -13,6 +13,7 @@ from tokenlearner.checkpoints import for_images
 from tokenlearner.cli.evaluate import write_json
 from tokenlearner.cli.photos import read_checked, say_unusable, watch
 from tokenlearner.efficiency.machine import choose_device
+from tokenlearner.errors import ConfigError
 from tokenlearner.training.data import read_images
 from tokenlearner.training.few_shot import Accuracy, FewShot, draw, iter_features, report, score
 
@@ -44,6 +45,11 @@ def few_shot(
     The classes need not be the model's. The classifier is least squares with L2 regularisation of
     strength 2^10, as in big_vision; the accuracy with other strengths is shown beside it.
     """
+    if train_split == test_split:
+        raise ConfigError(
+            f"--train-split and --test-split are both {test_split}, so photos would be tested that "
+            "were learned from; name two splits"
+        )
     computer = choose_device(device)
     network = for_images(zoo.load(model))
     assert network.info is not None

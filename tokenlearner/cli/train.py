@@ -65,7 +65,7 @@ def train(
         ),
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
-    seed: Annotated[int | None, typer.Option(help="Instead of the recipe's own.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Instead of the recipe's own.")] = None,
     mixed_precision: Annotated[
         bool | None,
         typer.Option(help="Compute in bfloat16; by default where the hardware can."),
@@ -174,8 +174,17 @@ def train(
                 options=(*job.options, *read_as),
             )
             say(
-                f"wrote {folder}; `tokenlearner evaluate {folder} --data {data} --save` measures it"
+                f"wrote {folder}; `tokenlearner evaluate {folder} --data {data}{_test_split(data)} "
+                "--save` measures it"
             )
+
+
+def _test_split(data: str) -> str:
+    """The option that `evaluate` needs for a folder whose test photos are called otherwise."""
+    for name in ("test", "val", "validation"):
+        if any(Path(data).glob(f"{name}*")):
+            return "" if name == "test" else f" --split {name}"
+    return ""
 
 
 def _default_workers(recipe: Recipe) -> int:
@@ -200,6 +209,7 @@ def _carry_out(trainer: Trainer, out: Path) -> None:
     if trainer.step == trainer.num_steps:
         say("the run is finished")
         return
+    out.mkdir(parents=True, exist_ok=True)  # to fail now, if it does, and not after an epoch
     processes = num_processes()
     shared = f" in {processes} processes" if processes > 1 else ""
     say(f"training on {describe_hardware(trainer.device)}{shared}")

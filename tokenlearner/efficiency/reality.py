@@ -103,10 +103,12 @@ def find_losses(base: Profile, fast: Profile) -> tuple[Loss, ...]:
         fast: Of the model in question.
     """
     price = base.seconds / base.macs  # seconds for one multiply-accumulate
+    own = {stage.name: stage.macs for stage in base.stages}
     losses = []
     for part in group(fast):
         lost = part.seconds - part.macs * price
-        reason = _reason(part, fast, usual=1 / price)
+        is_shared = all(own.get(stage.name) == stage.macs for stage in part.stages)
+        reason = _reason(part, fast, usual=1 / price, is_shared=is_shared)
         words = _words(part, fast, reason, usual=1 / price)
         losses.append(Loss(part=part, ratio=lost / fast.seconds, reason=reason, words=words))
     return tuple(sorted(losses, key=lambda loss: -loss.ratio))
@@ -132,9 +134,9 @@ def explain_losses(realised_ratio: float, losses: Iterable[Loss]) -> str:
     return f"{told}. Lost: {lost}."
 
 
-def _reason(part: Part, profile: Profile, usual: float) -> Reason:
+def _reason(part: Part, profile: Profile, usual: float, *, is_shared: bool) -> Reason:
     seconds = part.seconds
-    if part.name == _BEFORE:
+    if part.name == _BEFORE and is_shared:
         return "same work"
     if sum(stage.launch_seconds for stage in part.stages) >= _DOMINATES * seconds:
         return "launches"

@@ -199,9 +199,8 @@ class PretrainedModel(nn.Module, ABC):
         """Writes a model folder with a model card, ready for the Hub.
 
         Card and metrics are those of the folder or repository that the model was read from, if it
-        has them, except that the card says how to load the model from the new place; so a model
-        whose weights have changed since needs an `info` of its own first. Without them a short card
-        is written.
+        has them and the weights are still the same; the card then says how to load the model from
+        the new place. Otherwise a short card is written.
 
         Args:
             folder: Created if missing.
@@ -216,7 +215,7 @@ class PretrainedModel(nn.Module, ABC):
     def _write_with_card(self, folder: Path, *, place: str, dtype: torch.dtype) -> None:
         self.write(folder, dtype=dtype)
         info = self.require_info()
-        origin = self.folder if info.source else None
+        origin = self.folder if info.source and self._is_as_read() else None
         if origin is None or not (origin / CARD_FILE).is_file():
             write_whole(folder / CARD_FILE, short_card(info, place, takes=self.takes).encode())
             return
@@ -225,6 +224,17 @@ class PretrainedModel(nn.Module, ABC):
         write_whole(folder / CARD_FILE, _LOAD.sub(lambda _: call, card))
         if (origin / METRICS_FILE).is_file():
             write_whole(folder / METRICS_FILE, (origin / METRICS_FILE).read_bytes())
+
+    def _is_as_read(self) -> bool:
+        """Whether the weights are those of the folder that the model was read from."""
+        if self.folder is None:
+            return False
+        try:
+            read = read_folder(self.folder).weights.items()
+        except CheckpointError:  # it is not there any more
+            return False
+        own = self.state_dict()
+        return all(torch.equal(own[name].cpu().to(known.dtype), known) for name, known in read)
 
     def push_to_hub(
         self,

@@ -27,9 +27,10 @@ def write_state(state: dict[str, Any], path: Path) -> None:
         _sync_folder(path.parent)
     except (OSError, RuntimeError) as error:
         temporary.unlink(missing_ok=True)
+        before = "the one before is intact. " if path.exists() else ""
         raise TrainingError(
-            f"cannot write {path}: {error}; the one before is intact. "
-            "Free some space and start the same command again"
+            f"cannot write {path}: {error}; {before}See to it, as by freeing some space, and start "
+            "the same command again"
         ) from error
 
 

@@ -37,6 +37,11 @@ def check_fit(
             f"{data.source} has {len(data.class_names)} classes, but the recipe {recipe.name} "
             f"is for {recipe.model.num_classes}; give it the data set it was written for"
         )
+    if len(data.class_names) == 1 and recipe.loss == "softmax":
+        raise DataError(
+            f"{data.source} has one class, {data.class_names[0]!r}, which any model always "
+            "answers; give it another one to tell it from"
+        )
     if len(data) <= recipe.holdout:
         raise DataError(
             f"{data.source} has {len(data):,} {data.things}, but the recipe {recipe.name} holds "

@@ -67,6 +67,11 @@ def read_images(
 def _locate(source: str | Path, split: str) -> Path:
     if Path(source).is_dir():
         return Path(source)
+    if Path(source).is_file():
+        raise DataError(
+            f"{source} is a file; wanted a folder with the photos as SPLIT/CLASS/NAME.jpg or in "
+            "parquet files, or an id on the Hub (lists in CSV files are for clips)"
+        )
     if not re.fullmatch(r"[\w-][\w.-]*/[\w.-]+", str(source)):
         raise DataError(
             f"there is no folder {source}, and it is no id on the Hub either: these are owner/name"
