@@ -45,7 +45,8 @@ def test_measured_and_stopped(open_page: Open) -> None:
     visitor = open_page("?model=cifar10-mini-vit-tl8", efficiency=True)
     page = visitor.page
     measure, stop = (
-        page.get_by_role("button", name=name) for name in ("Measure on this machine", "Stop")
+        page.get_by_role("button", name=name, exact=True)
+        for name in ("Measure on this machine", "Stop")
     )
     rate = page.get_by_role("row", name="photos per second")
     expect(rate).to_contain_text("–")
