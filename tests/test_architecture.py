@@ -18,7 +18,7 @@ import tokenlearner
 PRESENT = {"numpy", "opencv-python-headless", "pillow", "safetensors", "timm", "torch"}
 
 # The command line is the one part that needs more to be imported at all.
-NEEDS_MORE = ("tokenlearner.cli",)
+NEEDS_MORE = ("tokenlearner.cli", "tokenlearner.__main__")
 
 BLOCK = """
 import sys
