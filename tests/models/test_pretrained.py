@@ -85,13 +85,17 @@ class TestSavePretrained:
         assert (tmp_path / "b/README.md").read_text() == "# a card"
         assert (tmp_path / "b/metrics.json").read_text() == "{}"
 
-    def test_changed_weights_get_no_card_and_metrics_of_others(self, tmp_path: Path) -> None:
+    @pytest.mark.parametrize("change", ["weights", "head"])
+    def test_another_model_gets_no_card_and_metrics(self, change: str, tmp_path: Path) -> None:
         save_model(tmp_path / "a", tiny.model())
         (tmp_path / "a/README.md").write_text("# a card, 99 %")
         (tmp_path / "a/metrics.json").write_text("{}")
         model = load_model(tmp_path / "a")
-        with torch.no_grad():
-            next(model.parameters()).mul_(0.5)
+        assert isinstance(model, VisionTransformer)
+        if change == "head":
+            model.head = torch.nn.Linear(model.config.dim, 3, bias=False)
+        else:
+            next(model.parameters()).data.mul_(0.5)
         model.save_pretrained(tmp_path / "b")
         assert "99 %" not in (tmp_path / "b/README.md").read_text()
         assert not (tmp_path / "b/metrics.json").exists()

@@ -230,11 +230,15 @@ class PretrainedModel(nn.Module, ABC):
         if self.folder is None:
             return False
         try:
-            read = read_folder(self.folder).weights.items()
+            read = read_folder(self.folder).weights
         except CheckpointError:  # it is not there any more
             return False
         own = self.state_dict()
-        return all(torch.equal(own[name].cpu().to(known.dtype), known) for name, known in read)
+        # Old files lack some buffers, but none lacks a parameter.
+        is_same_model = dict(self.named_parameters()).keys() <= read.keys() <= own.keys()
+        return is_same_model and all(
+            torch.equal(own[name].cpu().to(known.dtype), known) for name, known in read.items()
+        )
 
     def push_to_hub(
         self,
@@ -262,7 +266,8 @@ class PretrainedModel(nn.Module, ABC):
             The address of the commit.
 
         Raises:
-            CheckpointError: If the model has no `info`, or the Hub refuses.
+            ConfigError: If the model has no `info`, or one that does not fit it.
+            CheckpointError: If it could not be built again, or the Hub refuses.
         """
         from huggingface_hub import HfApi
         from huggingface_hub.errors import HfHubHTTPError, HFValidationError

@@ -36,8 +36,8 @@ function intentOf(event, stage) {
 }
 
 // Listens on the whole page, so that keys work before anything was clicked, but gives way to
-// whatever else has the focus and may want the key. `act(intent)` is called for what remains; `ownIntentOf(event)` comes
-// before the keys of this file.
+// whatever else has the focus and may want the key. `act(intent)` is called for what remains;
+// `ownIntentOf(event)` comes before the keys of this file.
 export function listenToKeys(root, { isStage, act, ownIntentOf = () => null }) {
   const onKey = (event) => {
     if (event.altKey || event.metaKey || event.ctrlKey || event.defaultPrevented) return;

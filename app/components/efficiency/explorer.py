@@ -65,7 +65,8 @@ def _choices(placement: Placement, found: dict[str, Design], *, depth: int) -> N
         list(found),
         format_func=lambda name: found[name].title,
         key="placement_design",
-        on_change=lambda: _open(found[name := st.session_state["placement_design"]], name),
+        on_change=_open,
+        args=(found,),
     )
     _slider("Patch", "patch_px", placement, design.patches_px, lambda px: f"{px} px")
     _slider("Photo", "side_px", placement, design.sides_px, lambda px: f"{px} px")
@@ -80,9 +81,10 @@ def _choices(placement: Placement, found: dict[str, Design], *, depth: int) -> N
     )
 
 
-def _open(design: Design, name: str) -> None:
+def _open(found: dict[str, Design]) -> None:
     """Changes to another model; one that was trained opens as it was trained."""
-    learner = design.learner
+    name = st.session_state["placement_design"]
+    design, learner = found[name], found[name].learner
     own = {"num_tokens": learner.num_tokens, "at": learner.at} if design.model else {}
     change_placement(design=name, **own)
 
