@@ -4,12 +4,15 @@ import json
 import threading
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image as PillowImage
 
 from tests import tiny
+from tokenlearner.attention.token_facts import describe_tokens
 from tokenlearner.efficiency import count_macs
 from tokenlearner.errors import ConfigError, MediaError, ShapeError, TokenLearnerError
 from tokenlearner.inference import Explanation, explain
@@ -64,6 +67,24 @@ class TestExplain:
         assert (learner.block, learner.version) == (1, "1.1")
         assert explanation.maps is learner.maps
         np.testing.assert_allclose(explanation.maps.sum(axis=(1, 2)), [1, 1], rtol=1e-5)
+
+    def test_takes_a_photo_in_any_form(self, photo: Path) -> None:
+        model = tiny.model()
+        wanted = explain(model, photo)
+        data = photo.read_bytes()
+        with PillowImage.open(photo) as picture:
+            forms = [str(photo), data, picture, read_image(photo), read_image(photo).pixels]
+            for form in forms:
+                assert_same(explain(model, form), wanted)
+
+    def test_token_facts_are_those_of_the_maps(self, photo: Path) -> None:
+        explanation = explain(tiny.model(), photo)
+        learner = explanation.learners[0]
+        assert explanation.token_facts() == describe_tokens(
+            learner.maps, learner.tokens, geometry=explanation.geometry
+        )
+        with pytest.raises(ConfigError, match="learner 1 was asked for, but tiny has 1; choose 0"):
+            explanation.token_facts(1)
 
     def test_in_the_number_format_of_the_weights(self, photo: Path) -> None:
         model = tiny.model()
@@ -136,6 +157,11 @@ class TestExplain:
             explain(tiny.model(), tmp_path / "none.jpg")
         with pytest.raises(ShapeError, match="wanted uint8 RGB"):
             explain(tiny.model(), np.zeros((4, 4), np.uint8))
+
+    @pytest.mark.usefixtures("_as_users_run_it")
+    def test_no_photo_at_all(self) -> None:
+        with pytest.raises(ShapeError, match="Got a dict; wanted a photo: a file's path or bytes"):
+            explain(tiny.model(), cast("Any", {"image": b""}))
 
     def test_dropout_is_off_and_the_weights_stay_trainable(self, photo: Path) -> None:
         model = tiny.model()

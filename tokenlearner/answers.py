@@ -75,10 +75,30 @@ class Answer(Generic[AnyLearner]):
         Raises:
             ConfigError: If the model has none.
         """
-        learners: tuple[Any, ...] = self.learners
-        if not learners:
-            raise ConfigError(f"{self.model_name} has no TokenLearner, so there are no maps")
-        return learners[0].maps
+        first: Any = self.learner()
+        return first.maps
+
+    def learner(self, index: int = 0) -> AnyLearner:
+        """Returns the entry of one TokenLearner.
+
+        Args:
+            index: Which of the model's, counted from 0.
+
+        Raises:
+            ConfigError: If the model has no such learner.
+        """
+        count = len(self.learners)
+        if not count:
+            raise ConfigError(
+                f"{self.model_name} has no TokenLearner, so there are no maps; choose a model that "
+                "has one"
+            )
+        if not 0 <= index < count:
+            raise ConfigError(
+                f"learner {index} was asked for, but {self.model_name} has {count}; choose "
+                + ("0" if count == 1 else f"0 to {count - 1}")
+            )
+        return self.learners[index]
 
     @property
     def macs(self) -> int:

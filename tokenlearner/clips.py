@@ -89,11 +89,7 @@ class ClipExplanation(Answer[ClipLearnerMaps]):
         Raises:
             ConfigError: If the model has no such learner.
         """
-        if not 0 <= learner < len(self.learners):
-            raise ConfigError(
-                f"learner {learner} was asked for, but {self.model_name} has {len(self.learners)}"
-            )
-        chosen = self.learners[learner]
+        chosen = self.learner(learner)
         return follow(
             chosen.maps,
             chosen.tokens,

@@ -3,17 +3,20 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, TypeAlias
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image as PillowImage
 
 from tokenlearner.answers import Answer, facts_of, info_of
+from tokenlearner.attention.token_facts import TokenFacts, describe_tokens
 from tokenlearner.checkpoints import AnyModel, ClipModel, for_images
 from tokenlearner.efficiency.model_flops import count_model
+from tokenlearner.errors import ShapeError
 from tokenlearner.geometry import Geometry
-from tokenlearner.media.images import Image, read_image
+from tokenlearner.media.images import Image, pixels_of, read_image
 from tokenlearner.preprocess import prepare
 
 
@@ -48,24 +51,39 @@ class Explanation(Answer[LearnerMaps]):
 
     image: NDArray[np.uint8]
 
+    def token_facts(self, learner: int = 0) -> tuple[TokenFacts, ...]:
+        """Returns what each token of one TokenLearner looks at, in numbers.
 
-def explain(model: AnyModel, image: Image | NDArray[np.uint8] | str | Path) -> Explanation:
+        Args:
+            learner: Which of the model's TokenLearners, counted from 0.
+
+        Raises:
+            ConfigError: If the model has no such learner.
+        """
+        chosen = self.learner(learner)
+        return describe_tokens(chosen.maps, chosen.tokens, geometry=self.geometry)
+
+
+Photo: TypeAlias = Image | PillowImage.Image | NDArray[np.uint8] | bytes | str | Path
+"""A photo of `read_image` or Pillow, RGB uint8 `[height, width, 3]`, or a file's path or bytes."""
+
+
+def explain(model: AnyModel, image: Photo) -> Explanation:
     """Runs a photo through a model, where the model is, and keeps what the model looked at.
 
     Args:
         model: From `tokenlearner.load`, or made by hand with its `info` set.
-        image: A photo: from `read_image`, as RGB uint8 `[height, width, 3]`, or a file's path.
+        image: A photo.
 
     Raises:
         ConfigError: If the model takes clips, does not know its preprocessing and classes, or is
             training.
         MediaError: If a file cannot be used.
+        ShapeError: If the image is an array of another shape or type, or no image.
     """
     model = for_images(model)
     info = info_of(model)
-    if isinstance(image, str | Path):
-        image = read_image(image)
-    pixels = image.pixels if isinstance(image, Image) else image
+    pixels = _pixels(image)
     seen = look(model, [pixels])
     return Explanation(
         **facts_of(model),
@@ -78,6 +96,21 @@ def explain(model: AnyModel, image: Image | NDArray[np.uint8] | str | Path) -> E
         ),
         stages=count_model(model, image_size=info.preprocessing.image_size).stages,
     )
+
+
+def _pixels(image: Photo) -> NDArray[np.uint8]:
+    if isinstance(image, str | Path | bytes):
+        image = read_image(image)
+    if isinstance(image, Image):
+        return image.pixels
+    if isinstance(image, PillowImage.Image):
+        return pixels_of(image)
+    if not isinstance(image, np.ndarray):
+        raise ShapeError(
+            f"Got a {type(image).__name__}; wanted a photo: a file's path or bytes, a picture of "
+            "Pillow, or RGB uint8 [height, width, 3]."
+        )
+    return image
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)

@@ -5,6 +5,7 @@ import streamlit as st
 from app.components.learner_choice import learner_of
 from app.components.view_button import view_button
 from app.state import PageState, change_state
+from tokenlearner.attention.token_facts import facts_csv
 from tokenlearner.inference import Explanation
 from tokenlearner.media import encode_png
 from tokenlearner.rendering import render_sheet
@@ -37,6 +38,18 @@ def _offer(explanation: Explanation, state: PageState, name: str) -> None:
             width="stretch",
         )
         st.caption("Every token and all of them together, drawn as on the screen.")
+        st.download_button(
+            "What each token looks at (CSV)",
+            data=lambda: facts_csv(explanation.token_facts(learner)).encode(),
+            file_name=f"{name}_tokens.csv",
+            mime="text/csv",
+            on_click="ignore",
+            icon=":material/table:",
+            width="stretch",
+        )
+        st.caption(
+            "Peak, centre and spread in pixels of the photo, how much each shares with others."
+        )
     st.download_button(
         "All numbers (.npz)",
         data=explanation.to_npz,

@@ -14,6 +14,7 @@ from app.gallery import load_samples
 from tests.browser.conftest import Open
 from tests.browser.explorer import TIMEOUT_MS, Explorer
 from tokenlearner import zoo
+from tokenlearner.attention.token_facts import facts_csv
 from tokenlearner.inference import Explanation, explain
 from tokenlearner.media import read_image
 from tokenlearner.models.vit import VisionTransformer
@@ -268,6 +269,10 @@ def test_downloads(open_page: Open, model: VisionTransformer) -> None:
         visitor.page.get_by_role("button", name="All maps on one sheet").click()
     wanted = render_sheet(explanation, ViewSettings(tokens=(1,), colormap="magma"))
     np.testing.assert_array_equal(read_image(sheet.value.path()).pixels, wanted)
+
+    with visitor.page.expect_download() as table:
+        visitor.page.get_by_role("button", name="What each token looks at").click()
+    assert table.value.path().read_text() == facts_csv(explanation.token_facts())
 
     with visitor.page.expect_download() as numbers:
         visitor.page.get_by_role("button", name="All numbers").click()

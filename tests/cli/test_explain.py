@@ -1,5 +1,6 @@
 """`tokenlearner explain`: the same numbers and pictures as the library, and errors in a line."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from PIL import Image as PillowImage
 from typer.testing import CliRunner
 
 from tests import tiny
+from tokenlearner.attention.token_facts import facts_csv
 from tokenlearner.checkpoints import load_model, save_model
 from tokenlearner.cli.main import app
 from tokenlearner.inference import Explanation, explain
@@ -54,7 +56,12 @@ class TestResults:
         out = tmp_path / "out/deep"
         result = call(photo, "--model", model, "--out", out)
         assert result.exit_code == 0, result.output
-        assert names(out) == ["parrot-overlay.png", "parrot-sheet.png", "parrot.npz"]
+        assert names(out) == [
+            "parrot-overlay.png",
+            "parrot-sheet.png",
+            "parrot-tokens.csv",
+            "parrot.npz",
+        ]
         wanted = explain(load_model(model), photo)
         found = Explanation.load(out / "parrot.npz")
         assert np.array_equal(found.maps, wanted.maps)
@@ -64,6 +71,15 @@ class TestResults:
         assert np.array_equal(overlay, render_overlay(wanted, ViewSettings()))
         sheet = render_sheet(wanted, ViewSettings())
         assert np.array_equal(pixels(out / "parrot-sheet.png"), sheet)
+        facts = wanted.token_facts()
+        assert (out / "parrot-tokens.csv").read_text() == facts_csv(facts)
+        # Each token in a line under the answers.
+        table = [line.split() for line in result.output.splitlines() if "looks at" in line]
+        assert table[0][0] == "token"
+        for number, token in enumerate(facts, start=1):
+            place = f"{token.x_px:.0f}, {token.y_px:.0f}"
+            line = rf"^ +{number} +{token.peak:.3g} .* {place} +{100 * token.overlap:.0f} %$"
+            assert re.search(line, result.output, re.MULTILINE), line
 
     def test_settings_reach_the_pictures(self, model: Path, photo: Path, tmp_path: Path) -> None:
         options = "--token 1,2 --opacity 0.9 --colormap magma --interpolation patch --scale token"
@@ -153,7 +169,12 @@ class TestErrors:
         first, second = result.stderr.splitlines()
         assert first.startswith(f"tokenlearner: {broken}: This PNG photo is broken or cut off")
         assert second.startswith(f"tokenlearner: {missing}: ")
-        assert names(out) == ["parrot-overlay.png", "parrot-sheet.png", "parrot.npz"]
+        assert names(out) == [
+            "parrot-overlay.png",
+            "parrot-sheet.png",
+            "parrot-tokens.csv",
+            "parrot.npz",
+        ]
 
     def test_unknown_model(self, photo: Path, tmp_path: Path) -> None:
         result = call(photo, "--model", "nonsense", "--out", tmp_path / "out")

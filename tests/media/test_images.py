@@ -4,6 +4,7 @@ import hashlib
 import threading
 import warnings
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -22,9 +23,11 @@ from tests.media.photo_files import (
 from tokenlearner.errors import (
     ConfigError,
     CorruptMediaError,
+    MediaError,
     ShapeError,
 )
 from tokenlearner.media import encode_jpeg, encode_png, read_image
+from tokenlearner.media.images import pixels_of
 
 
 class TestOrdinaryPhotos:
@@ -145,6 +148,36 @@ class TestSeveralPictures:
         image = read_image(data)
         np.testing.assert_allclose(image.pixels[0, 0].astype(int), (255, 0, 0), atol=4)
         assert image.notes == ("first of 2 frames",)
+
+
+class TestPicturesOfPillow:
+    """They come out as their file would."""
+
+    @pytest.mark.parametrize("orientation", range(1, 9))
+    def test_upright(self, orientation: int) -> None:
+        exif = PillowImage.Exif()
+        exif[274] = orientation
+        data = save(PillowImage.fromarray(quarters()), "PNG", exif=exif)
+        with PillowImage.open(BytesIO(data)) as picture:
+            assert np.array_equal(pixels_of(picture), read_image(data).pixels)
+
+    def test_transparent_parts_are_white(self) -> None:
+        picture = PillowImage.new("RGBA", (4, 3), (255, 0, 0, 0))
+        assert (pixels_of(picture) == 255).all()
+
+    def test_deep_gray(self) -> None:
+        deep = np.array([[0, 65535], [32768, 257]], np.uint16)
+        assert pixels_of(PillowImage.fromarray(deep))[:, :, 0].tolist() == [[0, 255], [128, 1]]
+
+    def test_errors(self) -> None:
+        with pytest.raises(MediaError, match="The picture is 0 × 4 px"):
+            pixels_of(PillowImage.new("RGB", (0, 4)))
+        data = save(PillowImage.fromarray(quarters()), "PNG")
+        with (
+            PillowImage.open(BytesIO(data[: len(data) // 2])) as picture,
+            pytest.raises(CorruptMediaError, match="The picture's file is broken or cut off"),
+        ):
+            pixels_of(picture)
 
 
 def test_two_at_once_do_not_mix() -> None:

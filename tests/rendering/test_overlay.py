@@ -220,5 +220,5 @@ def test_token_that_does_not_exist() -> None:
 def test_learner_that_does_not_exist() -> None:
     with pytest.raises(ConfigError, match="learner 1 was asked for, but by hand has 1"):
         render_overlay(explanation(two_maps()), GRAY, learner=1)
-    with pytest.raises(ConfigError, match="choose a model with a TokenLearner"):
+    with pytest.raises(ConfigError, match="choose a model that has one"):
         render_overlay(replace(explanation(two_maps()), learners=()), GRAY)

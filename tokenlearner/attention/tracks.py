@@ -6,8 +6,6 @@ pixels. Where maps are no distributions (version 1.0), only `strength` looks at 
 all else a map is divided by its sum, and one of zeros counts as even.
 """
 
-import csv
-import io
 import math
 from collections.abc import Iterator
 from dataclasses import astuple, dataclass, fields
@@ -17,7 +15,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from tokenlearner.attention.places import centres, distributions
 from tokenlearner.attention.statistics import entropy
+from tokenlearner.attention.table import write_csv
 from tokenlearner.errors import ShapeError
 from tokenlearner.geometry import Geometry
 from tokenlearner.modules.shapes import Float
@@ -98,17 +98,11 @@ class Tracks:
 
     def to_csv(self) -> str:
         """Returns the rows as CSV with a header; tokens count from 1 there, NaN is left empty."""
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(field.name for field in fields(TrackRow))
-        for row in self.rows():
-            step, time_s, token, *values = astuple(row)
-            writer.writerow([step, f"{time_s:.3f}", token + 1, *map(_cell, values)])
-        return text.getvalue()
-
-
-def _cell(value: float) -> str:
-    return "" if math.isnan(value) else f"{value:.6g}"
+        rows = [astuple(row) for row in self.rows()]
+        return write_csv(
+            (field.name for field in fields(TrackRow)),
+            ((step, f"{time_s:.3f}", token + 1, *values) for step, time_s, token, *values in rows),
+        )
 
 
 def follow(
@@ -160,29 +154,6 @@ def follow(
         similarity=similarity(tokens),
         overlap=_with_none_first(np.minimum(shares[1:], shares[:-1]).sum(axis=(2, 3))),
     )
-
-
-def distributions(maps: Maps) -> Maps:
-    """Returns each map divided by its sum; an even one for a map of zeros."""
-    total = maps.sum(axis=(2, 3), keepdims=True)
-    even = np.full_like(maps, 1 / (maps.shape[2] * maps.shape[3]))
-    return np.divide(maps, total, out=even, where=total > 0)
-
-
-def centres(shares: Maps, geometry: Geometry) -> tuple[Values, Values, Values]:
-    """Returns x and y of each map's centre of mass, and its spread, all in pixels of the frame.
-
-    Args:
-        shares: Maps that sum to 1; a cell's share lies at the cell's centre.
-        geometry: Which part of the frame the grid covers.
-    """
-    axes = geometry.axes((shares.shape[2], shares.shape[3]))
-    cells_y, cells_x = (axis.centres_px for axis in axes)
-    across, down = shares.sum(axis=2), shares.sum(axis=3)
-    x, y = across @ cells_x, down @ cells_y
-    variance_x = (across * (cells_x - x[..., None]) ** 2).sum(axis=-1)
-    variance_y = (down * (cells_y - y[..., None]) ** 2).sum(axis=-1)
-    return x, y, np.sqrt(variance_x + variance_y)
 
 
 def jitter(x: Values, y: Values, times_s: Float[np.ndarray, " time"]) -> Values:

@@ -1,5 +1,6 @@
 """`tokenlearner explain`: photos and clips in, pictures and numbers out, as on the dashboard."""
 
+import math
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
@@ -7,6 +8,7 @@ from typing import Annotated
 import typer
 
 from tokenlearner import zoo
+from tokenlearner.attention.token_facts import TokenFacts, facts_csv
 from tokenlearner.checkpoints import AnyModel, write_whole
 from tokenlearner.cli.explain_clip import (
     MOSAIC,
@@ -82,8 +84,9 @@ def explain(
 ) -> None:
     """Show what each learned token looks at.
 
-    Writes per photo NAME-overlay.png (full resolution), NAME-sheet.png (all tokens) and NAME.npz
-    (everything, for tokenlearner.Explanation.load). Writes per clip NAME-overlay.mp4 (see --film),
+    Writes per photo NAME-overlay.png (full resolution), NAME-sheet.png (all tokens),
+    NAME-tokens.csv (what each token looks at) and NAME.npz (everything, for
+    tokenlearner.Explanation.load). Writes per clip NAME-overlay.mp4 (see --film),
     NAME-filmstrip.png (the same step by step), NAME-tokens.png (the filmstrips of all tokens),
     NAME-tracks.csv (what each token follows) and NAME.npz (for tokenlearner.ClipExplanation.load).
     A file that cannot be used is reported and skipped; the exit code is then 1.
@@ -194,6 +197,7 @@ def _photo_results(
     if explanation.learners:
         files["-overlay.png"] = encode_png(render_overlay(explanation, settings, learner=learner))
         files["-sheet.png"] = encode_png(render_sheet(explanation, settings, learner=learner))
+        files["-tokens.csv"] = facts_csv(explanation.token_facts(learner)).encode()
     return files
 
 
@@ -206,9 +210,24 @@ def _print_answer(
     for name, probability in predictions:
         typer.echo(f"  {name:<{width}}  {100 * probability:5.1f} %")
     if isinstance(explanation, ClipExplanation):
-        for line in summarise(explanation, learner=learner):
-            typer.echo(f"  {line}")
+        lines = summarise(explanation, learner=learner)
+    else:
+        lines = _table(explanation.token_facts(learner)) if explanation.learners else []
+    for line in lines:
+        typer.echo(f"  {line}")
     if not explanation.learners:
         typer.echo("  This model has no TokenLearner, so there are no maps to draw.")
     if info.warning:
         typer.secho(f"  {info.warning}", fg=typer.colors.RED)
+
+
+def _table(tokens: Iterable[TokenFacts]) -> list[str]:
+    lines = ["token      peak  looks at     around (px)  shares with others"]
+    for facts in tokens:
+        place = f"{facts.x_px:.0f}, {facts.y_px:.0f}"
+        shared = "–" if math.isnan(facts.overlap) else f"{100 * facts.overlap:.0f} %"
+        lines.append(
+            f"{facts.token + 1:>5}  {facts.peak:>8.3g}  {100 * facts.entropy:>6.0f} %  {place:>14}"
+            f"  {shared:>18}"
+        )
+    return lines

@@ -121,13 +121,8 @@ def read_image(source: bytes | Path | str, *, limits: ImageLimits = DEFAULT_IMAG
         "read. Get a complete copy of the file and try again."
     ):
         picture.load()
-    orientation = _orientation(picture)
-    pixels, notes = to_rgb(picture, bits=bits, white_is_zero=white_is_zero)
-    del picture  # Two copies of a large photo are enough while it is turned.
-    if orientation in _TURNS:
-        pixels = np.ascontiguousarray(_TURNS[orientation](pixels))
-        was_turned = True
-    if was_turned:
+    pixels, notes, was_turned_here = _upright(picture, bits=bits, white_is_zero=white_is_zero)
+    if was_turned or was_turned_here:
         notes = ("turned upright by its EXIF tag", *notes)
     pixels.flags.writeable = False
     return Image(
@@ -137,6 +132,23 @@ def read_image(source: bytes | Path | str, *, limits: ImageLimits = DEFAULT_IMAG
         original_mode=original_mode,
         notes=(*notes, *frames_note),
     )
+
+
+def pixels_of(picture: PillowImage.Image) -> NDArray[np.uint8]:
+    """Returns what Pillow has open as `read_image` would: RGB `[height, width, 3]`, upright.
+
+    Raises:
+        CorruptMediaError: Its file is broken or cut off.
+        MediaError: It has no pixels.
+    """
+    if min(picture.size) < 1:
+        raise MediaError(f"The picture is {picture.width} × {picture.height} px; wanted pixels.")
+    with _corrupt_unless_it_works(
+        "The picture's file is broken or cut off. Get a complete copy of it and try again."
+    ):
+        picture.load()
+    pixels, _, _ = _upright(picture, bits=16 if picture.mode.startswith("I;16") else 8)
+    return pixels
 
 
 def encode_png(pixels: np.ndarray) -> bytes:
@@ -196,6 +208,19 @@ def _read_bytes(source: bytes | Path | str, limits: ImageLimits) -> bytes:
             f"{limits.max_bytes / 2**20:g} MB. Save the photo smaller and try again."
         )
     return data
+
+
+def _upright(
+    picture: PillowImage.Image, *, bits: int, white_is_zero: bool = False
+) -> tuple[NDArray[np.uint8], tuple[str, ...], bool]:
+    """Pixels and notes as `to_rgb` returns them, and whether an EXIF tag had them turned."""
+    pixels, notes = to_rgb(picture, bits=bits, white_is_zero=white_is_zero)
+    turn = _TURNS.get(_orientation(picture))
+    return (
+        (pixels, notes, False)
+        if turn is None
+        else (np.ascontiguousarray(turn(pixels)), notes, True)
+    )
 
 
 def _describe_unsupported(data: bytes, kind: str | None) -> str:
@@ -275,7 +300,7 @@ def _frames_note(picture: ImageFile) -> tuple[str, ...]:
     return (f"first of {num_frames} frames",) if num_frames > 1 else ()
 
 
-def _orientation(picture: ImageFile) -> int:
+def _orientation(picture: PillowImage.Image) -> int:
     try:
         return picture.getexif().get(_EXIF_ORIENTATION, 1)
     except Exception:  # A photo with broken EXIF is still a photo.

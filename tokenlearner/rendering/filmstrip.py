@@ -11,7 +11,7 @@ from tokenlearner.clips import ClipExplanation
 from tokenlearner.modules.shapes import UInt8
 from tokenlearner.rendering.colormap import ink_on, token_rgb
 from tokenlearner.rendering.heading import PAPER, SMALL_PRINT, Heading
-from tokenlearner.rendering.overlay import ViewSettings, maps_of, paint, strongest_token
+from tokenlearner.rendering.overlay import ViewSettings, paint, strongest_token
 from tokenlearner.rendering.sheet import make_tile
 
 _STRIP_PX, _TUBE_PX = 200, 112  # long side of a tile
@@ -56,7 +56,7 @@ def render_token_tube(
     Raises:
         ConfigError: If there is no such learner.
     """
-    count = maps_of(explanation, learner).shape[1]
+    count = explanation.learner(learner).maps.shape[1]
     rows = [replace(settings, mode="token", tokens=(token,)) for token in range(count)]
     rows.append(replace(settings, mode="composite", tokens=()))
     return _draw(explanation, rows, learner, _TUBE_PX)
@@ -65,7 +65,7 @@ def render_token_tube(
 def _draw(
     explanation: ClipExplanation, rows: list[ViewSettings], learner: int, tile_px: int
 ) -> NDArray[np.uint8]:
-    steps = maps_of(explanation, learner)
+    steps = explanation.learner(learner).maps
     tile_px = max(_LEAST_TILE_PX, min(tile_px, _MOST_PX // len(steps)))
     frames = [  # the one in the middle of each step
         make_tile(explanation.frames[(start + stop - 1) // 2], tile_px)

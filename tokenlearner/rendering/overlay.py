@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tokenlearner.clips import ClipExplanation
 from tokenlearner.errors import ConfigError
 from tokenlearner.geometry import Geometry
 from tokenlearner.inference import Explanation
@@ -73,23 +72,6 @@ class ViewSettings:
 def _require(field: str, value: str, allowed: tuple[str, ...]) -> None:
     if value not in allowed:
         raise ConfigError(f"{field} is {value!r}; choose one of {', '.join(allowed)}")
-
-
-def maps_of(
-    explanation: Explanation | ClipExplanation, learner: int
-) -> Float[np.ndarray, "*step token height width"]:
-    """The maps of one learner of an explanation; those of a clip step by step.
-
-    Raises:
-        ConfigError: If the model has no such learner.
-    """
-    count = len(explanation.learners)
-    if not 0 <= learner < count:
-        raise ConfigError(
-            f"learner {learner} was asked for, but {explanation.model_name} has {count}; "
-            + (f"choose 0 to {count - 1}" if count else "choose a model with a TokenLearner")
-        )
-    return explanation.learners[learner].maps
 
 
 def strongest_token(maps: Float[np.ndarray, "*step token height width"]) -> int:
@@ -231,5 +213,5 @@ def render_overlay(
     Raises:
         ConfigError: If the learner or a token does not exist.
     """
-    maps = maps_of(explanation, learner)
+    maps = explanation.learner(learner).maps
     return paint(explanation.image, explanation.geometry, maps, settings)

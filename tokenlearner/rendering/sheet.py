@@ -16,7 +16,6 @@ from tokenlearner.rendering.heading import INK, PAPER, SMALL_PRINT, Heading
 from tokenlearner.rendering.numbers import format_value
 from tokenlearner.rendering.overlay import (
     ViewSettings,
-    maps_of,
     paint,
     value_range,
 )
@@ -56,7 +55,7 @@ def render_sheet(
     """
     if columns is not None and columns < 1:
         raise ConfigError(f"columns is {columns}; give 1 or more")
-    maps = maps_of(explanation, learner)
+    maps = explanation.learner(learner).maps
     photo, geometry = make_tile(explanation.image, _TILE_PX), explanation.geometry
     plan = _plan(len(maps) + 1, photo.shape[0], photo.shape[1], columns)
     heading = Heading(explanation, _TITLE_PX)

@@ -15,7 +15,7 @@ from tokenlearner.clips import ClipExplanation
 from tokenlearner.media import Stretch, encode_video, read_sound, read_stretch
 from tokenlearner.modules.shapes import UInt8
 from tokenlearner.rendering.colormap import ink_on, token_rgb
-from tokenlearner.rendering.overlay import ViewSettings, maps_of, paint
+from tokenlearner.rendering.overlay import ViewSettings, paint
 
 _MOSAIC_PX = 1280  # long side of a mosaic, about
 _EDGE_PX = 2
@@ -62,7 +62,7 @@ def render_overlay_video(
         ConfigError: If there is no such learner, token or kind of file.
         MediaError: If the clip cannot be read.
     """
-    steps = maps_of(explanation, learner)
+    steps = explanation.learner(learner).maps
     tiling = None
     if mosaic:
         tiling = _tiling(steps.shape[1] + 1, explanation.geometry.source_size)

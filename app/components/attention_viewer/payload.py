@@ -6,7 +6,7 @@ import numpy as np
 
 from app.components.drawing import identity_of, pack_buffer
 from tokenlearner.inference import Explanation
-from tokenlearner.rendering.overlay import ViewSettings, maps_of
+from tokenlearner.rendering.overlay import ViewSettings
 
 
 def pack_payload(
@@ -34,7 +34,7 @@ def pack_payload(
         The buffer of `pack_buffer`, with the blocks `maps` and `photo`. Its header's `id` changes
         with photo, maps and geometry, and with nothing else.
     """
-    maps = np.ascontiguousarray(maps_of(explanation, learner), dtype="<f4")
+    maps = np.ascontiguousarray(explanation.learner(learner).maps, dtype="<f4")
     box = [float(side) for side in explanation.geometry.box]
     axes = explanation.geometry.axes((maps.shape[1], maps.shape[2]))
     spans = [axis.span for axis in axes]

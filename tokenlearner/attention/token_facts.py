@@ -1,0 +1,120 @@
+"""What each token of a photo looks at, in numbers."""
+
+from collections.abc import Iterable
+from dataclasses import astuple, dataclass, fields
+
+import numpy as np
+import torch
+
+from tokenlearner.attention.places import centres, distributions
+from tokenlearner.attention.statistics import entropy
+from tokenlearner.attention.table import write_csv
+from tokenlearner.geometry import Geometry
+from tokenlearner.modules.shapes import Float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TokenFacts:
+    """One learned token of a photo.
+
+    Positions are those of the photo: x to the right and y down from its top left corner, in pixels.
+    Only `peak` and `mean` look at the map's magnitude; for all else it is divided by its sum, and a
+    map of zeros counts as even.
+
+    Attributes:
+        token: Counted from 0.
+        peak: Largest value of the map.
+        peak_x_px: Where that is: the centre of the cell, to the right; of equals the first.
+        peak_y_px: The same, down.
+        mean: Of the map over the grid: how much the token takes in all; 1 / cells where maps sum
+            to 1 (versions 1.1 and grouped).
+        entropy: The share of the grid that the token looks at, 1 / cells to 1; that of
+            `tokenlearner.attention.entropy`.
+        x_px: Centre of mass of the map, to the right.
+        y_px: Centre of mass of the map, down.
+        spread_px: Root mean square distance from there of what the token looks at.
+        strongest_ratio: The share of the cells where this token is nearer to its own peak than any
+            other is to its; of equals the first counts.
+        overlap: What its map shares with that of another token, 0 (nothing) to 1 (all), in the mean
+            over the others; their mean over all tokens is `tokenlearner.attention.overlap`. NaN for
+            a token that is alone.
+        similarity: Cosine of the angle between the token and another, -1 to 1, in the mean over the
+            others; NaN for a token that is alone.
+    """
+
+    token: int
+    peak: float
+    peak_x_px: float
+    peak_y_px: float
+    mean: float
+    entropy: float
+    x_px: float
+    y_px: float
+    spread_px: float
+    strongest_ratio: float
+    overlap: float
+    similarity: float
+
+
+def describe_tokens(
+    maps: Float[np.ndarray, "token height width"],
+    tokens: Float[np.ndarray, "token dim"],
+    *,
+    geometry: Geometry,
+) -> tuple[TokenFacts, ...]:
+    """Returns the facts about each token of one TokenLearner.
+
+    Args:
+        maps: Attention of each token, true magnitudes.
+        tokens: The learned tokens.
+        geometry: Which part of the photo the grid covers.
+    """
+    maps = maps.astype(np.float64)
+    count, height, width = maps.shape
+    flat = maps.reshape(count, -1)
+    peaks, places = flat.max(axis=1), flat.argmax(axis=1)
+    down, across = (axis.centres_px for axis in geometry.axes((height, width)))
+    own_scale = np.divide(flat, peaks[:, None], out=np.zeros_like(flat), where=peaks[:, None] > 0)
+    wins = np.bincount(own_scale.argmax(axis=0), minlength=count)
+    shares = distributions(maps)
+    x, y, spread = centres(shares, geometry)
+    flat_shares = shares.reshape(count, -1)
+    shared = np.stack([np.minimum(flat_shares, share).sum(axis=1) for share in flat_shares])
+    values = tokens.astype(np.float64)
+    lengths = np.linalg.norm(values, axis=1)
+    products = np.outer(lengths, lengths)
+    cosines = np.divide(values @ values.T, products, out=np.zeros_like(shared), where=products > 0)
+    columns = {
+        "peak": peaks,
+        "peak_x_px": across[places % width],
+        "peak_y_px": down[places // width],
+        "mean": flat.mean(axis=1),
+        "entropy": entropy(torch.from_numpy(maps)[None])[0].numpy(),
+        "x_px": x,
+        "y_px": y,
+        "spread_px": spread,
+        "strongest_ratio": wins / flat.shape[1],
+        "overlap": _mean_of_others(shared),
+        "similarity": _mean_of_others(cosines),
+    }
+    return tuple(
+        TokenFacts(token=token, **{name: float(column[token]) for name, column in columns.items()})
+        for token in range(count)
+    )
+
+
+def facts_csv(facts: Iterable[TokenFacts]) -> str:
+    """Returns CSV: a line for each token under a header; tokens count from 1, NaN is empty."""
+    rows = [astuple(row) for row in facts]
+    return write_csv(
+        (field.name for field in fields(TokenFacts)),
+        ((token + 1, *values) for token, *values in rows),
+    )
+
+
+def _mean_of_others(pairs: Float[np.ndarray, "token token"]) -> Float[np.ndarray, " token"]:
+    """Means of the rows without the diagonal; NaN if there is nothing else."""
+    count = len(pairs)
+    if count == 1:
+        return np.full(1, np.nan)
+    return (pairs.sum(axis=1) - pairs.diagonal()) / (count - 1)
