@@ -16,6 +16,7 @@ from tokenlearner.checkpoints import load_model, save_model
 from tokenlearner.cli.main import app
 from tokenlearner.cli.train_job import prepare
 from tokenlearner.errors import ConfigError
+from tokenlearner.inference import explain
 from tokenlearner.models import ConvVideoNetwork, VisionTransformer, VisionTransformerConfig
 from tokenlearner.models.presets import PUBLISHED
 from tokenlearner.models.timm_info import LEARNER, describe_timm
@@ -215,6 +216,22 @@ class TestFineTune:
         assert info.name == "tiny-fine-tuned"
         assert info.provenance is not None
         assert info.provenance.trained_on == "photos"
+
+    def test_at_another_resolution(self, data: Path, source: Path, tmp_path: Path) -> None:
+        """The position embedding is resampled, and the card's command says how it was done."""
+        options = "--epochs 1 --batch-size 9 --learning-rate 0.002 --image-size 24"
+        arguments = ("fine-tune", "--init", source, "--num-workers", 0, *options.split())
+        result = call(data, tmp_path / "run", *arguments)
+        assert result.exit_code == 0, result.output
+        assert "epoch 1/1" in result.stdout
+        model = load_model(tmp_path / "run/model")
+        assert model.config.image_size == (24, 24)
+        assert model.info is not None
+        assert model.info.preprocessing.image_size == (24, 24)
+        assert explain(model, np.zeros((30, 40, 3), np.uint8)).maps.shape == (2, 6, 6)
+        assert model.info.provenance is not None
+        assert f" {options} " in model.info.provenance.command
+        assert model.info.provenance.epochs == 1
 
     def test_missing_photos_are_named(self, source: Path, tmp_path: Path) -> None:
         files = {f"{name}/{row}.png": tiny.photo(0, row) for name in "ab" for row in range(4)}

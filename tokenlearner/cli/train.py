@@ -13,6 +13,7 @@ from tokenlearner.cli.train_job import prepare, say, takes_clips
 from tokenlearner.efficiency.machine import choose_device, describe_hardware, has_bfloat16
 from tokenlearner.errors import ConfigError
 from tokenlearner.modules.tubelets import Inflation
+from tokenlearner.training.changes import Changes
 from tokenlearner.training.data import LabelledClips, LabelledImages, read_clips, read_images
 from tokenlearner.training.distributed import joined_processes, num_processes, rank, wait_for_all
 from tokenlearner.training.fine_tune import FINE_TUNE
@@ -63,6 +64,20 @@ def train(
             help="Photos held out to watch the run; by default as the recipe says, and of your own "
             "one in twenty.",
         ),
+    ] = None,
+    epochs: Annotated[
+        int | None,
+        typer.Option(min=1, help="Instead of the recipe's; stages and warm-up keep their shares."),
+    ] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(min=1, help="Photos in a step, instead of the recipe's.")
+    ] = None,
+    learning_rate: Annotated[
+        float | None, typer.Option(help="At its peak, instead of the recipe's.")
+    ] = None,
+    image_size: Annotated[
+        int | None,
+        typer.Option(min=1, help="Side in pixels, instead of the recipe's or the model's own."),
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     seed: Annotated[int | None, typer.Option(min=0, help="Instead of the recipe's own.")] = None,
@@ -124,6 +139,12 @@ def train(
             source=source,
             teacher=teacher,
             seed=seed,
+            changes=Changes(
+                epochs=epochs,
+                batch_size=batch_size,
+                learning_rate=learning_rate,
+                image_size=image_size,
+            ),
             network=network,
             inflation=inflation,
             holdout=holdout,

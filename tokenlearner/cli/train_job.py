@@ -19,6 +19,7 @@ from tokenlearner.models.video_config import VideoVisionTransformerConfig
 from tokenlearner.models.video_presets import PUBLISHED as KINETICS
 from tokenlearner.models.vit import VisionTransformer
 from tokenlearner.modules.tubelets import Inflation
+from tokenlearner.training.changes import Changes
 from tokenlearner.training.data import LabelledClips, LabelledImages
 from tokenlearner.training.distributed import rank
 from tokenlearner.training.fine_tune import (
@@ -63,6 +64,7 @@ def prepare(
     source: AnyModel | None,
     teacher: str | None,
     seed: int | None,
+    changes: Changes | None = None,
     network: str | None = None,
     inflation: Inflation = "central",
     holdout: int | None = None,
@@ -75,6 +77,7 @@ def prepare(
         source: Model to start from.
         teacher: What `zoo.load` finds the teacher by; `none` for none, None to let the recipe say.
         seed: Instead of the recipe's own.
+        changes: To the recipe.
         network: Of the paper, in place of the recipe's own.
         inflation: How a model of clips takes the kernel of one of images.
         holdout: Photos to hold out; None for what the recipe says, and for a share of photos that
@@ -84,7 +87,8 @@ def prepare(
         ConfigError: If these do not go together.
     """
     master = None if teacher in (None, "none") else zoo.load(teacher)
-    options = ()
+    changes = changes or Changes()
+    options = changes.options
     if source is not None:
         options += ("--init", _reference(source))
         if inflation != "central":
@@ -106,9 +110,9 @@ def prepare(
                     "model is no teacher, because it is not trained to answer with the classes of "
                     f"{photos.source}"
                 )
-        recipe = _seeded(fine_tuning(source, distil=master is not None), seed)
+        recipe = changes.apply(_seeded(fine_tuning(source, distil=master is not None), seed))
         torch.manual_seed(recipe.seed)  # a head for new classes may start at random
-        model = with_classes(source, photos.class_names)
+        model = with_classes(source, photos.class_names, image_size=recipe.model.image_size)
         recipe = replace(recipe, model=model.config)
         title = f"{_name(source)}-fine-tuned"
     else:
@@ -117,6 +121,7 @@ def prepare(
         if network is not None:
             recipe = replace(recipe, model=_of_the_paper(network, recipe))
             title = f"{recipe.name}, {network}"
+        recipe = changes.apply(recipe)
         if not recipe.dataset:
             classes = len(photos.class_names)
             recipe = replace(recipe, model=replace(recipe.model, num_classes=classes))

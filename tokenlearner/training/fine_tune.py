@@ -18,7 +18,7 @@ FINE_TUNE = "fine-tune"
 
 
 def fine_tuning(source: AnyModel, *, distil: bool = False) -> Recipe:
-    """The recipe for training any model further, at its own resolution.
+    """The recipe for training any model further, at its own resolution or `--image-size`.
 
     tokenlearner train fine-tune --init MODEL --data PHOTOS --out runs/fine-tuned
 
@@ -68,12 +68,26 @@ def fine_tuning(source: AnyModel, *, distil: bool = False) -> Recipe:
     )
 
 
-def with_classes(source: AnyModel, class_names: tuple[str, ...]) -> AnyModel:
+def with_classes(
+    source: AnyModel, class_names: tuple[str, ...], *, image_size: tuple[int, int] | None = None
+) -> AnyModel:
     """Returns a copy of a model that answers with these classes.
 
     The head's rows of classes that both have are kept; the others start as in a new model.
+
+    Args:
+        source: Left as it is; it has its info.
+        class_names: In the order of the answers.
+        image_size: Height and width in pixels that the copy is for, with its position embedding
+            resampled; the source's unless given. One of timm's has no other.
     """
     assert source.info is not None
+    image_size = image_size or source.config.image_size
+    info = replace(
+        source.info,
+        class_names=class_names,
+        preprocessing=replace(source.info.preprocessing, image_size=image_size),
+    )
     if isinstance(source, TimmVisionTransformer):
         model = copy.deepcopy(source)
         if class_names != source.info.class_names:
@@ -82,12 +96,11 @@ def with_classes(source: AnyModel, class_names: tuple[str, ...]) -> AnyModel:
             for head, old in zip(_heads(model), _heads(source), strict=True):
                 _keep_rows(head, old, rows)
     else:
-        model = type(source).build(
-            replace(source.config, num_classes=len(class_names)).to_dict(), device="cpu"
-        )
-        model.info = replace(source.info, class_names=class_names)
+        config = replace(source.config, num_classes=len(class_names), image_size=image_size)
+        model = type(source).build(config.to_dict(), device="cpu")
+        model.info = info
         initialise(model, source)
-    model.info = replace(source.info, class_names=class_names)
+    model.info = info
     return model
 
 

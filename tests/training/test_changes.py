@@ -1,0 +1,95 @@
+"""What a person may change about a recipe."""
+
+import pytest
+import timm
+
+from tests import tiny
+from tokenlearner.errors import ConfigError
+from tokenlearner.models.timm_info import describe_timm
+from tokenlearner.models.timm_vit import TimmVisionTransformer
+from tokenlearner.training.changes import Changes
+from tokenlearner.training.fine_tune import fine_tuning
+from tokenlearner.training.recipes import RECIPES
+
+
+def test_nothing_wished_for_changes_nothing() -> None:
+    for make in RECIPES.values():
+        assert Changes().apply(make()) == make()
+    assert Changes().options == ()
+
+
+@pytest.mark.parametrize(
+    ("epochs", "stages"),
+    [
+        (120, ((72, 96), (32, 128), (16, 160))),
+        (60, ((36, 96), (16, 128), (8, 160))),
+        (15, ((9, 96), (4, 128), (2, 160))),
+        (4, ((2, 96), (1, 128), (1, 160))),
+        (2, ((1, 96), (1, 160))),
+        (1, ((1, 160),)),
+    ],
+)
+def test_stages_keep_their_shares(epochs: int, stages: tuple[tuple[int, int], ...]) -> None:
+    """Of 36, 16 and 8 epochs; the last trains at the model's own resolution and stays."""
+    recipe = Changes(epochs=epochs).apply(RECIPES["imagenette-conv-vit"]())
+    assert recipe.stages == stages
+    assert recipe.epochs == epochs
+    assert recipe.warmup_epochs == pytest.approx(4 * epochs / 60)
+
+
+def test_rates_keep_their_ratios() -> None:
+    before = RECIPES["imagenette-fine-vit"]()
+    after = Changes(learning_rate=before.learning_rate / 4).apply(before)
+    assert after.learning_rate == before.learning_rate / 4
+    assert after.end_learning_rate == pytest.approx(before.end_learning_rate / 4)
+    assert after.muon_learning_rate == pytest.approx(before.muon_learning_rate / 4)
+
+
+def test_batch_size() -> None:
+    assert Changes(batch_size=7).apply(tiny.recipe()).batch_size == 7
+
+
+def test_image_size() -> None:
+    """Of 96 px at first and 160 px at last, with patches of 8 px."""
+    recipe = Changes(image_size=224).apply(RECIPES["imagenette-fine-vit"]())
+    assert recipe.model.image_size == recipe.preprocessing.image_size == (224, 224)
+    assert recipe.stages == ((40, 136), (1, 224))  # 134.4 px would be no whole patches
+    assert recipe.canvas == (224, 224)
+    smallest = Changes(image_size=8).apply(RECIPES["imagenette-fine-vit"]())
+    assert smallest.stages == ((40, 8), (1, 8))
+
+
+def test_image_size_without_a_canvas() -> None:
+    recipe = Changes(image_size=384).apply(RECIPES["imagenet-vit-b16-tl16"]())
+    assert (recipe.canvas, recipe.stages) == (None, ((90, 384),))
+
+
+def test_options_are_those_of_the_command() -> None:
+    changes = Changes(epochs=3, batch_size=32, learning_rate=2e-5, image_size=96)
+    words = "--epochs 3 --batch-size 32 --learning-rate 2e-05 --image-size 96"
+    assert changes.options == tuple(words.split())
+    assert Changes(batch_size=4).options == ("--batch-size", "4")
+
+
+class TestErrors:
+    @pytest.mark.parametrize(
+        ("changes", "message"),
+        [
+            (Changes(epochs=0), "0 epochs were asked for; wanted one or more"),
+            (Changes(batch_size=0), "batch_size=0"),
+            (Changes(learning_rate=0), "the learning rate is 0; wanted one above 0"),
+            (Changes(learning_rate=float("nan")), "the learning rate is nan; wanted one above 0"),
+            (Changes(image_size=4), r"image_size=\(4, 4\) holds no patch"),
+        ],
+    )
+    def test_impossible(self, changes: Changes, message: str) -> None:
+        with pytest.raises(ConfigError, match=message):
+            changes.apply(RECIPES["imagenette-fine-vit"]())
+
+    def test_a_model_of_timm_keeps_its_size(self) -> None:
+        model = TimmVisionTransformer(timm.create_model("test_vit", num_classes=3, img_size=32))
+        model.info = describe_timm(model, pretrained=True, class_names=tiny.CLASSES)
+        with pytest.raises(
+            ConfigError, match=r"made with, 32 px; .*create_model\(NAME, img_size=64"
+        ):
+            Changes(image_size=64).apply(fine_tuning(model))
