@@ -10,8 +10,7 @@ from pathlib import Path
 from benchmarks.recording import FOLDER
 from benchmarks.table import table
 from tokenlearner import zoo
-from tokenlearner.checkpoints import ClipModel
-from tokenlearner.efficiency import count_model
+from tokenlearner.cli.models import ModelRow, describe
 
 PAGE = Path(__file__).parents[1] / "README.md"
 MACHINE = "amd-epyc-2-cores-avx-512-with-bfloat16"
@@ -37,27 +36,24 @@ def models() -> Iterator[str]:
     """Yields the table of the shipped models, baselines first."""
     yield "| model | tokens per layer | parameters | GFLOPs | test top-1 |"
     yield "| --- | --- | ---: | ---: | ---: |"
-    accuracy = {name: zoo.metrics(name)["metrics"]["top1_percent"] for name in zoo.names()}
+    rows = {name: describe(name) for name in zoo.names()}
     baselines = dict.fromkeys(entry.baseline or entry.name for entry in zoo.ENTRIES)
     for baseline in baselines:
         family = [baseline, *(e.name for e in zoo.ENTRIES if e.baseline == baseline)]
-        ranked = sorted(accuracy[name] for name in family)
-        for name in family:
-            is_best = accuracy[name] == ranked[-1] and ranked[-1] > ranked[0]
-            yield _model(name, accuracy[name], is_best=is_best)
+        ranked = sorted(rows[name].top1_percent for name in family)
+        for row in (rows[name] for name in family):
+            is_best = row.top1_percent == ranked[-1] and ranked[-1] > ranked[0]
+            yield _model(row, is_best=is_best)
 
 
-def _model(name: str, top1: float, *, is_best: bool) -> str:
-    model = zoo.load(name)
-    cost = count_model(model)
-    tokens = [stage.tokens for stage in cost.stages if stage.kind == "block"]
-    number = sum(parameter.numel() for parameter in model.parameters())
+def _model(row: ModelRow, *, is_best: bool) -> str:
+    top1 = f"{row.top1_percent:.2f} %"
     cells = [
-        f"`{name}`" + " (clips)" * isinstance(model, ClipModel),
-        " → ".join(map(str, dict.fromkeys((tokens[0], tokens[-1])))),
-        f"{number / 1e6:.2f} M",
-        f"{cost.gmacs:#.3g}",
-        f"**{top1:.2f} %**" if is_best else f"{top1:.2f} %",
+        f"`{row.name}`" + " (clips)" * row.of_clips,
+        row.tokens,
+        f"{row.num_parameters / 1e6:.2f} M",
+        f"{row.gmacs:#.3g}",
+        f"**{top1}**" if is_best else top1,
     ]
     return f"| {' | '.join(cells)} |"
 

@@ -1,10 +1,12 @@
 """`tokenlearner`: its verbs, and how errors reach the user."""
 
-from typing import Any
+from typing import Annotated, Any
 
+import torch
 import typer
 from typer.core import TyperGroup
 
+from tokenlearner import __version__
 from tokenlearner.cli.bench import bench
 from tokenlearner.cli.convert import convert
 from tokenlearner.cli.evaluate import evaluate
@@ -13,6 +15,7 @@ from tokenlearner.cli.export import export
 from tokenlearner.cli.few_shot import few_shot
 from tokenlearner.cli.flops import flops
 from tokenlearner.cli.insert import insert
+from tokenlearner.cli.models import models
 from tokenlearner.cli.train import train
 from tokenlearner.errors import TokenLearnerError, is_out_of_memory
 
@@ -42,12 +45,36 @@ class _Verbs(TyperGroup):
 
 app = typer.Typer(
     cls=_Verbs,
-    help="TokenLearner: see what each learned token of a vision transformer looks at.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
+
+
+def _say_version(wanted: bool) -> bool:
+    if wanted:
+        typer.echo(f"tokenlearner {__version__}, PyTorch {torch.__version__}")
+        raise typer.Exit
+    return wanted
+
+
+@app.callback()
+def main(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            callback=_say_version,
+            is_eager=True,
+            help="Say which version this is, and of PyTorch.",
+        ),
+    ] = False,
+) -> None:
+    """TokenLearner: see what each learned token of a vision transformer looks at."""
+
+
+app.command()(models)
 app.command()(explain)
 app.command()(train)
 app.command()(evaluate)
