@@ -1,6 +1,7 @@
 """Naming the machine and choosing a device on it."""
 
 import platform
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -74,6 +75,24 @@ def test_the_cpu_has_a_name() -> None:
     name, cores = describe_hardware(torch.device("cpu")).split(", ")[:2]
     assert name
     assert cores.split()[0].isdecimal()
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("AMD EPYC", "AMD EPYC family 25 model 17"),  # that of every generation, on a cloud
+        ("AMD EPYC 7763 64-Core  Processor", "AMD EPYC 7763 64-Core Processor"),
+    ],
+)
+def test_a_name_that_says_too_little_is_followed_by_family_and_model(
+    name: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    core = f"processor\t: 0\ncpu family\t: 25\nmodel\t\t: 17\nmodel name\t: {name}\n\n"
+    file = tmp_path / "cpuinfo"
+    file.write_text(core + core.replace("17", "18"))
+    monkeypatch.setattr(machine, "_CPU_INFORMATION", file)
+    monkeypatch.setattr("os.cpu_count", lambda: 1)
+    assert describe_hardware(torch.device("cpu")).startswith(f"{said}, 1 core")
 
 
 def test_a_gpu_goes_by_its_own_name(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,8 @@ import torch
 
 from tokenlearner.errors import ConfigError
 
+_CPU_INFORMATION = Path("/proc/cpuinfo")
+
 
 def choose_device(name: str = "auto") -> torch.device:
     """Returns the device of that name.
@@ -52,7 +54,8 @@ def describe_hardware(device: torch.device) -> str:
     """Returns the name of a GPU, or of the CPU with its cores and its instruction set.
 
     Virtual machines call very different processors the same, so `AMD EPYC, 2 cores` alone would
-    mix the numbers of one with `AVX2` and of one with `AVX-512 with bfloat16`.
+    mix the numbers of one with `AVX2` and of one with `AVX-512 with bfloat16`. A name without a
+    number is followed by the CPU's family and model, which tell Zen 4 (25) from Zen 5 (26).
     """
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
@@ -93,11 +96,14 @@ def _instruction_set() -> str:
 
 
 def _cpu_name() -> str:
-    information = Path("/proc/cpuinfo")
-    if information.exists():
-        for line in information.read_text(encoding="utf-8", errors="replace").splitlines():
-            if line.startswith("model name"):
-                return " ".join(line.partition(":")[2].split())
+    if _CPU_INFORMATION.exists():
+        text = _CPU_INFORMATION.read_text(encoding="utf-8", errors="replace")
+        first_core = (line.partition(":") for line in text.split("\n\n")[0].splitlines())
+        facts = {name.strip(): " ".join(value.split()) for name, _, value in first_core}
+        if name := facts.get("model name"):
+            if not any(map(str.isdigit, name)) and {"cpu family", "model"} <= facts.keys():
+                name += f" family {facts['cpu family']} model {facts['model']}"
+            return name
     elif platform.system() == "Darwin":
         command = ["sysctl", "-n", "machdep.cpu.brand_string"]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
