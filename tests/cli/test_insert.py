@@ -74,6 +74,20 @@ def test_a_fresh_head(timms_weights: dict[str, torch.Tensor], tmp_path: Path) ->
     assert info.class_names == ("class 0", "class 1", "class 2")
 
 
+def test_for_another_size(timms_weights: dict[str, torch.Tensor], tmp_path: Path) -> None:
+    """Timm resamples its position embedding; all else stays as its weights are."""
+    out = tmp_path / "model"
+    result = call("insert", "test_vit", "--pretrained", "--image-size", 96, "--out", out)
+    assert result.exit_code == 0, result.output
+    model: Any = load_model(out)
+    assert model.config.image_size == model.info.preprocessing.image_size == (96, 96)
+    assert model.config.grid == (6, 6)
+    backbone = model.backbone.state_dict()
+    assert timms_weights["pos_embed"].shape != backbone.pop("pos_embed").shape
+    for name, value in backbone.items():
+        assert torch.equal(value, timms_weights[name]), name
+
+
 class TestErrors:
     @pytest.mark.parametrize(
         ("arguments", "message"),
@@ -85,6 +99,8 @@ class TestErrors:
             (["test_vit", "--at", "9"], "at is 9, but there are"),
             (["test_vit", "--num-tokens", "0"], "num_tokens is 0"),
             (["test_vit", "--version", "2"], "version is '2'"),
+            (["test_vit", "--image-size", "5"], "5x5 px hold no patch of 16x16"),
+            (["resnet18", "--image-size", "64"], "timm cannot make resnet18: "),
             (["vit_small_patch14_dinov2"], "has no head (num_classes is 0)"),
         ],
     )

@@ -29,6 +29,10 @@ def insert(
     num_classes: Annotated[
         int | None, typer.Option(min=1, help="A head for so many classes instead of timm's.")
     ] = None,
+    image_size: Annotated[
+        int | None,
+        typer.Option(min=1, help="Side in pixels to make the model for, instead of timm's."),
+    ] = None,
 ) -> None:
     """Put a TokenLearner into a vision transformer of timm.
 
@@ -36,7 +40,7 @@ def insert(
     """
     if (out / CONFIG_FILE).exists():
         raise ConfigError(f"{out} holds a model already; name another folder, or remove it")
-    backbone = _create(name, pretrained=pretrained, num_classes=num_classes)
+    backbone = _create(name, pretrained=pretrained, num_classes=num_classes, img_size=image_size)
     model = insert_token_learner(backbone, num_tokens, at, version, fuser).eval()  # pyright: ignore[reportArgumentType] (it checks the word)
     info = describe_timm(model, pretrained=pretrained)
     model.info = info
@@ -48,7 +52,8 @@ def insert(
     typer.secho(info.warning, fg=typer.colors.RED)
 
 
-def _create(name: str, *, pretrained: bool, num_classes: int | None) -> Any:
+def _create(name: str, *, pretrained: bool, **changes: Any) -> Any:
+    """Makes a model by timm's name; changes that are None leave what timm says."""
     import timm
 
     known = name.startswith("hf-hub:") or (
@@ -60,6 +65,6 @@ def _create(name: str, *, pretrained: bool, num_classes: int | None) -> Any:
             f"timm {timm.__version__} has no model {name!r}; it has {', '.join(similar)}, ..."
         )
     try:
-        return timm.create_model(name, pretrained=pretrained, num_classes=num_classes)
+        return timm.create_model(name, pretrained=pretrained, **changes)
     except Exception as error:  # the Hub, the cache and timm itself can fail in any way
         raise ConfigError(f"timm cannot make {name}: {error}") from error

@@ -68,6 +68,13 @@ def check_backbone(backbone: nn.Module, learner: TokenLearnerConfig | None) -> N
             "DINO, SigLIP, EVA and the like). Models whose blocks need the whole grid (Swin, BEiT, "
             "SAM, relative positions) cannot go on with learned tokens"
         )
+    patches: Any = backbone.patch_embed
+    size = patches.img_size
+    if size is not None and (size[0] < patches.patch_size[0] or size[1] < patches.patch_size[1]):
+        raise ConfigError(
+            f"this model's images of {size[0]}x{size[1]} px hold no patch of "
+            f"{patches.patch_size[0]}x{patches.patch_size[1]}; create it with a larger img_size"
+        )
     if not isinstance(backbone.patch_drop, nn.Identity | None):
         raise ConfigError(
             "this model drops patches in training (patch_drop_rate), and a grid with holes has no "

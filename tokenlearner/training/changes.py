@@ -84,7 +84,7 @@ def _sized(recipe: Recipe, side: int) -> Recipe:
     if isinstance(model, TimmConfig):
         raise ConfigError(
             f"--image-size {side}: a model of timm keeps the size that it was made with, "
-            f"{model.image_size[1]} px; make one with timm.create_model(NAME, img_size={side})"
+            f"{model.image_size[1]} px; make another with `tokenlearner insert --image-size {side}`"
         )
     *earlier, (last_epochs, old) = recipe.stages
     patch = model.patch_size[0]
