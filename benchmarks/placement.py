@@ -108,14 +108,16 @@ def fill(slice_: Slice, seeds: list[int], *, data: Path, out: Path) -> list[str]
 
 
 @torch.inference_mode()
-def mean_overlap(model: ImageModel, photos: LabelledImages, *, count: int = 512) -> float:
-    """Returns how much two maps of the learner overlap on average, over the first photos."""
+def mean_overlap(
+    model: ImageModel, photos: LabelledImages, *, count: int = 512, learner: int = 0
+) -> float:
+    """Returns how much two maps of a learner overlap on average, over the first photos."""
     assert model.info is not None
     preprocessing = model.info.preprocessing
     images = photos.take(range(min(count, len(photos)))).images()
     batch = torch.cat([prepare(image.pixels, preprocessing)[0] for image in images])
     device = next(model.parameters()).device
-    return float(overlap(model.trace(batch.to(device)).learners[0].maps).mean())
+    return float(overlap(model.trace(batch.to(device)).learners[learner].maps).mean())
 
 
 def read() -> list[dict[str, Any]]:

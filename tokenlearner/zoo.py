@@ -60,6 +60,13 @@ ENTRIES: tuple[ZooEntry, ...] = (
         baseline="imagenette-fine-vit",
     ),
     ZooEntry(
+        name="imagenette-fine-vit-tl8-fuser",
+        title="Imagenette, 8 tokens and TokenFuser, fine grid",
+        dataset="imagenette",
+        sha256="fc27c0e13789180c940dd3cd1f69498a0e99bb2a0b1dba90de6afe9c45d19fad",
+        baseline="imagenette-fine-vit",
+    ),
+    ZooEntry(
         name="imagenette-fine-vit",
         title="Imagenette, baseline, fine grid",
         dataset="imagenette",

@@ -47,9 +47,7 @@ def _offer(explanation: Explanation, state: PageState, name: str) -> None:
             icon=":material/table:",
             width="stretch",
         )
-        st.caption(
-            "Peak, centre and spread in pixels of the photo, how much each shares with others."
-        )
+        st.caption("Peak, centre and spread in pixels of the photo; what it shares with others.")
     st.download_button(
         "All numbers (.npz)",
         data=explanation.to_npz,

@@ -12,7 +12,7 @@ from huggingface_hub import ModelCard
 from tests import tiny
 from tokenlearner.checkpoints import AnyModel
 from tokenlearner.errors import ConfigError
-from tokenlearner.models import VisionTransformer
+from tokenlearner.models import TokenLearnerConfig, VisionTransformer
 from tokenlearner.models.info import Provenance
 from tokenlearner.training.card import render_card
 from tokenlearner.training.data import read_images
@@ -79,6 +79,15 @@ class TestCard:
         assert "In 1 of 3 blocks a TokenLearner (version 1.0) sums the grid of every frame" in text
         assert "| blocks | 1 of width 4, 2 of width 8 |" in text
         assert "convolutional-network" in ModelCard(text).data.to_dict()["tags"]
+
+    def test_with_fuser_each_layer_has_a_learner(self, content: dict[str, Any]) -> None:
+        trained = tiny.model()
+        learner = TokenLearnerConfig(num_tokens=2, at=1, fuser=True)
+        model = VisionTransformer(replace(trained.config, token_learner=learner))
+        model.info = trained.info
+        text = card_of(model, content)
+        assert "After 1 of 2 layers, each layer has a TokenLearner (version 1.1), which" in text
+        assert "a TokenFuser writes its result back onto the grid" in text
 
     def test_of_several_labels(self, content: dict[str, Any]) -> None:
         model = tiny.model()

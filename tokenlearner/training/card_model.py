@@ -137,13 +137,16 @@ def _learner(config: VisionTransformerConfig | TimmConfig) -> str:
     of_step = ""
     if isinstance(config, VideoVisionTransformerConfig):
         of_step = f" at each of {config.steps} time steps"
-    fuser = (
-        " TokenFuser writes the result of each of these layers back onto the grid." * learner.fuser
-    )
+    tokens = f"{learner.num_tokens} tokens{of_step}, each under an attention map of its own"
+    if learner.fuser:
+        return (
+            f"After {learner.at} of {depth} layers, each layer has a TokenLearner "
+            f"({_version(learner)}), which sums the grid up into {tokens}; the layer sees only "
+            "these, and a TokenFuser writes its result back onto the grid."
+        )
     return (
         f"After {learner.at} of {depth} layers a TokenLearner ({_version(learner)}) sums the "
-        f"grid up into {learner.num_tokens} tokens{of_step}, each under an attention map of its "
-        f"own, and the layers after it see only these.{fuser}"
+        f"grid up into {tokens}, and the layers after it see only these."
     )
 
 
