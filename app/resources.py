@@ -6,6 +6,7 @@ photo that someone brought is kept in that session alone, and little of it: phot
 
 import base64
 import os
+import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -217,7 +218,7 @@ def model_card(name: str, device: str) -> str | None:
     except CheckpointError:
         return None
     # Whoever wrote it, no picture of theirs is fetched from elsewhere by the visitors.
-    return card if offer(name).origin == "shipped" else card.replace("![", "[")
+    return card if offer(name).origin == "shipped" else re.sub(r"!+\[", "[", card)
 
 
 def dataset_of(name: str, device: str) -> str:

@@ -212,7 +212,7 @@ def test_a_wrong_setting_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_card_fetches_no_pictures(folder: Path) -> None:
-    (folder / "mine/README.md").write_text("# Mine\n\n![x](https://example.org/x.png)")
+    (folder / "mine/README.md").write_text("# Mine\n\n!![x](https://example.org/x.png)")
     page = open_page(model="own:mine")
     next(b for b in page.sidebar.button if b.label == "Model card").click().run()
     shown = "\n".join(element.value for element in page.markdown)

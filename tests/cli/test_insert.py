@@ -100,7 +100,7 @@ class TestErrors:
             (["test_vit", "--num-tokens", "0"], "num_tokens is 0"),
             (["test_vit", "--version", "2"], "version is '2'"),
             (["test_vit", "--image-size", "5"], "5x5 px hold no patch of 16x16"),
-            (["resnet18", "--image-size", "64"], "timm cannot make resnet18: "),
+            (["resnet18", "--image-size", "64"], "timm's resnet18 takes no --image-size"),
             (["vit_small_patch14_dinov2"], "has no head (num_classes is 0)"),
         ],
     )

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -46,7 +47,8 @@ class TestTrain:
         assert result.exit_code == 0, result.output
         assert "epoch 2/2" in result.stdout
         assert "held-out accuracy" in result.stdout
-        assert f"wrote {out / 'model'}" in result.stdout.replace("\n", "")
+        evaluate = shlex.join(["tokenlearner", "evaluate", str(out / "model"), "--data", str(data)])
+        assert f"wrote {out / 'model'}; `{evaluate} --save` measures it" in result.stdout
         info = load_model(out / "model").info
         assert info is not None
         assert info.name == NAME

@@ -21,6 +21,7 @@ from tokenlearner.models import ConvVideoNetwork, VisionTransformer, VisionTrans
 from tokenlearner.models.presets import PUBLISHED
 from tokenlearner.models.timm_info import LEARNER, describe_timm
 from tokenlearner.models.timm_vit import TimmVisionTransformer, insert_token_learner
+from tokenlearner.modules.embed import resample_position_embedding
 from tokenlearner.training.data import LabelledClips, read_images
 from tokenlearner.training.fine_tune import teacher_of, with_classes
 from tokenlearner.training.recipes import RECIPES
@@ -190,7 +191,7 @@ class TestFineTune:
         assert not torch.equal(heads[0], heads[2])
 
     def test_needs_a_model(self, data: Path, tmp_path: Path) -> None:
-        result = call(data, tmp_path / "run", "fine-tune")
+        result = call(tmp_path / "not looked for", tmp_path / "run", "fine-tune")
         assert result.exit_code == 1
         assert "fine-tune needs a model to start from; give --init MODEL" in result.stderr
 
@@ -232,6 +233,20 @@ class TestFineTune:
         assert model.info.provenance is not None
         assert f" {options} " in model.info.provenance.command
         assert model.info.provenance.epochs == 1
+        settings = model.info.provenance.settings
+        assert settings["photo sizes"] == "1 epoch at 24 px"
+        assert "AdamW, learning rate 0.002, " in settings["optimiser"]
+        assert settings["optimiser"].endswith("batch 9")
+
+    def test_another_resolution_resamples_the_position_embedding(self) -> None:
+        source = tiny.model()
+        model: Any = with_classes(source, tiny.CLASSES, image_size=(24, 24))
+        name = "encoder.position_embedding"
+        found, before = model.state_dict(), source.state_dict()
+        wanted = resample_position_embedding(before.pop(name), old=(4, 4), new=(6, 6))
+        assert torch.equal(found.pop(name), wanted)
+        for other, value in found.items():
+            assert torch.equal(value, before[other]), other
 
     def test_missing_photos_are_named(self, source: Path, tmp_path: Path) -> None:
         files = {f"{name}/{row}.png": tiny.photo(0, row) for name in "ab" for row in range(4)}

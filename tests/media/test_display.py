@@ -98,6 +98,12 @@ class TestDisplay:
         assert numbers_on(shown.frames) == [1, 1, *[2] * 2, *[3] * 8, 4]
         np.testing.assert_allclose(sorted(set(shown.times_s)), [0.0, 0.1, 0.2, 0.6], atol=2e-3)
 
+    def test_a_cut_within_a_first_frame_that_lasts_long(self) -> None:
+        """No frame is left out, but all come sooner than in the file."""
+        clip = make_clip(3, stamps_ms=[0, 2000, 2100])
+        display = display_clip(clip, start_s=1.5)
+        np.testing.assert_allclose(read_stretch(display).times_s, [0, 0.5, 0.6], atol=2e-3)
+
     def test_sound_on_demand(self) -> None:
         clip = make_clip(20, audio_s=2.0)
         assert not probe(display_clip(clip, end_s=1.0)).has_audio

@@ -19,6 +19,7 @@ from tests.media.photo_files import (
     quarter_colours,
     quarters,
     save,
+    tiff,
 )
 from tokenlearner.errors import (
     ConfigError,
@@ -158,6 +159,13 @@ class TestPicturesOfPillow:
         exif = PillowImage.Exif()
         exif[274] = orientation
         data = save(PillowImage.fromarray(quarters()), "PNG", exif=exif)
+        with PillowImage.open(BytesIO(data)) as picture:
+            assert np.array_equal(pixels_of(picture), read_image(data).pixels)
+
+    @pytest.mark.parametrize("photometric", [0, 1], ids=["from white", "from black"])
+    def test_deep_tiff(self, photometric: int) -> None:
+        counts = np.array([[0, 257, 32896], [32639, 51657, 65535]], np.uint16)
+        data = tiff(counts, order="<", tags={262: (3, photometric)})
         with PillowImage.open(BytesIO(data)) as picture:
             assert np.array_equal(pixels_of(picture), read_image(data).pixels)
 

@@ -14,7 +14,7 @@ from tokenlearner.checkpoints import AnyModel
 from tokenlearner.errors import ConfigError
 from tokenlearner.models import TokenLearnerConfig, VisionTransformer
 from tokenlearner.models.info import Provenance
-from tokenlearner.training.card import render_card
+from tokenlearner.training.card import render_card, settings_of
 from tokenlearner.training.data import read_images
 from tokenlearner.training.datasets import DATASETS
 from tokenlearner.training.metrics import evaluate, report
@@ -150,6 +150,15 @@ class TestCard:
     def test_photos_of_several_sizes_were_not_squashed(self, content: dict[str, Any]) -> None:
         content["data"]["size_px"] = None
         assert "The copy used" not in card_of(tiny.model(), content)
+
+    def test_settings_of_the_run_are_told_rather_than_of_its_recipe(
+        self, content: dict[str, Any]
+    ) -> None:
+        settings = settings_of(RECIPES["imagenette-conv-vit"]()) | {"held out": "3 photos"}
+        text = card_of(of_origin(recipe="imagenette-fine-vit", settings=settings), content)
+        assert "36 epochs at 96 px" in text
+        assert "| held out | 3 photos |" in text
+        assert "Muon" not in text
 
     def test_a_known_recipe_is_told(self, content: dict[str, Any]) -> None:
         network = tiny.model(learner=False)

@@ -64,11 +64,19 @@ def test_image_size_without_a_canvas() -> None:
     assert (recipe.canvas, recipe.stages) == (None, ((90, 384),))
 
 
+@pytest.mark.parametrize("name", RECIPES)
+def test_the_size_that_it_has_changes_nothing(name: str) -> None:
+    """Of the convolutional networks too, which train at another size than they are made for."""
+    recipe = RECIPES[name]()
+    assert Changes(image_size=recipe.model.image_size[0]).apply(recipe) == recipe
+
+
 def test_options_are_those_of_the_command() -> None:
     changes = Changes(epochs=3, batch_size=32, learning_rate=2e-5, image_size=96)
     words = "--epochs 3 --batch-size 32 --learning-rate 2e-05 --image-size 96"
     assert changes.options == tuple(words.split())
     assert Changes(batch_size=4).options == ("--batch-size", "4")
+    assert Changes(learning_rate=0.00012345678).options[1] == "0.00012345678"
 
 
 class TestErrors:
@@ -79,6 +87,7 @@ class TestErrors:
             (Changes(batch_size=0), "batch_size=0"),
             (Changes(learning_rate=0), "the learning rate is 0; wanted one above 0"),
             (Changes(learning_rate=float("nan")), "the learning rate is nan; wanted one above 0"),
+            (Changes(learning_rate=float("inf")), "the learning rate is inf; wanted one above 0"),
             (Changes(image_size=4), r"image_size=\(4, 4\) holds no patch"),
         ],
     )

@@ -14,7 +14,7 @@ from tests import tiny
 from tokenlearner.errors import DataError
 from tokenlearner.media import read_image
 from tokenlearner.preprocess import Preprocessing, prepare
-from tokenlearner.training.data import LabelledImages, read_images
+from tokenlearner.training.data import LabelledImages, find_test_split, read_images
 
 TRAIN = "train-00000-of-00001.parquet"
 
@@ -211,3 +211,17 @@ class TestErrors:
         monkeypatch.setitem(sys.modules, "pyarrow", None)
         with pytest.raises(DataError, match=r"pip install 'tokenlearner\[train\]'"):
             read_images(folder, "train")
+
+
+class TestFindTestSplit:
+    def test_is_what_the_folder_calls_it(self, folder: Path, tmp_path: Path) -> None:
+        assert find_test_split(folder) == "test"
+        tiny.write_files(tmp_path / "photos", {"train/a/0.png": b"x", "test_notes.txt": b"x"})
+        assert find_test_split(tmp_path / "photos") is None
+        tiny.write_files(tmp_path / "photos/val/a", {"0.png": b"x"})
+        assert find_test_split(tmp_path / "photos") == "val"
+
+    def test_of_what_is_not_opened_it_is_test(self, tmp_path: Path) -> None:
+        assert find_test_split("owner/name") == "test"
+        (tmp_path / "clips.csv").write_text("path,class\n")
+        assert find_test_split(tmp_path / "clips.csv") == "test"

@@ -18,8 +18,8 @@ class TokenFacts:
     """One learned token of a photo.
 
     Positions are those of the photo: x to the right and y down from its top left corner, in pixels.
-    Only `peak` and `mean` look at the map's magnitude; for all else it is divided by its sum, and a
-    map of zeros counts as even.
+    Only `peak` and `mean` look at the map's magnitude. For `strongest_ratio` it is divided by its
+    peak, as in the composite picture; for all else by its sum, and a map of zeros counts as even.
 
     Attributes:
         token: Counted from 0.

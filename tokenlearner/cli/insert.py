@@ -67,4 +67,6 @@ def _create(name: str, *, pretrained: bool, **changes: Any) -> Any:
     try:
         return timm.create_model(name, pretrained=pretrained, **changes)
     except Exception as error:  # the Hub, the cache and timm itself can fail in any way
+        if isinstance(error, TypeError) and changes["img_size"] is not None:
+            raise ConfigError(f"timm's {name} takes no --image-size; leave it out") from error
         raise ConfigError(f"timm cannot make {name}: {error}") from error

@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass
 
-from rich.console import Console
-from rich.table import Table
+import typer
 
 from tokenlearner import zoo
 from tokenlearner.checkpoints import ClipModel
@@ -52,20 +51,12 @@ def describe(name: str) -> ModelRow:
 
 def models() -> None:
     """List the shipped models: tokens, size, cost and test accuracy."""
-    table = Table(box=None, pad_edge=False)
-    table.add_column("model", no_wrap=True)
-    table.add_column("tokens", no_wrap=True)
-    for title in ("parameters", "GFLOPs", "top-1"):
-        table.add_column(title, justify="right", no_wrap=True)
-    for name in zoo.names():
-        row = describe(name)
-        table.add_row(
-            name,
-            row.tokens,
-            f"{row.num_parameters / 1e6:.2f} M",
-            f"{row.gmacs:#.3g}",
-            f"{row.top1_percent:.2f} %",
+    width = max(map(len, zoo.names()))
+    typer.echo(f"{'model':<{width}}  {'tokens':<9}  parameters  GFLOPs    top-1")
+    for row in map(describe, zoo.names()):
+        parameters = f"{row.num_parameters / 1e6:.2f} M"
+        typer.echo(
+            f"{row.name:<{width}}  {row.tokens:<9}  {parameters:>10}  {row.gmacs:>#6.3g}  "
+            f"{row.top1_percent:5.2f} %"
         )
-    console = Console(highlight=False)
-    console.print(table)
-    console.print("GFLOPs: billions of multiply-accumulates for one photo or clip.")
+    typer.echo("GFLOPs: billions of multiply-accumulates for one photo or clip.")

@@ -1,6 +1,7 @@
 """`tokenlearner train`: carries a recipe out, or goes on where it stopped."""
 
 import os
+import shlex
 from pathlib import Path
 from typing import Annotated, TypeVar
 
@@ -14,7 +15,13 @@ from tokenlearner.efficiency.machine import choose_device, describe_hardware, ha
 from tokenlearner.errors import ConfigError
 from tokenlearner.modules.tubelets import Inflation
 from tokenlearner.training.changes import Changes
-from tokenlearner.training.data import LabelledClips, LabelledImages, read_clips, read_images
+from tokenlearner.training.data import (
+    LabelledClips,
+    LabelledImages,
+    find_test_split,
+    read_clips,
+    read_images,
+)
 from tokenlearner.training.distributed import joined_processes, num_processes, rank, wait_for_all
 from tokenlearner.training.fine_tune import FINE_TUNE
 from tokenlearner.training.fit import check_fit
@@ -110,6 +117,8 @@ def train(
         raise ConfigError(f"there is no recipe {recipe!r}; there are {names}")
     with joined_processes(choose_device(device)) as computer:
         source = None if init is None else zoo.load(init)
+        if recipe == FINE_TUNE and source is None:
+            raise ConfigError(f"{FINE_TUNE} needs a model to start from; give --init MODEL")
         say(f"reading {data}")
         if takes_clips(recipe, source):
             refuse_options_of_photos(recipe, image_column=image_column, label_column=label_column)
@@ -122,13 +131,13 @@ def train(
                 label_column=label_column,
                 max_unusable=max_unusable,
             )
-        read_as: list[str] = []  # for the command that repeats the run
-        if split != "train":
-            read_as += ["--split", split]
+        columns: list[str] = []
         if image_column is not None:
-            read_as += ["--image-column", image_column]
+            columns += ["--image-column", image_column]
         if label_column is not None:
-            read_as += ["--label-column", label_column]
+            columns += ["--label-column", label_column]
+        read_as = [] if split == "train" else ["--split", split]  # to repeat the run
+        read_as += columns
         if photos.unusable:
             read_as += ["--max-unusable", f"{max_unusable:g}"]
         if mixed_precision is None:
@@ -194,18 +203,17 @@ def train(
                 teacher=None if job.teacher is None else job.teacher.info,
                 options=(*job.options, *read_as),
             )
-            say(
-                f"wrote {folder}; `tokenlearner evaluate {folder} --data {data}{_test_split(data)} "
-                "--save` measures it"
-            )
+            _say_done(folder, data, columns)
 
 
-def _test_split(data: str) -> str:
-    """The option that `evaluate` needs for a folder whose test photos are called otherwise."""
-    for name in ("test", "val", "validation"):
-        if any(Path(data).glob(f"{name}*")):
-            return "" if name == "test" else f" --split {name}"
-    return ""
+def _say_done(folder: Path, data: str, columns: list[str]) -> None:
+    """Says where the model is, and how to measure it where there is something to measure it on."""
+    split = find_test_split(data)
+    if split is None:
+        return say(f"wrote {folder}")
+    words = ["tokenlearner", "evaluate", str(folder), "--data", data, *columns]
+    words += [] if split == "test" else ["--split", split]
+    say(f"wrote {folder}; `{shlex.join(words)} --save` measures it")
 
 
 def _default_workers(recipe: Recipe) -> int:

@@ -100,8 +100,7 @@ def prepare(
     if name == FINE_TUNE:
         if network is not None:
             raise ConfigError(f"{FINE_TUNE} trains the network of --init; leave --network out")
-        if source is None:
-            raise ConfigError(f"{FINE_TUNE} needs a model to start from; give --init MODEL")
+        assert source is not None, "the command line has asked for one"
         if teacher is None:
             master = teacher_of(source, photos.class_names, multi_label=photos.multi_label)
             if master is None and has_untrained_learner(source):

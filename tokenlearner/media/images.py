@@ -121,8 +121,13 @@ def read_image(source: bytes | Path | str, *, limits: ImageLimits = DEFAULT_IMAG
         "read. Get a complete copy of the file and try again."
     ):
         picture.load()
-    pixels, notes, was_turned_here = _upright(picture, bits=bits, white_is_zero=white_is_zero)
-    if was_turned or was_turned_here:
+    orientation = _orientation(picture)
+    pixels, notes = to_rgb(picture, bits=bits, white_is_zero=white_is_zero)
+    del picture  # Two copies of a large photo are enough while it is turned.
+    if orientation in _TURNS:
+        pixels = np.ascontiguousarray(_TURNS[orientation](pixels))
+        was_turned = True
+    if was_turned:
         notes = ("turned upright by its EXIF tag", *notes)
     pixels.flags.writeable = False
     return Image(
@@ -143,12 +148,16 @@ def pixels_of(picture: PillowImage.Image) -> NDArray[np.uint8]:
     """
     if min(picture.size) < 1:
         raise MediaError(f"The picture is {picture.width} × {picture.height} px; wanted pixels.")
+    bits, white_is_zero = 16 if picture.mode.startswith("I;16") else 8, False
+    if isinstance(picture, TiffImageFile):
+        bits, white_is_zero = _sample_layout(picture)
     with _corrupt_unless_it_works(
         "The picture's file is broken or cut off. Get a complete copy of it and try again."
     ):
         picture.load()
-    pixels, _, _ = _upright(picture, bits=16 if picture.mode.startswith("I;16") else 8)
-    return pixels
+    turn = _TURNS.get(_orientation(picture))
+    pixels, _ = to_rgb(picture, bits=bits, white_is_zero=white_is_zero)
+    return pixels if turn is None else np.ascontiguousarray(turn(pixels))
 
 
 def encode_png(pixels: np.ndarray) -> bytes:
@@ -210,19 +219,6 @@ def _read_bytes(source: bytes | Path | str, limits: ImageLimits) -> bytes:
     return data
 
 
-def _upright(
-    picture: PillowImage.Image, *, bits: int, white_is_zero: bool = False
-) -> tuple[NDArray[np.uint8], tuple[str, ...], bool]:
-    """Pixels and notes as `to_rgb` returns them, and whether an EXIF tag had them turned."""
-    pixels, notes = to_rgb(picture, bits=bits, white_is_zero=white_is_zero)
-    turn = _TURNS.get(_orientation(picture))
-    return (
-        (pixels, notes, False)
-        if turn is None
-        else (np.ascontiguousarray(turn(pixels)), notes, True)
-    )
-
-
 def _describe_unsupported(data: bytes, kind: str | None) -> str:
     if not data:
         return f"The file is empty (0 bytes). Choose a photo: {_WANTED}."
@@ -282,8 +278,11 @@ def _check_size(size: tuple[int, int], limits: ImageLimits) -> None:
         )
 
 
-def _sample_layout(picture: ImageFile, data: bytes) -> tuple[int, bool]:
-    """Bits per sample in the file, and whether its samples count from white to black undecoded."""
+def _sample_layout(picture: ImageFile, data: bytes = b"") -> tuple[int, bool]:
+    """Bits per sample in the file, and whether its samples count from white to black undecoded.
+
+    Only of PNG are the file's `data` needed.
+    """
     if isinstance(picture, PngImageFile):
         return data[_PNG_BIT_DEPTH_AT], False
     if isinstance(picture, TiffImageFile):

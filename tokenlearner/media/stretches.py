@@ -59,6 +59,7 @@ class Stretch:
             and not self._layout.notes
             and not index.missing_s
             and len(self._places) == len(index.stamps)
+            and float(self.times_s[0]) == 0  # a first frame that lasts long may be cut
         )
 
     def frames(self) -> Iterator[NDArray[np.uint8]]:

@@ -24,6 +24,7 @@ class Provenance:
         date: Day it ended, ISO 8601.
         epochs: Passes over the training data.
         seed: Random seed.
+        settings: What else was decided: sizes, optimiser and so on, by name, in words.
         versions: Versions of the software that matters.
     """
 
@@ -40,6 +41,7 @@ class Provenance:
     date: str = ""
     epochs: int | None = None
     seed: int | None = None
+    settings: dict[str, str] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
 
 

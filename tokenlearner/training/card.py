@@ -158,8 +158,10 @@ def _training(provenance: Provenance) -> str:
         "versions": _versions(provenance.versions),
         "teacher": provenance.teacher,
     }
-    if known:
-        rows |= _recipe_rows(RECIPES[provenance.recipe]())
+    if provenance.settings:
+        rows |= provenance.settings
+    elif known:  # the first models were written without
+        rows |= settings_of(RECIPES[provenance.recipe]())
     told = [f"| {name} | {value} |" for name, value in rows.items() if value not in (None, "")]
     parts = [f"```\n{provenance.command}\n```"] if provenance.command else []
     parts += ["\n".join(["| | |", "| --- | --- |", *told])] if told else []
@@ -177,7 +179,8 @@ def _licences(provenance: Provenance, dataset: Dataset) -> str:
     return f"{weights} {data}"
 
 
-def _recipe_rows(recipe: Recipe) -> dict[str, str]:
+def settings_of(recipe: Recipe) -> dict[str, str]:
+    """Returns what a recipe decides besides the model and the number of epochs, in words."""
     sides = ", ".join(
         f"{epochs} epoch{'s' * (epochs > 1)} at {side} px" for epochs, side in recipe.stages
     )

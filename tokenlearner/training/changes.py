@@ -1,7 +1,7 @@
 """What a person may change about a recipe without writing one."""
 
+import math
 from dataclasses import dataclass, replace
-from math import ceil
 from typing import Any
 
 from tokenlearner.errors import ConfigError
@@ -18,8 +18,8 @@ class Changes:
             share is too small falls away, but never the last.
         batch_size: Photos in a step.
         learning_rate: At its peak; that at the end, and Muon's, change by the same factor.
-        image_size: Side of what the model is made for, in pixels. Earlier stages and the canvas
-            change by the same factor, the stages to whole patches.
+        image_size: Side of what the model is made for, in pixels. Stages of other sizes and the
+            canvas change by the same factor, the stages to whole patches.
     """
 
     epochs: int | None = None
@@ -38,7 +38,7 @@ class Changes:
         if self.batch_size is not None:
             recipe = replace(recipe, batch_size=self.batch_size)
         if self.learning_rate is not None:
-            if not self.learning_rate > 0:
+            if not 0 < self.learning_rate < math.inf:
                 raise ConfigError(f"the learning rate is {self.learning_rate}; wanted one above 0")
             factor = self.learning_rate / recipe.learning_rate
             recipe = replace(
@@ -59,7 +59,7 @@ class Changes:
             "--image-size": self.image_size,
         }
         given = {name: value for name, value in wishes.items() if value is not None}
-        return tuple(word for name, value in given.items() for word in (name, f"{value:g}"))
+        return tuple(word for name, value in given.items() for word in (name, str(value)))
 
 
 def _lasting(recipe: Recipe, epochs: int) -> Recipe:
@@ -69,7 +69,7 @@ def _lasting(recipe: Recipe, epochs: int) -> Recipe:
     # From the last, whose resolution is the model's, and which so never falls away.
     for length, side in reversed(recipe.stages):
         rest += length
-        until = ceil(epochs * rest / recipe.epochs)
+        until = math.ceil(epochs * rest / recipe.epochs)
         stages.append((until - taken, side))
         taken = until
     return replace(
@@ -86,16 +86,15 @@ def _sized(recipe: Recipe, side: int) -> Recipe:
             f"--image-size {side}: a model of timm keeps the size that it was made with, "
             f"{model.image_size[1]} px; make another with `tokenlearner insert --image-size {side}`"
         )
-    *earlier, (last_epochs, old) = recipe.stages
-    patch = model.patch_size[0]
-    stages = [
-        (epochs, max(patch, round(stage * side / old / patch) * patch)) for epochs, stage in earlier
-    ]
-    canvas = recipe.canvas
+    old, patch, canvas = model.image_size[0], model.patch_size[0], recipe.canvas
+
+    def scaled(stage: int) -> int:
+        return side if stage == old else max(patch, round(stage * side / old / patch) * patch)
+
     return replace(
         recipe,
         model=replace(model, image_size=(side, side)),
         preprocessing=replace(recipe.preprocessing, image_size=(side, side)),
-        stages=(*stages, (last_epochs, side)),
+        stages=tuple((epochs, scaled(stage)) for epochs, stage in recipe.stages),
         canvas=None if canvas is None else (canvas[0] * side // old, canvas[1] * side // old),
     )

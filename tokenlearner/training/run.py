@@ -16,6 +16,7 @@ from tokenlearner.checkpoints import save_model
 from tokenlearner.efficiency.machine import describe_versions
 from tokenlearner.models.info import ModelInfo, Provenance
 from tokenlearner.training.board import Board, attention_picture, hparams
+from tokenlearner.training.card import settings_of
 from tokenlearner.training.datasets import DATASETS, dataset_titled
 from tokenlearner.training.distributed import rank
 from tokenlearner.training.loop import CHECKPOINT, Trainer
@@ -111,6 +112,7 @@ def export(
             date=datetime.datetime.fromtimestamp(ended, datetime.UTC).date().isoformat(),
             epochs=recipe.epochs,
             seed=recipe.seed,
+            settings=settings_of(recipe),
             versions=describe_versions(),
         ),
     )

@@ -64,6 +64,18 @@ def read_images(
     return LabelledImages(str(source), photos, labels, class_names, tuple(unusable), max_unusable)
 
 
+def find_test_split(source: str | Path) -> str | None:
+    """Returns what the photos or clips to test on are called in a folder; None if it has none.
+
+    Of a file or a data set on the Hub, which are not opened for this, it is `test`.
+    """
+    folder = Path(source)
+    if not folder.is_dir():
+        return "test"
+    names = ("test", "val", "validation")
+    return next((n for n in names if (folder / n).is_dir() or _parquet_files(folder, n)), None)
+
+
 def _locate(source: str | Path, split: str) -> Path:
     if Path(source).is_dir():
         return Path(source)
@@ -94,11 +106,8 @@ def _locate(source: str | Path, split: str) -> Path:
 
 def _split_files(folder: Path, split: str, source: str | Path) -> list[Path]:
     """Returns the split's files in order, all of them and of one configuration."""
-    name = escape(split)
-    for pattern in (f"{name}-[0-9]*.parquet", f"{name}.parquet", f"{name}/*.parquet"):
-        if files := sorted(folder.rglob(pattern)):
-            break
-    else:
+    files = _parquet_files(folder, split)
+    if not files:
         raise DataError(
             f"{source} has no split {split!r}: no folder {split} of class folders and no files "
             f"{split}-*.parquet. {_contents(folder)}"
@@ -120,6 +129,14 @@ def _split_files(folder: Path, split: str, source: str | Path) -> list[Path]:
             + "; fetch them all, of one version"
         )
     return files
+
+
+def _parquet_files(folder: Path, split: str) -> list[Path]:
+    name = escape(split)
+    for pattern in (f"{name}-[0-9]*.parquet", f"{name}.parquet", f"{name}/*.parquet"):
+        if files := sorted(folder.rglob(pattern)):
+            return files
+    return []
 
 
 def _contents(folder: Path) -> str:
