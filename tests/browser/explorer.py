@@ -37,7 +37,11 @@ class Explorer:
     def _on_console(self, message: Any) -> None:
         # Opened at a page's own path, Streamlit looks for its server below that path first.
         is_search = re.search(r"/(efficiency|clips)/_stcore/", message.location["url"])
-        if message.type in ("error", "warning") and not is_search:
+        # It looks whether a file to save is there, which is gone where the page has moved on.
+        is_gone = message.text.startswith("Client Error: Download Button source error") or (
+            re.search(r"/media/\w+\.(csv|json)$", message.location["url"])
+        )
+        if message.type in ("error", "warning") and not is_search and not is_gone:
             self.complaints.append(message.text)
 
     def _on_frame(self, _: object) -> None:

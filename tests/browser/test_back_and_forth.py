@@ -67,8 +67,6 @@ def test_the_view_survives_pages_without_a_viewer(open_page: Open) -> None:
     visitor.page.get_by_role("link", name="Efficiency").click()
     expect(visitor.page.get_by_role("heading", name="Efficiency", exact=True)).to_be_visible()
     expect(visitor.viewer).to_have_count(0)
-    # Streamlit looks whether files to save are there, and complains if the page is left meanwhile.
-    visitor.wait_until_idle()
     visitor.page.get_by_role("link", name="Explore").click()
     expect(visitor.viewer).to_have_attribute("data-ready", "1")
     assert visitor.settings == wanted
