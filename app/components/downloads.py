@@ -3,6 +3,7 @@
 import streamlit as st
 
 from app.components.learner_choice import learner_of
+from app.components.save_button import save_button
 from app.components.view_button import view_button
 from app.state import PageState, change_state
 from tokenlearner.attention.token_facts import facts_csv
@@ -28,34 +29,25 @@ def downloads(explanation: Explanation, state: PageState, *, name: str) -> None:
 def _offer(explanation: Explanation, state: PageState, name: str) -> None:
     if explanation.learners:
         learner = learner_of(state, explanation)
-        st.download_button(
+        save_button(
             "All maps on one sheet (PNG)",
-            data=lambda: encode_png(render_sheet(explanation, state.view, learner=learner)),
+            lambda: encode_png(render_sheet(explanation, state.view, learner=learner)),
             file_name=f"{name}_maps.png",
-            mime="image/png",
-            on_click="ignore",
             icon=":material/grid_view:",
-            width="stretch",
         )
         st.caption("Every token and all of them together, drawn as on the screen.")
-        st.download_button(
+        save_button(
             "What each token looks at (CSV)",
-            data=lambda: facts_csv(explanation.token_facts(learner)).encode(),
+            lambda: facts_csv(explanation.token_facts(learner)).encode(),
             file_name=f"{name}_tokens.csv",
-            mime="text/csv",
-            on_click="ignore",
             icon=":material/table:",
-            width="stretch",
         )
         st.caption("Peak, centre and spread in pixels of the photo; what it shares with others.")
-    st.download_button(
+    save_button(
         "All numbers (.npz)",
-        data=explanation.to_npz,
+        explanation.to_npz,
         file_name=f"{name}.npz",
-        mime="application/octet-stream",
-        on_click="ignore",
         icon=":material/data_array:",
-        width="stretch",
     )
     st.caption(
         "Photo, maps, tokens, probabilities and costs; `tokenlearner.Explanation.load` opens it. "

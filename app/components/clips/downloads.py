@@ -1,6 +1,5 @@
 """What can be taken away of a clip besides the picture, which the player saves itself."""
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import streamlit as st
@@ -10,6 +9,7 @@ from app.clip_state import ClipState
 from app.components.clips.film import FilmWish, ask_for_film
 from app.components.clips.player import file_stem, shown_of
 from app.components.learner_choice import learner_of
+from app.components.save_button import save_button
 from app.components.view_button import view_button
 from app.state import PageState, change_state
 from tokenlearner.media import encode_png
@@ -39,25 +39,30 @@ def _offer(page: PageState, state: ClipState, clip: ClipOnPage, result: ClipResu
     if shown.learners:
         learner = learner_of(page, shown)
         _offer_film(page, clip, learner)
-        _button(
+        save_button(
             "Filmstrip, as on the screen (PNG)",
             lambda: encode_png(render_filmstrip(shown, page.view, learner=learner)),
-            f"{name}_filmstrip.png",
-            ":material/theaters:",
+            file_name=f"{name}_filmstrip.png",
+            icon=":material/theaters:",
         )
-        _button(
+        save_button(
             "Filmstrips of all tokens (PNG)",
             lambda: encode_png(render_token_tube(shown, page.view, learner=learner)),
-            f"{name}_tokens.png",
-            ":material/grid_view:",
+            file_name=f"{name}_tokens.png",
+            icon=":material/grid_view:",
         )
-        _button(
+        save_button(
             "Tracks of all tokens (CSV)",
             lambda: shown.tracks(learner).to_csv().encode(),
-            f"{name}_tracks.csv",
-            ":material/table:",
+            file_name=f"{name}_tracks.csv",
+            icon=":material/table:",
         )
-    _button("All numbers (.npz)", shown.to_npz, f"{name}.npz", ":material/data_array:")
+    save_button(
+        "All numbers (.npz)",
+        shown.to_npz,
+        file_name=f"{name}.npz",
+        icon=":material/data_array:",
+    )
     st.caption(
         "Each is made when you press it. The numbers are frames, maps, tokens, probabilities and "
         "costs; `tokenlearner.ClipExplanation.load` opens them."
@@ -87,9 +92,3 @@ def _offer_film(page: PageState, clip: ClipOnPage, learner: int) -> None:
             )
         )
     st.caption("All frames of the stretch, at the clip’s own frame rate.")
-
-
-def _button(label: str, make: Callable[[], bytes], file: str, icon: str) -> None:
-    st.download_button(
-        label, data=make, file_name=file, on_click="ignore", icon=icon, width="stretch"
-    )
