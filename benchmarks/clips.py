@@ -39,6 +39,7 @@ FPS, FRAMES, HEIGHT, WIDTH = 30, 300, 720, 1280
 SHORT = 96
 SAMPLED = 32
 NEVER = 10**9
+TOUCHED_BYTES = 200 * 2**20
 
 
 def main() -> None:
@@ -54,6 +55,9 @@ def main() -> None:
         while not round_s or time.perf_counter() - begun + round_s < options.seconds:
             round_begun = time.perf_counter()
             for name, step in steps.items():
+                # The host of a virtual machine takes unused memory back, and the first to write to
+                # it again would wait for the host.
+                np.ones(TOUCHED_BYTES, np.uint8)
                 started = time.perf_counter()
                 step()
                 times[name].append(1000 * (time.perf_counter() - started))
@@ -91,19 +95,20 @@ def measurements(folder: Path) -> dict[str, Callable[[], Any]]:
             frames, fps=FPS, kind=kind
         )
     steps["16 of 300 frames to first overlay, without the model"] = lambda: first_overlay(paths[30])
-    steps["the first 5 s of it, encoded for the page"] = lambda: display_clip(paths[30], end_s=5.0)
+    # Without its last frame it is no longer the file, so that it cannot be played as it is.
+    steps["299 frames of it, encoded for the page"] = lambda: display_clip(paths[30], end_s=9.95)
     return steps
 
 
 def make_clip(path: Path, gop: int, num_frames: int = FRAMES) -> Path:
-    """Writes a clip of blocks of noise that wander."""
+    """Writes a clip of blocks of noise that wander, each frame in one piece as cameras do."""
     noise = np.random.default_rng(0).integers(0, 256, (HEIGHT // 16, WIDTH // 16, 3), np.uint8)
     blocks = noise.repeat(16, axis=0).repeat(16, axis=1)
     options = {"preset": "veryfast", "sc_threshold": "0"}
     with av.open(str(path), "w") as out:
         stream: Any = out.add_stream("libx264", rate=FPS, options=options)
         stream.height, stream.width, stream.pix_fmt = HEIGHT, WIDTH, "yuv420p"
-        stream.gop_size = gop
+        stream.gop_size, stream.codec_context.thread_type = gop, "FRAME"
         for number in range(num_frames):
             frame = np.ascontiguousarray(np.roll(blocks, 3 * number, axis=1))
             out.mux(stream.encode(av.VideoFrame.from_ndarray(frame)))

@@ -20,7 +20,7 @@ from tests.media.clip_makers import (
     numbers_on,
 )
 from tokenlearner.media import encode_video, probe, read_clip
-from tokenlearner.media.frame_decoding import Run, plan_runs
+from tokenlearner.media.frame_decoding import Run, plan_runs, split_at_keys
 from tokenlearner.media.frame_index import FrameIndex
 
 ONE = 1 << 16
@@ -192,6 +192,21 @@ class TestDecodingLittle:
 
     def test_files_without_key_frames_are_decoded_from_the_start(self) -> None:
         assert plan_runs(self.index(500, []), [400, 450]) == [Run(start=0, places=(400, 450))]
+
+    def test_parts_to_decode_side_by_side_begin_at_key_frames(self) -> None:
+        index = self.index(1000, [0, 200, 450, 900])
+        places = list(range(0, 1000, 10))
+        parts = split_at_keys(index, places, max_parts=2)
+        assert [(part[0], part[-1]) for part in parts] == [(0, 440), (450, 990)]
+        parts = split_at_keys(index, places, max_parts=4)  # nearest to 247.5, 495 and 742.5
+        assert [part[0] for part in parts] == [0, 200, 450, 900]
+        assert [place for part in parts for place in part] == places
+        assert split_at_keys(index, places, max_parts=1) == [places]
+        assert split_at_keys(index, [7], max_parts=4) == [[7]]
+        assert split_at_keys(index, [190, 195, 200, 205], max_parts=4) == [[190, 195, 200, 205]]
+        assert split_at_keys(self.index(1000, [0]), places, max_parts=4) == [places]
+        assert split_at_keys(self.index(1000, []), places, max_parts=4) == [places]
+        assert split_at_keys(index, [0, 100, 199], max_parts=2) == [[0, 100, 199]]
 
     def test_the_frames_of_a_gif_need_those_before_them(self) -> None:
         gif = encode_video((numbered(number) for number in range(60)), fps=10, kind="gif")

@@ -1,12 +1,11 @@
 """Work that must be over at a given time, even where it cannot be interrupted."""
 
-import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future
 from typing import TypeVar
 
 from tokenlearner.errors import MediaTimeoutError
+from tokenlearner.media.threads import start
 
 Result = TypeVar("Result")
 
@@ -81,17 +80,3 @@ def within(limit: float | Deadline, work: Callable[[Deadline], Result]) -> Resul
         raise
     finally:
         deadline.expire()  # also when the caller is interrupted
-
-
-def start(work: Callable[[], Result]) -> Future[Result]:
-    """Begins work in a thread of its own, for which the end of the program does not wait."""
-    future: Future[Result] = Future()
-
-    def run() -> None:
-        try:
-            future.set_result(work())
-        except BaseException as error:  # the caller's to handle, whatever it is
-            future.set_exception(error)
-
-    threading.Thread(target=run, name="clip", daemon=True).start()
-    return future

@@ -1,9 +1,12 @@
 """Decoding chosen frames of a clip, and as few of the others as can be."""
 
+import os
+import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +23,9 @@ if TYPE_CHECKING:
 
 JUMP_FRAMES = 5
 """A jump is made if it saves decoding more frames than this; measured by benchmarks/clips.py."""
+
+_MAX_PARTS = min(4, os.cpu_count() or 1)
+_MIN_PART_FRAMES = 16  # for fewer, opening the clip once more takes longer than it saves
 
 # Their decoders look at `skip_frame` packet by packet. AV1's looks once, VP9's not at all.
 _CAN_SKIP = {"h264", "hevc", "mpeg4"}
@@ -61,6 +67,29 @@ def plan_runs(
     return [Run(start=start, places=tuple(wanted)) for start, wanted in runs]
 
 
+def split_at_keys(
+    index: FrameIndex, places: Sequence[int], *, max_parts: int = _MAX_PARTS
+) -> list[Sequence[int]]:
+    """Divides wanted frames into parts to be decoded side by side, each from a key frame on.
+
+    Args:
+        index: Where the clip's key frames are.
+        places: The wanted frames, ascending, at least one.
+        max_parts: It becomes fewer where key frames are rare, or where little is to be decoded.
+
+    Returns:
+        The parts in order, as equal in length as the key frames allow.
+    """
+    span = places[-1] - places[0]
+    num_parts = min(max_parts, span // _MIN_PART_FRAMES)
+    cuts = {0, len(places)}
+    if num_parts > 1 and len(index.keys) and not index.is_stored_in_order:
+        for edge in places[0] + np.arange(1, num_parts) * span / num_parts:
+            key = index.keys[np.abs(index.keys - edge).argmin()]
+            cuts.add(int(np.searchsorted(places, key)))
+    return [places[begin:end] for begin, end in pairwise(sorted(cuts))]
+
+
 class FrameDecoder:
     """Decodes frames of one clip.
 
@@ -85,6 +114,7 @@ class FrameDecoder:
         jump_frames: int = JUMP_FRAMES,
     ) -> None:
         self.num_damaged = 0
+        self._counting = threading.Lock()
         self._jump_frames = jump_frames
         self._source, self._index = source, index
         self._limits, self._deadline = limits, deadline
@@ -100,13 +130,25 @@ class FrameDecoder:
             MediaTooLargeError: Too many frames would have to be decoded, or one is too large.
             CorruptMediaError: Nothing can be decoded.
         """
-        runs = plan_runs(self._index, places, jump_frames=self._jump_frames)
-        num_frames = sum(run.places[-1] - run.start + 1 for run in runs)
+        (frames,) = self.frames_of_parts([places])
+        return frames
+
+    def frames_of_parts(self, parts: Sequence[Sequence[int]]) -> list[Iterator["VideoFrame"]]:
+        """Does the same for each of the parts; every iterator may run in a thread of its own.
+
+        Raises:
+            MediaTooLargeError: Too many frames would have to be decoded for all of them.
+        """
+        plans = [plan_runs(self._index, part, jump_frames=self._jump_frames) for part in parts]
+        num_frames = sum(run.places[-1] - run.start + 1 for run in chain.from_iterable(plans))
         if num_frames > self._limits.max_decoded_frames:
             raise MediaTooLargeError(
                 f"{num_frames:,} frames of this clip would have to be decoded; the limit is "
                 f"{self._limits.max_decoded_frames:,}. Choose a shorter stretch of it."
             )
+        return [self._decode(plan) for plan in plans]
+
+    def _decode(self, runs: Sequence[Run]) -> Iterator["VideoFrame"]:
         with self._open() as clip:
             for run in runs:
                 try:
@@ -135,7 +177,8 @@ class FrameDecoder:
             while pending and pending[0] <= stamp:
                 is_shown = pending.popleft() == stamp or previous is None
                 shown = frame if is_shown or previous is None else previous
-                self.num_damaged += shown.is_corrupt or not is_shown
+                if shown.is_corrupt or not is_shown:
+                    self._count_damaged()
                 yield shown
             if not pending:
                 return
@@ -148,8 +191,12 @@ class FrameDecoder:
                 "copy and try again."
             )
         for _ in pending:
-            self.num_damaged += 1
+            self._count_damaged()
             yield previous
+
+    def _count_damaged(self) -> None:
+        with self._counting:
+            self.num_damaged += 1
 
     def _decode_from(self, clip: OpenClip, start: int, wanted: set[int]) -> Iterator["VideoFrame"]:
         """Decodes from a place on, without those frames that nobody wants or needs."""
@@ -174,7 +221,7 @@ class FrameDecoder:
             try:
                 decoded = context.decode(packet)  # at last, what the decoder still holds back
             except broken:
-                self.num_damaged += 1
+                self._count_damaged()
                 decoded = []
             for frame in decoded:
                 check_size(frame.width, frame.height, self._limits)

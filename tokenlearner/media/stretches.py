@@ -12,6 +12,7 @@ from tokenlearner.media.deadline import Deadline, within
 from tokenlearner.media.frame_decoding import FrameDecoder
 from tokenlearner.media.frame_index import FrameIndex
 from tokenlearner.media.limits import DEFAULT_CLIP_LIMITS, ClipLimits
+from tokenlearner.media.threads import ahead
 from tokenlearner.media.video_frames import Layout
 from tokenlearner.media.videos import ClipFacts, end_of_stretch, facts_of, index_of
 
@@ -23,6 +24,8 @@ _PLAYABLE = {
     ("MP4 video", "vp9"),
     ("Matroska or WebM video", "vp9"),
 }
+
+_AHEAD = 3  # frames that are decoded while one is worked on
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -68,8 +71,8 @@ class Stretch:
         Raises:
             MediaError: As `read_clip` does; the time limit is for each frame.
         """
-        for frame in self._decoded():
-            yield self._layout.show(frame, (self.width_px, self.height_px))
+        size = self.width_px, self.height_px
+        return ahead((self._layout.show(frame, size) for frame in self._decoded()), _AHEAD)
 
     def frames_to_encode(self) -> Iterator["VideoFrame"]:
         """The same for `encode_pictures`; an odd side gets a pixel more.
@@ -78,15 +81,14 @@ class Stretch:
             MediaError: As `frames` does.
         """
         size = self.width_px + self.width_px % 2, self.height_px + self.height_px % 2
-        for frame in self._decoded():
-            yield self._layout.to_encode(frame, size)
+        return ahead((self._layout.to_encode(frame, size) for frame in self._decoded()), _AHEAD)
 
     def _decoded(self) -> Iterator["VideoFrame"]:
         deadline = Deadline(self._limits.max_wait_s)
         decoder = FrameDecoder(self._source, self._index, self._limits, deadline)
         for frame in decoder.frames(self._places):
             yield frame
-            deadline.renew()  # what is done with a frame takes its own time
+            deadline.renew()  # what is done with a frame, or waiting for that, takes its own time
 
 
 def read_stretch(

@@ -1,9 +1,12 @@
 """Reading clips that anyone may have sent: bounded, recognised by content, upright, RGB."""
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import chain
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,10 +14,14 @@ from numpy.typing import NDArray
 from tokenlearner.errors import ConfigError, MediaError, MediaTooLargeError
 from tokenlearner.media.clip_files import open_clip
 from tokenlearner.media.deadline import Deadline, within
-from tokenlearner.media.frame_decoding import FrameDecoder
+from tokenlearner.media.frame_decoding import FrameDecoder, split_at_keys
 from tokenlearner.media.frame_index import FrameIndex, index_frames
 from tokenlearner.media.limits import DEFAULT_CLIP_LIMITS, ClipLimits
+from tokenlearner.media.threads import side_by_side
 from tokenlearner.media.video_frames import Layout
+
+if TYPE_CHECKING:
+    from av.video.frame import VideoFrame
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -102,8 +109,8 @@ def read_clip(
         start_s: Where the stretch begins, in seconds since the first frame.
         end_s: Where it ends; None is the end of the clip.
         max_side_px: Larger frames are reduced until neither side is above this.
-        progress: Called with the number of frames read and of all, after each. What it raises ends
-            the work, and is raised.
+        progress: Called with the number of frames read and of all, after each, from one thread at a
+            time. What it raises ends the work, and is raised.
         limits: What the clip may measure and what reading it may cost.
 
     Raises:
@@ -130,18 +137,28 @@ def read_clip(
         middles = start_s + (np.arange(num_frames) + 0.5) * ((end - start_s) / num_frames)
         places, repeats = np.unique(index.places_at(middles), return_counts=True)
         decoder = FrameDecoder(source, index, limits, deadline)
-        decoded = decoder.frames(places.tolist())
-        first = next(decoded)
+        parts = split_at_keys(index, places.tolist())
+        decoded = decoder.frames_of_parts(parts)
+        first = next(decoded[0])
+        decoded[0] = chain([first], decoded[0])
         layout = Layout.of(first, index.pixel_aspect)
         width, height = layout.fit(max_side_px)
         _check_sampled(num_frames, width, height, limits)
         frames = np.empty((num_frames, height, width, 3), np.uint8)
-        filled = 0
-        for frame, times in zip(chain([first], decoded), repeats.tolist(), strict=True):
-            frames[filled : filled + times] = layout.show(frame, (width, height))
-            filled += times
-            if progress is not None:
-                progress(filled, num_frames)
+        counter = _Counter(num_frames, progress)
+
+        def fill(begin: int, times: list[int], pictures: Iterator["VideoFrame"]) -> None:
+            for picture, copies in zip(pictures, times, strict=True):
+                frames[begin : begin + copies] = layout.show(picture, (width, height))
+                begin += copies
+                counter.add(copies)
+
+        tasks, number = [], 0
+        for part, pictures in zip(parts, decoded, strict=True):
+            times = repeats[number : number + len(part)].tolist()
+            tasks.append(partial(fill, int(repeats[:number].sum()), times, pictures))
+            number += len(part)
+        side_by_side(tasks)
         frames.flags.writeable = False
         facts = facts_of(index, layout)
         return Clip(
@@ -158,6 +175,20 @@ def read_clip(
         )
 
     return within(limits.max_wait_s, read)
+
+
+class _Counter:
+    """Counts the frames that several threads have read, and tells `progress`."""
+
+    def __init__(self, total: int, progress: Callable[[int, int], None] | None) -> None:
+        self._done, self._total, self._progress = 0, total, progress
+        self._counting = threading.Lock()
+
+    def add(self, number: int) -> None:
+        with self._counting:
+            self._done += number
+            if self._progress is not None:
+                self._progress(self._done, self._total)
 
 
 def index_of(source: bytes | Path | str, limits: ClipLimits, deadline: Deadline) -> FrameIndex:
