@@ -299,10 +299,11 @@ class TestFile:
     def test_that_of_a_photo_is_another(self, tmp_path: Path) -> None:
         explain(tiny.model(), clip(1).frames[0]).save(tmp_path / "photo.npz")
         with pytest.raises(
-            TokenLearnerError,
-            match=r"'tokenlearner-explanation/2'; wanted 'tokenlearner-clip-explanation/1'\)",
+            TokenLearnerError, match=r"open it with tokenlearner\.Explanation\.load"
         ):
             ClipExplanation.load(tmp_path / "photo.npz")
         explain_clip(tiny.model(), clip(1)).save(tmp_path / "clip.npz")
-        with pytest.raises(TokenLearnerError, match=r"wanted 'tokenlearner-explanation/2'\)"):
+        with pytest.raises(
+            TokenLearnerError, match=r"holds an object of ClipExplanation, not of Exp"
+        ):
             Explanation.load(tmp_path / "clip.npz")

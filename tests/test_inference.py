@@ -142,7 +142,7 @@ class TestExplain:
     def test_without_info(self, photo: Path) -> None:
         model = tiny.model()
         model.info = None
-        with pytest.raises(ConfigError, match=r"has no info .* set model\.info"):
+        with pytest.raises(ConfigError, match=r"has no info .* set model\.info to a"):
             explain(model, photo)
 
     def test_answers_without_names(self, photo: Path) -> None:
@@ -233,7 +233,7 @@ class TestFile:
             assert_same(loaded, explanation)
 
     def test_missing(self, tmp_path: Path) -> None:
-        with pytest.raises(TokenLearnerError, match=r"No such file.*make it again with"):
+        with pytest.raises(TokenLearnerError, match=r"cannot read .*none\.npz: No such file"):
             Explanation.load(tmp_path / "none.npz")
 
     def test_other_arrays(self, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ Space-Time Tokenization for Videos", NeurIPS 2021 (arXiv:2106.11297).
 from tokenlearner import zoo
 from tokenlearner.clips import ClipExplanation, ClipLearnerMaps, explain_clip
 from tokenlearner.errors import TokenLearnerError
-from tokenlearner.inference import Explanation, LearnerMaps, explain
+from tokenlearner.inference import Explanation, LearnerMaps, explain, explain_all
 from tokenlearner.media.images import Image, read_image
 from tokenlearner.media.videos import Clip, read_clip
 from tokenlearner.models import (
@@ -62,6 +62,7 @@ __all__ = [
     "VisionTransformerConfig",
     "describe_timm",
     "explain",
+    "explain_all",
     "explain_clip",
     "insert_token_learner",
     "load",

@@ -111,8 +111,16 @@ class Answer(Generic[AnyLearner]):
         return tuple(stage.tokens for stage in self.stages if stage.kind == "block")
 
     def save(self, path: str | Path) -> None:
-        """Writes everything to one `.npz` file."""
-        write_whole(Path(path), self.to_npz())
+        """Writes everything to one `.npz` file, in a folder that is made if it is missing.
+
+        Raises:
+            TokenLearnerError: If it cannot be written.
+        """
+        try:
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
+            write_whole(Path(path), self.to_npz())
+        except OSError as error:
+            raise TokenLearnerError(f"cannot write {path}: {error.strerror}") from error
 
     def to_npz(self) -> bytes:
         """Returns the content of the `.npz` file that `save` writes.
@@ -147,9 +155,18 @@ class Answer(Generic[AnyLearner]):
         try:
             # Read first: NumPy leaves a file open that it finds to be broken.
             content = io.BytesIO(Path(path).read_bytes())
+        except OSError as error:
+            raise TokenLearnerError(f"cannot read {path}: {error.strerror}") from error
+        try:
             with np.load(content, allow_pickle=False) as arrays:
                 about = json.loads(str(arrays["about"]))
                 if (found := about.pop("format")) != cls._FORMAT:
+                    kinds = {kind._FORMAT: kind.__name__ for kind in Answer.__subclasses__()}
+                    if kind := kinds.get(found):
+                        raise TokenLearnerError(
+                            f"{path} holds an object of {kind}, not of {cls.__name__}; open it "
+                            f"with tokenlearner.{kind}.load"
+                        )
                     raise ValueError(f"its format is {found!r}; wanted {cls._FORMAT!r}")
                 values = {name: _with_tuples(value) for name, value in about.items()}
                 for name, record in cls._RECORDS.items():
@@ -164,6 +181,8 @@ class Answer(Generic[AnyLearner]):
                 own = {field.name for field in fields(cls)}
                 values |= {name: arrays[name] for name in arrays.files if name in own}
                 return cls(**values)
+        except TokenLearnerError:
+            raise
         except Exception as error:  # broken archives make their readers raise nearly anything
             raise TokenLearnerError(
                 f"{path} is no explanation that this version can read ({error}); make it again "

@@ -35,6 +35,7 @@ __all__ = [
     "check_weights",
     "for_images",
     "load_model",
+    "require_model",
     "save_model",
     "write_whole",
 ]
@@ -100,12 +101,32 @@ def load_model(folder: str | Path, *, sha256: str | None = None) -> AnyModel:
     return _KINDS[kind].from_files(files)
 
 
-def for_images(model: AnyModel) -> ImageModel:
-    """Returns `model` if it takes images.
+def require_model(model: object) -> AnyModel:
+    """Returns `model` if it is one of this library, without what `torch.compile` put around it.
 
     Raises:
-        ConfigError: If it takes clips.
+        ConfigError: If it is something else.
     """
+    model = getattr(model, "_orig_mod", model)
+    if isinstance(model, AnyModel):
+        return model
+    _ = getattr(model, "info", None)  # an optimised model says here what it is not for
+    if isinstance(model, str | Path):
+        raise ConfigError(
+            f"got the name {str(model)!r}; wanted a model: tokenlearner.load({str(model)!r})"
+        )
+    raise ConfigError(
+        f"got a {type(model).__name__}; wanted a model of tokenlearner.load or insert_token_learner"
+    )
+
+
+def for_images(model: object) -> ImageModel:
+    """Returns `model` if it is one of this library that takes images, as `require_model` does.
+
+    Raises:
+        ConfigError: If it takes clips, or is something else.
+    """
+    model = require_model(model)
     if isinstance(model, ClipModel):
         name = model.info.name if model.info else type(model).__name__
         raise ConfigError(f"{name} takes clips, not photos; choose a model for images")

@@ -10,14 +10,15 @@ from numpy.typing import NDArray
 
 from tokenlearner.answers import Answer, facts_of, info_of
 from tokenlearner.attention.tracks import Tracks, follow
-from tokenlearner.checkpoints import AnyModel, ClipConfig, ClipModel, ImageModel
+from tokenlearner.checkpoints import AnyModel, ClipConfig, ClipModel, ImageModel, require_model
 from tokenlearner.efficiency.flops import Stage
 from tokenlearner.efficiency.model_flops import count_model
 from tokenlearner.efficiency.operations import repeat
-from tokenlearner.errors import ConfigError, ShapeError
+from tokenlearner.errors import ConfigError, ShapeError, UnsupportedMediaError
 from tokenlearner.geometry import Geometry
 from tokenlearner.inference import Look, look
-from tokenlearner.media.videos import Clip, ClipFacts, read_clip
+from tokenlearner.media.images import PHOTO_KINDS
+from tokenlearner.media.videos import Clip, ClipFacts, check_frames, read_clip
 from tokenlearner.models.conv_video_config import ConvVideoConfig
 from tokenlearner.models.video_config import VideoVisionTransformerConfig
 from tokenlearner.modules.tubelets import sample_frames
@@ -101,10 +102,10 @@ class ClipExplanation(Answer[ClipLearnerMaps]):
 
 def explain_clip(
     model: AnyModel,
-    clip: Clip | str | Path,
+    clip: Clip | bytes | str | Path,
     *,
     num_frames: int | None = None,
-    progress: Callable[[int, int], bool] | None = None,
+    progress: Callable[[int, int], bool | None] | None = None,
 ) -> ClipExplanation:
     """Runs a clip through a model, where the model is, and keeps what the model looked at.
 
@@ -113,7 +114,7 @@ def explain_clip(
 
     Args:
         model: From `tokenlearner.load`, or made by hand with its `info` set.
-        clip: From `read_clip`, or a file's path.
+        clip: From `read_clip` or `Clip.of_frames`, or a file's path or bytes.
         num_frames: How many frames to sample evenly from a file; the default is what a model for
             clips was made for, and 16 for images. A `Clip` is taken as it is.
         progress: Called with the number of frames done and of all frames, after each few. If it
@@ -121,22 +122,37 @@ def explain_clip(
             for clips is done with all by then.
 
     Raises:
-        ConfigError: If the model does not know its preprocessing and classes, is training, or has
-            patches that straddle frames; or if `num_frames` is below 1, or not what a `Clip` has.
+        ConfigError: If the model is none of this library, does not know its preprocessing and
+            classes, is training, or has patches that straddle frames; or if `num_frames` is below
+            1, or not what a `Clip` has.
         MediaError: If a file cannot be used.
-        ShapeError: If a `Clip` holds no frames, too few for the model, or no RGB frames.
+        ShapeError: If a `Clip` holds no frames, too few for the model, or no RGB frames; or if
+            `clip` is something else.
     """
+    model = require_model(model)
     info_of(model)
-    if not isinstance(clip, Clip):
+    if isinstance(clip, bytes | str | Path):
         if num_frames is None:
             num_frames = default_num_frames(model)
-        clip = read_clip(clip, num_frames=num_frames)
+        try:
+            clip = read_clip(clip, num_frames=num_frames)
+        except UnsupportedMediaError as error:
+            if error.kind not in PHOTO_KINDS:
+                raise
+            raise UnsupportedMediaError(
+                f"{error} As a photo, tokenlearner.explain takes it.", kind=error.kind
+            ) from error
+    elif not isinstance(clip, Clip):
+        raise ShapeError(
+            f"Got a {type(clip).__name__}; wanted a clip: a file's path or bytes, or, of uint8 RGB "
+            "frames [time, height, width, 3], tokenlearner.Clip.of_frames(frames, fps=...)."
+        )
     elif num_frames not in (None, len(clip.frames)):
         raise ConfigError(
             f"num_frames is {num_frames}, but this clip has {len(clip.frames)} frames; leave "
             "num_frames out, or read the file again with read_clip"
         )
-    _check_frames(clip)
+    _check(clip)
     if isinstance(model, ClipModel):
         seen = _see_at_once(model, clip.frames)
         if progress is not None:
@@ -176,7 +192,9 @@ class _Seen:
 
 
 def _see_one_by_one(
-    model: ImageModel, frames: NDArray[np.uint8], progress: Callable[[int, int], bool] | None
+    model: ImageModel,
+    frames: NDArray[np.uint8],
+    progress: Callable[[int, int], bool | None] | None,
 ) -> _Seen:
     """Shows frames to a model for images, all or until told to stop."""
     looks: list[Look] = []
@@ -184,12 +202,12 @@ def _see_one_by_one(
     while done < len(frames):
         looks.append(look(model, list(frames[done : done + _FRAMES_AT_ONCE])))
         done += len(looks[-1].probabilities)
-        if progress is not None and not progress(done, len(frames)):
+        if progress is not None and progress(done, len(frames)) is False:
             break
     each = count_model(model, image_size=info_of(model).preprocessing.image_size)
     return _Seen(
         num_frames=done,
-        geometry=looks[0].geometry,
+        geometry=looks[0].geometries[0],
         probabilities=np.concatenate([one.probabilities for one in looks]),
         learners=tuple(
             ClipLearnerMaps(
@@ -221,7 +239,7 @@ def _see_at_once(model: ClipModel, frames: NDArray[np.uint8]) -> _Seen:
     seen = look(model, list(frames))
     return _Seen(
         num_frames=len(frames),
-        geometry=seen.geometry,
+        geometry=seen.geometries[0],
         probabilities=seen.probabilities,
         learners=tuple(
             ClipLearnerMaps(block=m.block, version=m.version, maps=m.maps[0], tokens=m.tokens[0])
@@ -242,16 +260,10 @@ def _step_frames(config: ClipConfig, num_frames: int) -> tuple[tuple[int, int], 
     return tuple((used[start], used[start + length - 1] + 1) for start in starts)
 
 
-def _check_frames(clip: Clip) -> None:
-    frames = clip.frames
-    if frames.ndim != 4 or frames.shape[3] != 3 or frames.dtype != np.uint8 or not frames.size:
+def _check(clip: Clip) -> None:
+    check_frames(clip.frames)
+    if clip.times_s.shape != (len(clip.frames),):
         raise ShapeError(
-            f"Got {frames.dtype} frames of shape {list(frames.shape)}; wanted uint8 RGB "
-            "[time, height, width, 3], at least one frame. Open the file with "
-            "tokenlearner.read_clip."
-        )
-    if clip.times_s.shape != (len(frames),):
-        raise ShapeError(
-            f"Got {len(frames)} frames, but times of shape {list(clip.times_s.shape)}; wanted one "
-            "time for each frame."
+            f"Got {len(clip.frames)} frames, but times of shape {list(clip.times_s.shape)}; wanted "
+            "one time for each frame."
         )

@@ -44,7 +44,15 @@ class MediaError(TokenLearnerError):
 
 
 class UnsupportedMediaError(MediaError):
-    """The content is not of a supported kind, whatever the file's name says."""
+    """The content is not of a supported kind, whatever the file's name says.
+
+    Attributes:
+        kind: What it is, as `media.recognition.recognise` names it; None if nobody knows.
+    """
+
+    def __init__(self, message: str, *, kind: str | None = None) -> None:
+        super().__init__(message)
+        self.kind = kind
 
 
 class MediaTooLargeError(MediaError):

@@ -1,7 +1,8 @@
 """A photo through a model, and everything worth knowing about it in one object."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import ClassVar, TypeAlias
 
@@ -14,8 +15,9 @@ from tokenlearner.answers import Answer, facts_of, info_of
 from tokenlearner.attention.token_facts import TokenFacts, describe_tokens
 from tokenlearner.checkpoints import AnyModel, ClipModel, for_images
 from tokenlearner.efficiency.model_flops import count_model
-from tokenlearner.errors import ShapeError
+from tokenlearner.errors import ConfigError, ShapeError, UnsupportedMediaError
 from tokenlearner.geometry import Geometry
+from tokenlearner.media.clip_files import CLIP_KINDS
 from tokenlearner.media.images import Image, pixels_of, read_image
 from tokenlearner.preprocess import prepare
 
@@ -35,6 +37,10 @@ class LearnerMaps:
     version: str
     maps: NDArray[np.float32]
     tokens: NDArray[np.float32]
+
+    def of_photo(self, index: int) -> "LearnerMaps":
+        """Of maps and tokens of several photos, `[photo, token, ...]`, those of one."""
+        return replace(self, maps=self.maps[index], tokens=self.tokens[index])
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
@@ -76,31 +82,64 @@ def explain(model: AnyModel, image: Photo) -> Explanation:
         image: A photo.
 
     Raises:
-        ConfigError: If the model takes clips, does not know its preprocessing and classes, or is
-            training.
+        ConfigError: If the model takes clips, does not know its preprocessing and classes, is
+            training, or none of this library.
         MediaError: If a file cannot be used.
         ShapeError: If the image is an array of another shape or type, or no image.
     """
+    return next(explain_all(model, [image]))
+
+
+def explain_all(
+    model: AnyModel, images: Iterable[Photo], *, batch_size: int = 16
+) -> Iterator[Explanation]:
+    """Does for many photos what `explain` does for one, several at once.
+
+    Args:
+        model: As `explain` takes it.
+        images: Photos of any sizes; read as they are needed.
+        batch_size: How many go through the model at once.
+
+    Yields:
+        One explanation for each photo, in their order.
+
+    Raises:
+        ConfigError: As `explain`, or if `batch_size` is below 1.
+        MediaError: If a file cannot be used. That ends it: to leave such files out, open each with
+            `read_image` first.
+        ShapeError: As `explain`.
+    """
+    if isinstance(images, str | Path | bytes):
+        raise ShapeError("Got one file; wanted several photos: explain_all(model, [photo, ...]).")
+    if batch_size < 1:
+        raise ConfigError(f"batch_size is {batch_size}; it must be at least 1")
     model = for_images(model)
-    info = info_of(model)
-    pixels = _pixels(image)
-    seen = look(model, [pixels])
-    return Explanation(
-        **facts_of(model),
-        image=pixels,
-        geometry=seen.geometry,
-        probabilities=seen.probabilities[0],
-        learners=tuple(
-            LearnerMaps(block=m.block, version=m.version, maps=m.maps[0], tokens=m.tokens[0])
-            for m in seen.learners
-        ),
-        stages=count_model(model, image_size=info.preprocessing.image_size).stages,
-    )
+    facts = facts_of(model)
+    stages = count_model(model, image_size=info_of(model).preprocessing.image_size).stages
+    left = iter(images)
+    while photos := [_pixels(image) for image in islice(left, batch_size)]:
+        seen = look(model, photos)
+        for index, photo in enumerate(photos):
+            yield Explanation(
+                **facts,
+                image=photo,
+                geometry=seen.geometries[index],
+                probabilities=seen.probabilities[index],
+                learners=tuple(m.of_photo(index) for m in seen.learners),
+                stages=stages,
+            )
 
 
 def _pixels(image: Photo) -> NDArray[np.uint8]:
     if isinstance(image, str | Path | bytes):
-        image = read_image(image)
+        try:
+            image = read_image(image)
+        except UnsupportedMediaError as error:
+            if error.kind not in CLIP_KINDS:
+                raise
+            raise UnsupportedMediaError(
+                f"{error} As a clip, tokenlearner.explain_clip takes it.", kind=error.kind
+            ) from error
     if isinstance(image, Image):
         return image.pixels
     if isinstance(image, PillowImage.Image):
@@ -110,7 +149,10 @@ def _pixels(image: Photo) -> NDArray[np.uint8]:
             f"Got a {type(image).__name__}; wanted a photo: a file's path or bytes, a picture of "
             "Pillow, or RGB uint8 [height, width, 3]."
         )
-    return image
+    # A copy: whoever reuses the array for the next picture must not change this one.
+    pixels = image.copy()
+    pixels.flags.writeable = False
+    return pixels
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
@@ -118,13 +160,13 @@ class Look:
     """What a model made of all that it was shown at once: photos, or one clip.
 
     Attributes:
-        geometry: Which part of each photo or frame it saw.
+        geometries: Which part of each photo or frame it saw.
         probabilities: float32 `[photo, classes]`, or `[1, classes]`.
         learners: As in `Explanation`, but the first axis of all arrays is the photo; for a clip the
             first two are the clip, of length 1, and the time step.
     """
 
-    geometry: Geometry
+    geometries: tuple[Geometry, ...]
     probabilities: NDArray[np.float32]
     learners: tuple[LearnerMaps, ...]
 
@@ -134,7 +176,7 @@ def look(model: AnyModel, photos: Sequence[NDArray[np.uint8]]) -> Look:
 
     Args:
         model: As `explain` takes it; one for clips takes the photos as one.
-        photos: One or more of the same size, RGB uint8 `[height, width, 3]`.
+        photos: One or more, RGB uint8 `[height, width, 3]`.
 
     Raises:
         ConfigError: As `explain`.
@@ -156,7 +198,7 @@ def look(model: AnyModel, photos: Sequence[NDArray[np.uint8]]) -> Look:
     # Patches leave a remainder out; convolutions pad it.
     size = (min(rows * patch_height, height), min(columns * patch_width, width))
     return Look(
-        geometry=replace(geometries[0].trim(size), cells=model.cells),
+        geometries=tuple(replace(one.trim(size), cells=model.cells) for one in geometries),
         probabilities=probabilities.cpu().numpy(),
         learners=tuple(
             LearnerMaps(

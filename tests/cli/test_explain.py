@@ -135,6 +135,23 @@ class TestResults:
         widths = {path.stem: Explanation.load(path).image.shape[1] for path in out.glob("*.npz")}
         assert widths == {"parrot": 44, "parrot-2": 9, "PARROT-3": 10, "parrot-2-2": 11}
 
+    def test_a_folder_stands_for_what_is_in_it(self, model: Path, tmp_path: Path) -> None:
+        content = {"b.png": 0, "deeper/a.PNG": 1, "deeper/b.png": 2}
+        files = {name: tiny.photo(1, seed) for name, seed in content.items()}
+        folder = tiny.write_files(tmp_path / "photos", {**files, "notes.txt": b"no photo"})
+        result = call(folder, "--model", model, "--out", tmp_path / "out")
+        assert result.exit_code == 0, result.output
+        found = [path.name for path in (tmp_path / "out").glob("*.npz")]
+        assert sorted(found) == ["a.npz", "b-2.npz", "b.npz"]
+        wanted = read_image(folder / "b.png").pixels
+        assert np.array_equal(Explanation.load(tmp_path / "out/b.npz").image, wanted)
+
+    def test_an_empty_folder(self, model: Path, tmp_path: Path) -> None:
+        folder = tiny.write_files(tmp_path / "photos", {"notes.txt": b"no photo"})
+        result = call(folder, "--model", model, "--out", tmp_path / "out")
+        assert (result.exit_code, result.output.count("\n")) == (1, 1)
+        assert "photos is a folder without photos and clips; name another one" in result.output
+
     def test_a_baseline_has_an_answer_but_no_maps(self, photo: Path, tmp_path: Path) -> None:
         save_model(tmp_path / "plain", tiny.model(learner=False))
         result = call(photo, "--model", tmp_path / "plain", "--out", tmp_path / "out")

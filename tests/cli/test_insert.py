@@ -6,13 +6,14 @@ from typing import Any
 import pytest
 import timm
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner
 
 from tests import tiny
 from tokenlearner.checkpoints import load_model
 from tokenlearner.cli.main import app
 from tokenlearner.models import TokenLearnerConfig
+from tokenlearner.training.fine_tune import teacher_of
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -86,6 +87,58 @@ def test_for_another_size(timms_weights: dict[str, torch.Tensor], tmp_path: Path
     assert timms_weights["pos_embed"].shape != backbone.pop("pos_embed").shape
     for name, value in backbone.items():
         assert torch.equal(value, timms_weights[name]), name
+
+
+class TestOwnWeights:
+    @pytest.fixture
+    def weights(self, tmp_path: Path) -> Path:
+        save_file(
+            timm.create_model("test_vit", num_classes=3).state_dict(), tmp_path / "w.safetensors"
+        )
+        return tmp_path / "w.safetensors"
+
+    @pytest.mark.parametrize("kind", ["safetensors", "pth"])
+    def test_only_the_learner_is_untrained(self, weights: Path, kind: str, tmp_path: Path) -> None:
+        wanted = load_file(weights)
+        if kind == "pth":  # as training scripts write them
+            weights = tmp_path / "w.pth"
+            torch.save({"state_dict": {f"module.{k}": v for k, v in wanted.items()}}, weights)
+        (tmp_path / "names.txt").write_text("robin\nwren\nblue tit\n")
+        out = tmp_path / "model"
+        options = ["--weights", weights, "--trained-on", "my birds"]
+        names = ["--class-names", tmp_path / "names.txt"]
+        result = call("insert", "test_vit", *options, *names, "--out", out)
+        assert result.exit_code == 0, result.output
+        assert "Not trained yet: TokenLearner." in result.output
+        model: Any = load_model(out)
+        assert model.info.class_names == ("robin", "wren", "blue tit")
+        assert model.info.provenance.trained_on == "my birds"
+        for name, value in wanted.items():
+            assert torch.equal(model.backbone.state_dict()[name], value), name
+        # So the model as it was can teach the one with the learner.
+        assert teacher_of(model, model.info.class_names, multi_label=False) is not None
+
+    @pytest.mark.usefixtures("_as_users_run_it")
+    def test_what_does_not_fit(self, weights: Path, tmp_path: Path) -> None:
+        given = ["--weights", weights, "--trained-on", "my birds"]
+        pickled = tmp_path / "evil.pth"
+        torch.save(Path("/"), pickled)
+        names = tiny.write_files(tmp_path, {"names.bin": b"\xff\xfe\x00"}) / "names.bin"
+        for arguments, message in (
+            (given, "w.safetensors does not fit VisionTransformer: "),
+            ([*given, "--pretrained"], "--pretrained asks for timm's weights and --weights for"),
+            (given[:2], "--weights and --trained-on go together; give both or neither"),
+            (given[2:], "--weights and --trained-on go together; give both or neither"),
+            (["--weights", tmp_path / "none.pth", *given[2:]], "there is no file"),
+            (["--weights", pickled, *given[2:]], "evil.pth does not fit VisionTransformer: "),
+            (["--class-names", names], "names.bin: "),
+            ([*given, "--num-classes", "3", "--class-names", tmp_path / "none"], "cannot read"),
+        ):
+            result = call("insert", "test_vit", *arguments, "--out", tmp_path / "model")
+            assert result.exit_code == 1
+            assert result.stderr.count("\n") == 1, result.stderr
+            assert message in result.stderr
+            assert not (tmp_path / "model").exists()
 
 
 class TestErrors:

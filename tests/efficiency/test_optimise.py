@@ -173,7 +173,7 @@ def test_what_it_is_not_for_is_said() -> None:
     with pytest.raises(ConfigError, match="cannot be trained; train the model it was made from"):
         fast.train()
     with pytest.raises(ConfigError, match=r"cannot be explained.*explain the model it was made fr"):
-        _ = fast.info  # what `explain` asks for first
+        _ = fast.info
     with pytest.raises(ConfigError, match="has no config; take that of the model it was made from"):
         _ = fast.config  # what counting asks for first
     assert fast.eval() is fast

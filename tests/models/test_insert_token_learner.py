@@ -1,14 +1,18 @@
 """Putting a learner into a model of timm: what it becomes, and what is refused."""
 
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import timm
 import torch
 
 from tests.models.timm_models import backbone, images
+from tokenlearner.checkpoints import load_model, save_model
 from tokenlearner.errors import ConfigError
-from tokenlearner.models import TokenLearnerConfig, insert_token_learner
+from tokenlearner.inference import explain
+from tokenlearner.models import TokenLearnerConfig, describe_timm, insert_token_learner
 
 
 def test_the_middle_is_the_default() -> None:
@@ -59,3 +63,15 @@ def test_a_grid_with_holes(kind: str) -> None:
         insert_token_learner(backbone(kind, patch_drop_rate=0.5))
     with pytest.raises(ConfigError, match=r"images of 4 channels, and photos have 3; create it w"):
         insert_token_learner(backbone(kind, in_chans=4))
+
+
+def test_a_hybrid_whose_patches_come_from_convolutions(tmp_path: Path) -> None:
+    model = insert_token_learner(timm.create_model("vit_tiny_r_s16_p8_224", img_size=96), 4).eval()
+    x = torch.randn(2, 3, 96, 96)
+    trace = model.trace(x)
+    assert (trace.grid, model.config.patch_size) == ((3, 3), (32, 32))
+    assert trace.learners[0].maps.shape == (2, 4, 3, 3)
+    model.info = describe_timm(model)
+    save_model(tmp_path, model)
+    torch.testing.assert_close(load_model(tmp_path)(x), model(x))
+    assert explain(model, np.zeros((50, 60, 3), np.uint8)).maps.shape == (4, 3, 3)

@@ -22,6 +22,7 @@ from tokenlearner.errors import CheckpointError, ConfigError
 from tokenlearner.inference import Explanation, explain
 from tokenlearner.models import (
     ModelInfo,
+    Provenance,
     TimmVisionTransformer,
     VisionTransformer,
     describe_timm,
@@ -183,6 +184,19 @@ class TestDescribe:
         assert info.warning.startswith(
             "Not trained yet: TokenLearner. Until then neither answer no"
         )
+
+    def test_one_s_own_weights(self) -> None:
+        model = insert_token_learner(timm.create_model("test_vit", num_classes=3), 4)
+        provenance = Provenance(trained_on="my birds")
+        info = describe_timm(model, provenance=provenance, class_names=["robin", "wren", "tit"])
+        assert (info.provenance, info.untrained_parts) == (provenance, ("TokenLearner",))
+        with pytest.raises(ConfigError, match="pretrained says that the weights are timm's, and"):
+            describe_timm(model, pretrained=True, provenance=provenance)
+
+    def test_how_to_describe_is_said_where_it_is_missing(self) -> None:
+        model = insert_token_learner(timm.create_model("test_vit"), 4).eval()
+        with pytest.raises(ConfigError, match=r"model\.info = tokenlearner\.describe_timm\(model"):
+            explain(model, np.zeros((9, 9, 3), np.uint8))
 
     def test_random(self) -> None:
         model = insert_token_learner(timm.create_model("test_vit"), 4)

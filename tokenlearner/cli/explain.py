@@ -1,7 +1,7 @@
 """`tokenlearner explain`: photos and clips in, pictures and numbers out, as on the dashboard."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -28,6 +28,7 @@ from tokenlearner.media.images import encode_png
 from tokenlearner.models.info import ModelInfo
 from tokenlearner.rendering import ViewSettings, render_overlay, render_sheet
 from tokenlearner.rendering.overlay import MODES
+from tokenlearner.training.data.folder import CLIP_EXTENSIONS, PHOTO_EXTENSIONS
 
 _NUM_PREDICTIONS = 5
 
@@ -35,7 +36,10 @@ _NUM_PREDICTIONS = 5
 def explain(
     files: Annotated[
         list[Path],
-        typer.Argument(help="Photos (JPEG, PNG, WebP, BMP, TIFF) and clips (MP4, WebM, MKV, ...)."),
+        typer.Argument(
+            help="Photos (JPEG, PNG, WebP, BMP, TIFF), clips (MP4, WebM, MKV, ...), and folders of "
+            "them."
+        ),
     ],
     model: Annotated[
         str, typer.Option(help="Shipped model, model folder or hf-hub:owner/name@revision.")
@@ -91,6 +95,7 @@ def explain(
     NAME-tracks.csv (what each token follows) and NAME.npz (for tokenlearner.ClipExplanation.load).
     A file that cannot be used is reported and skipped; the exit code is then 1.
     """
+    files = list(_with_those_in_folders(files))
     if style not in (*MODES, MOSAIC):
         raise ConfigError(
             f"--style is {style!r}; choose one of {', '.join(MODES)} or, for clips, {MOSAIC}"
@@ -149,6 +154,19 @@ def explain(
             typer.echo(f"  {note}")
     if failed:
         raise typer.Exit(1)
+
+
+def _with_those_in_folders(files: Iterable[Path]) -> Iterator[Path]:
+    """Puts the photos and clips in a folder, at any depth, in its place."""
+    for file in files:
+        if not file.is_dir():
+            yield file
+            continue
+        known = (*PHOTO_EXTENSIONS, *CLIP_EXTENSIONS)
+        found = sorted(path for path in file.rglob("*") if path.suffix.lower() in known)
+        if not found:
+            raise ConfigError(f"{file} is a folder without photos and clips; name another one")
+        yield from found
 
 
 def _parse_tokens(text: str) -> tuple[int, ...]:

@@ -7,8 +7,8 @@ import typer
 
 from tokenlearner.checkpoints import CONFIG_FILE
 from tokenlearner.efficiency import count_model
-from tokenlearner.errors import ConfigError
-from tokenlearner.models import describe_timm, insert_token_learner
+from tokenlearner.errors import CheckpointError, ConfigError
+from tokenlearner.models import Provenance, describe_timm, insert_token_learner
 
 
 def insert(
@@ -26,6 +26,16 @@ def insert(
     pretrained: Annotated[
         bool, typer.Option("--pretrained", help="With timm's weights, from the Hub or its cache.")
     ] = False,
+    weights: Annotated[
+        Path | None,
+        typer.Option(help="With your weights of that model, head included: .safetensors or .pth."),
+    ] = None,
+    trained_on: Annotated[
+        str, typer.Option(help="What your weights were trained on, for the model card.")
+    ] = "",
+    class_names: Annotated[
+        Path | None, typer.Option(help="File with the name of each answer on a line of its own.")
+    ] = None,
     num_classes: Annotated[
         int | None, typer.Option(min=1, help="A head for so many classes instead of timm's.")
     ] = None,
@@ -40,9 +50,19 @@ def insert(
     """
     if (out / CONFIG_FILE).exists():
         raise ConfigError(f"{out} holds a model already; name another folder, or remove it")
+    if pretrained and weights:
+        raise ConfigError("--pretrained asks for timm's weights and --weights for yours; give one")
+    if bool(weights) != bool(trained_on):
+        raise ConfigError("--weights and --trained-on go together; give both or neither")
+    names = None if class_names is None else _lines(class_names)
+    if names and num_classes is None:
+        num_classes = len(names)
     backbone = _create(name, pretrained=pretrained, num_classes=num_classes, img_size=image_size)
+    if weights:
+        _load(backbone, weights)
     model = insert_token_learner(backbone, num_tokens, at, version, fuser).eval()  # pyright: ignore[reportArgumentType] (it checks the word)
-    info = describe_timm(model, pretrained=pretrained)
+    provenance = Provenance(trained_on=trained_on) if weights else None
+    info = describe_timm(model, pretrained=pretrained, provenance=provenance, class_names=names)
     model.info = info
     model.save_pretrained(out)
     tokens = model.config.tokens_per_block
@@ -70,3 +90,28 @@ def _create(name: str, *, pretrained: bool, **changes: Any) -> Any:
         if isinstance(error, TypeError) and changes["img_size"] is not None:
             raise ConfigError(f"timm's {name} takes no --image-size; leave it out") from error
         raise ConfigError(f"timm cannot make {name}: {error}") from error
+
+
+def _load(backbone: Any, weights: Path) -> None:
+    """Loads weights of the whole model, never running anything that is in the file."""
+    from timm.models import load_checkpoint
+
+    if not weights.is_file():
+        raise CheckpointError(f"there is no file {weights}; give your weights of that model")
+    try:
+        load_checkpoint(backbone, str(weights), weights_only=True)
+    except Exception as error:  # broken and foreign files make their readers raise nearly anything
+        reason = " ".join(str(error).split())[:300]
+        raise CheckpointError(
+            f"{weights} does not fit {type(backbone).__name__}: {reason}"
+        ) from error
+
+
+def _lines(file: Path) -> list[str]:
+    try:
+        lines = file.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            f"cannot read {file}: {error}; give a text file with a name a line"
+        ) from error
+    return [line.strip() for line in lines if line.strip()]

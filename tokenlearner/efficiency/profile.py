@@ -113,7 +113,7 @@ def profile(
     models: Mapping[str, Any],
     *,
     batch_size: int,
-    device: torch.device,
+    device: torch.device | str,
     dtype: Dtype = "fp32",
     optimised: bool = False,
     passes: int = 10,
@@ -143,6 +143,7 @@ def profile(
         MeasurementError: If a model's stages cannot be told apart (see `parts`), or memory does
             not suffice.
     """
+    device = torch.device(device)
     execution = Execution(dtype=dtype)
     execution.check(device)
     wait = synchronizer(device)

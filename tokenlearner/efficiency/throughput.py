@@ -117,7 +117,7 @@ def compare(
     candidates: Sequence[Candidate],
     *,
     batch_size: int,
-    device: torch.device,
+    device: torch.device | str,
     plan: Plan | None = None,
     clock: Clock = time.perf_counter,
     others: Others | None = None,
@@ -139,6 +139,7 @@ def compare(
         ConfigError: If the device cannot run a candidate that way.
         MeasurementError: If memory does not suffice, or a model cannot be compiled.
     """
+    device = torch.device(device)
     plan = plan or Plan(warmup_passes=3 if device.type == "cpu" else 20)
     for candidate in candidates:
         candidate.execution.check(device)
@@ -157,7 +158,7 @@ def compare(
 def sweep(
     candidates: Sequence[Candidate],
     *,
-    device: torch.device,
+    device: torch.device | str,
     batch_sizes: Sequence[int] = POWERS,
     plan: Plan | None = None,
     clock: Clock = time.perf_counter,
@@ -179,6 +180,7 @@ def sweep(
     Yields:
         What `compare` yields for each batch size in turn, then `Stopped` if one did not fit.
     """
+    device = torch.device(device)
     for batch_size in batch_sizes:
         needed, free = needed_bytes(candidates, batch_size), free_bytes(device)
         if free is not None and needed > _USABLE_RATIO * free:

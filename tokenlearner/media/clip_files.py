@@ -32,6 +32,9 @@ _DEMUXERS = {
     "AVI video": "avi",
     "GIF": "gif",
 }
+CLIP_KINDS = frozenset(_DEMUXERS)
+"""Kinds of files that can be clips, as `recognise` names them."""
+
 _CODECS = {"av1", "gif", "h264", "hevc", "mjpeg", "mpeg4", "vp8", "vp9"}
 _WANTED = "MP4, MOV, WebM, MKV, AVI or GIF"
 
@@ -142,10 +145,12 @@ def _require_clip(head: bytes) -> str:
     if kind.endswith("video"):
         raise UnsupportedMediaError(
             f"The file's content is {with_article(kind)}, which is not supported. Save the clip as "
-            f"{_WANTED} and try again."
+            f"{_WANTED} and try again.",
+            kind=kind,
         )
     raise UnsupportedMediaError(
-        f"The file's content is {with_article(kind)}, not a clip. Choose one in {_WANTED}."
+        f"The file's content is {with_article(kind)}, not a clip. Choose one in {_WANTED}.",
+        kind=kind,
     )
 
 

@@ -39,6 +39,9 @@ _DECODERS: dict[str, Callable[[BytesIO], ImageFile]] = {
     "BMP": BmpImageFile,
     "TIFF": TiffImageFile,
 }
+PHOTO_KINDS = frozenset(_DECODERS)
+"""Kinds of files that can be photos, as `recognise` names them."""
+
 _WANTED = "JPEG, PNG, WebP, BMP or TIFF"
 
 _EXIF_ORIENTATION = 274
@@ -107,7 +110,7 @@ def read_image(source: bytes | Path | str, *, limits: ImageLimits = DEFAULT_IMAG
     data = _read_bytes(source, limits)
     kind = recognise(data)
     if kind not in _DECODERS:
-        raise UnsupportedMediaError(_describe_unsupported(data, kind))
+        raise UnsupportedMediaError(_describe_unsupported(data, kind), kind=kind)
     picture = _open(data, kind)
     _check_size(picture.size, limits)
     original_mode = picture.mode

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from tokenlearner.errors import ConfigError, MediaError, MediaTooLargeError
+from tokenlearner.errors import ConfigError, MediaError, MediaTooLargeError, ShapeError
 from tokenlearner.media.clip_files import open_clip
 from tokenlearner.media.deadline import Deadline, within
 from tokenlearner.media.frame_decoding import FrameDecoder, split_at_keys
@@ -65,6 +65,50 @@ class Clip:
     times_s: NDArray[np.float64] = field(repr=False)
     facts: ClipFacts
     notes: tuple[str, ...] = ()
+
+    @classmethod
+    def of_frames(cls, frames: NDArray[np.uint8], *, fps: float) -> "Clip":
+        """Makes a clip of frames that are in memory already.
+
+        Args:
+            frames: uint8 RGB [time, height, width, 3]; copied.
+            fps: Frames per second.
+
+        Raises:
+            ConfigError: `fps` is not above 0.
+            ShapeError: The frames are of another shape or type, or there are none.
+        """
+        if not 0 < fps < float("inf"):
+            raise ConfigError(f"fps is {fps}; wanted above 0.")
+        frames = np.array(frames, order="C")
+        check_frames(frames)
+        frames.flags.writeable = False
+        count, height, width, _ = frames.shape
+        facts = ClipFacts(
+            duration_s=count / fps,
+            fps=fps,
+            width_px=width,
+            height_px=height,
+            codec="none",
+            container="frames in memory",
+            has_audio=False,
+            num_frames=count,
+        )
+        return cls(frames=frames, times_s=np.arange(count) / fps, facts=facts)
+
+
+def check_frames(frames: NDArray[np.uint8]) -> None:
+    """Checks the frames of a clip.
+
+    Raises:
+        ShapeError: They are not uint8 RGB [time, height, width, 3], or there are none.
+    """
+    if frames.ndim != 4 or frames.shape[3] != 3 or frames.dtype != np.uint8 or not frames.size:
+        raise ShapeError(
+            f"Got {frames.dtype} frames of shape {list(frames.shape)}; wanted uint8 RGB "
+            "[time, height, width, 3], at least one frame. Open a file with "
+            "tokenlearner.read_clip."
+        )
 
 
 def probe(source: bytes | Path | str, *, limits: ClipLimits = DEFAULT_CLIP_LIMITS) -> ClipFacts:

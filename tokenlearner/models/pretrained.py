@@ -34,6 +34,7 @@ _MOST_FRAMES = 100_000
 _MOST_STAGES = 16
 _MOST_PIXELS = 16_384
 
+_REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
 _LOAD = re.compile(rb'(?<=tokenlearner\.)load\("(?:[^"\\\n]|\\.)*"\)')
 
 Model = TypeVar("Model", bound="PretrainedModel")
@@ -57,6 +58,7 @@ class PretrainedModel(nn.Module, ABC):
     info: ModelInfo | None = None
     folder: Path | None = None
     config: Any  # every class has its own
+    _how_to_describe = "set model.info to a tokenlearner.ModelInfo"
 
     @abstractmethod
     def architecture(self) -> dict[str, Any]:
@@ -79,7 +81,7 @@ class PretrainedModel(nn.Module, ABC):
         """
         if self.info is None:
             raise ConfigError(
-                "this model has no info (name, classes, preprocessing); set model.info"
+                f"this model has no info (name, classes, preprocessing); {self._how_to_describe}"
             )
         names, answers = len(self.info.class_names), self.config.num_classes
         if names != answers:
@@ -163,6 +165,11 @@ class PretrainedModel(nn.Module, ABC):
         if Path(name).is_dir():
             return cls._of_this_class(read_folder(name))
         repo_id, own_revision = split_repository(str(name))
+        if not _REPOSITORY.fullmatch(repo_id):
+            raise CheckpointError(
+                f"{str(name)!r} is no folder here, and no owner/name on the Hugging Face Hub; "
+                "tokenlearner.load opens the shipped models by their names"
+            )
         revision = revision or own_revision
         path = fetch(
             f"{repo_id}@{revision}" if revision else repo_id,

@@ -80,7 +80,9 @@ def check_backbone(backbone: nn.Module, learner: TokenLearnerConfig | None) -> N
             "this model drops patches in training (patch_drop_rate), and a grid with holes has no "
             "attention maps; create it with patch_drop_rate=0"
         )
-    channels = backbone.patch_embed.proj.in_channels
+    # Not of the projection, which in a hybrid follows a network of its own.
+    first = next((m for m in patches.modules() if isinstance(m, nn.Conv2d | nn.Linear)), None)
+    channels = 3 if first is None else getattr(first, "in_channels", 3)
     if channels != 3:
         raise ConfigError(
             f"this model takes images of {channels} channels, and photos have 3; create it with "

@@ -16,25 +16,35 @@ LEARNER, FUSER, HEAD = "TokenLearner", "TokenFuser", "head"
 def describe_timm(
     model: TimmVisionTransformer,
     *,
-    pretrained: bool,
+    pretrained: bool = False,
+    provenance: Provenance | None = None,
     name: str = "",
     class_names: Sequence[str] | None = None,
 ) -> ModelInfo:
     """Returns the info of a model into which a learner was just put.
 
-        model.info = describe_timm(model, pretrained=True)
+        model.info = describe_timm(model, pretrained=True)  # timm's weights
+        model.info = describe_timm(model, provenance=Provenance(trained_on="my birds"))  # yours
 
     Args:
         model: Its backbone made by `timm.create_model`.
         pretrained: Whether the backbone has timm's weights, which it does not tell itself.
+        provenance: Of a backbone that was trained elsewhere, its head included. With neither, the
+            weights are random.
         name: Of the model; made of timm's name and the number of tokens unless given.
         class_names: Of its answers; those of ImageNet, or `class 0` and so on for a fresh head,
             unless given.
 
     Raises:
-        ConfigError: If the model has no head or timm does not name its answers, or if timm prepares
-            its photos in a way that `Preprocessing` cannot.
+        ConfigError: If the model has no head or timm does not name its answers, if timm prepares
+            its photos in a way that `Preprocessing` cannot, or if the weights are said to be both
+            timm's and others.
     """
+    if pretrained and provenance is not None:
+        raise ConfigError(
+            "pretrained says that the weights are timm's, and provenance that they are others; "
+            "give one of them"
+        )
     known = model.pretrained_cfg or {}
     architecture, tag = known.get("architecture", "timm"), known.get("tag")
     learner = model.token_learner
@@ -45,8 +55,9 @@ def describe_timm(
             f"{architecture} has no head (num_classes is 0), so it gives no answers to explain; "
             "give it one with num_classes=... (--num-classes) and fine-tune it"
         )
-    provenance = None
+    untrained = [LEARNER] * bool(model.learners) + [FUSER] * bool(model.fusers)
     if pretrained:
+        untrained += [HEAD] * (model.num_classes != known.get("num_classes"))
         provenance = Provenance(
             trained_on=f"what timm's {architecture}{f'.{tag}' if tag else ''} was trained on",
             weights_licence=known.get("license") or "",
@@ -58,15 +69,8 @@ def describe_timm(
         class_names=tuple(class_names or _class_names(model.num_classes, known)),
         preprocessing=_preprocessing(model, architecture),
         provenance=provenance,
-        untrained_parts=_untrained(model, known) if pretrained else (),
+        untrained_parts=() if provenance is None else tuple(untrained),
     )
-
-
-def _untrained(model: TimmVisionTransformer, known: dict[str, Any]) -> tuple[str, ...]:
-    parts = [LEARNER] * bool(model.learners) + [FUSER] * bool(model.fusers)
-    if model.num_classes != known.get("num_classes"):
-        parts.append(HEAD)
-    return tuple(parts)
 
 
 def _preprocessing(model: TimmVisionTransformer, architecture: str) -> Preprocessing:

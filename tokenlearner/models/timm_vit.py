@@ -80,6 +80,8 @@ class TimmVisionTransformer(PretrainedModel):
         ConfigError: If a learner cannot work inside this model.
     """
 
+    _how_to_describe = "set model.info = tokenlearner.describe_timm(model, pretrained=...)"
+
     def __init__(
         self, backbone: nn.Module, token_learner: TokenLearnerConfig | None = None
     ) -> None:

@@ -34,7 +34,7 @@ def render_overlay_video(
     max_side_px: int = 1280,
     kind: str = "mp4",
     with_sound: bool = False,
-    progress: Callable[[int, int], bool] | None = None,
+    progress: Callable[[int, int], bool | None] | None = None,
 ) -> bytes:
     """Paints the maps over every frame of a stretch of the clip that they were made of.
 
@@ -77,7 +77,7 @@ def render_overlay_video(
         total = len(stretch.times_s)
         for done, frame in enumerate(film.frames()):
             # An empty film is no film: the first frame is always there.
-            if progress is not None and not progress(done, total) and done:
+            if progress is not None and progress(done, total) is False and done:
                 return
             yield frame
 
