@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 from typing import TypeVar
 
-from tokenlearner.media.deadline import start
+from tokenlearner.media.threads import start
 
 Result = TypeVar("Result")
 Report = Callable[[str, float], None]

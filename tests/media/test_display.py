@@ -63,6 +63,7 @@ class TestDisplay:
             {"matrix": TURNED},
             {"pixel_aspect": Fraction(2, 1)},
             {"size": (48, 1936)},
+            {"stamps_ms": [1000, 1100, 1200, 1300, 1400, 1500, 1600, 1700], **WEBM},
         ],
         ids=str,
     )
@@ -103,6 +104,13 @@ class TestDisplay:
         clip = make_clip(3, stamps_ms=[0, 2000, 2100])
         display = display_clip(clip, start_s=1.5)
         np.testing.assert_allclose(read_stretch(display).times_s, [0, 0.5, 0.6], atol=2e-3)
+
+    def test_a_last_frame_that_lasts_long_stays_till_the_end(self) -> None:
+        # Frames at 0, 0.1 and 0.2 s; with the one of 6 s outside, the last lasts till 5 s.
+        clip = make_clip(4, stamps_ms=[0, 100, 200, 6000], container="matroska")
+        display = display_clip(clip, end_s=5.0)
+        assert probe(display).duration_s == pytest.approx(5.0, abs=0.01)
+        assert numbers_on(read_clip(display, num_frames=5).frames) == [2] * 5
 
     def test_sound_on_demand(self) -> None:
         clip = make_clip(20, audio_s=2.0)

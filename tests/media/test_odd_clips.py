@@ -1,5 +1,6 @@
 """Clips that are stored in odd ways: turned, stretched, cut off, of several sizes, very long."""
 
+import re
 import threading
 import time
 import tracemalloc
@@ -163,6 +164,7 @@ class TestCutOff:
         read = read_clip(bytes(clip), num_frames=60)
         assert read.frames.shape[0] == 60
         assert numbers_on(read.frames[:10]) == list(range(10))
+        assert re.fullmatch(r"\d+ damaged frames? on the way", read.notes[0])
 
 
 class TestDecodingLittle:

@@ -23,8 +23,16 @@ from tokenlearner.errors import (
     MediaTooLargeError,
     UnsupportedMediaError,
 )
-from tokenlearner.media import ClipLimits, display_clip, frame_decoding, probe, read_clip
-from tokenlearner.media.deadline import Deadline, within
+from tokenlearner.media import (
+    ClipLimits,
+    display_clip,
+    frame_decoding,
+    probe,
+    read_clip,
+    read_stretch,
+)
+from tokenlearner.media.deadline import Deadline
+from tokenlearner.media.threads import within
 
 
 class TestLimits:
@@ -227,6 +235,24 @@ class TestTime:
         finally:
             release.set()
         assert time.monotonic() - started < 10
+
+    def test_so_is_one_that_hangs_while_a_stretch_is_gone_through(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        release = threading.Event()
+        stretch = read_stretch(make_clip(9), limits=ClipLimits(max_wait_s=1))
+
+        def hang(*_: object) -> Iterator[Any]:
+            release.wait(30)
+            yield from ()
+
+        monkeypatch.setattr(frame_decoding.FrameDecoder, "_decode_from", hang)
+        try:
+            for frames in (stretch.frames(), stretch.frames_to_encode()):
+                with pytest.raises(MediaTimeoutError, match="took longer than 1 s"):
+                    next(frames)
+        finally:
+            release.set()
 
     def test_encoding_that_takes_too_long_has_its_own_advice(self) -> None:
         def dawdle(_: float) -> None:

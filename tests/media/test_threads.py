@@ -1,10 +1,15 @@
 """Work in threads: in order, side by side, and ended when nobody wants it any more."""
 
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
 
+from tokenlearner.errors import MediaTimeoutError
+from tokenlearner.media.deadline import Deadline
 from tokenlearner.media.threads import ahead, side_by_side
 
 
@@ -17,7 +22,7 @@ class TestAhead:
                 threads.add(threading.get_ident())
                 yield number
 
-        assert list(ahead(items(), 3)) == list(range(50))
+        assert list(ahead(items(), 3, Deadline(60))) == list(range(50))
         assert threads.isdisjoint({threading.get_ident()})
         assert len(threads) == 1
 
@@ -31,7 +36,7 @@ class TestAhead:
                 (is_full if number == 4 else goes_on if number == 5 else threading.Event()).set()
                 yield number
 
-        numbers = ahead(items(), 3)
+        numbers = ahead(items(), 3, Deadline(60))
         assert next(numbers) == 0
         # One is taken, three wait, and one more is made but has no room.
         assert is_full.wait(10)
@@ -45,7 +50,7 @@ class TestAhead:
             yield 1
             raise KeyError("broken")
 
-        numbers = ahead(items(), 3)
+        numbers = ahead(items(), 3, Deadline(60))
         assert next(numbers) == 1
         with pytest.raises(KeyError, match="broken"):
             next(numbers)
@@ -57,7 +62,7 @@ class TestAhead:
             begun.set()
             yield 1
 
-        numbers = ahead(items(), 3)
+        numbers = ahead(items(), 3, Deadline(60))
         assert not begun.wait(0.05)
         assert list(numbers) == [1]
 
@@ -71,10 +76,39 @@ class TestAhead:
             finally:
                 is_ended.set()
 
-        numbers = ahead(items(), 3)
+        numbers = ahead(items(), 3, Deadline(60))
         next(numbers)
         numbers.close()
         assert is_ended.wait(10)
+
+    def test_an_item_that_is_never_made_is_given_up(self) -> None:
+        release = threading.Event()
+
+        def items() -> Iterator[int]:
+            yield 0
+            release.wait(30)
+
+        try:
+            numbers = ahead(items(), 3, Deadline(0.2))
+            assert next(numbers) == 0
+            with pytest.raises(
+                MediaTimeoutError, match=r"took longer than 0\.2 s, so it was given"
+            ):
+                next(numbers)
+        finally:
+            release.set()
+
+    def test_the_time_is_for_each_item_and_not_for_what_is_done_with_it(self) -> None:
+        def items() -> Iterator[int]:
+            for number in range(8):
+                time.sleep(0.1)
+                yield number
+
+        numbers = []
+        for number in ahead(items(), 1, Deadline(0.4)):
+            time.sleep(0.6 if number == 2 else 0.0)
+            numbers.append(number)
+        assert numbers == list(range(8))
 
 
 class TestSideBySide:
@@ -99,3 +133,40 @@ class TestSideBySide:
             assert not release.is_set()
         finally:
             release.set()
+
+
+FAIL_AND_LOOK = """
+import gc, time, weakref
+from tokenlearner.media.deadline import Deadline
+from tokenlearner.media.threads import ahead, side_by_side, within
+
+class Large:
+    pass
+
+def work(*_):
+    global held
+    large = Large()
+    held = weakref.ref(large)
+    raise KeyError
+
+gc.disable()
+for call in (
+    lambda: within(10, work),
+    lambda: side_by_side([work, int]),
+    lambda: list(ahead(map(work, [0]), 3, Deadline(10))),
+):
+    try:
+        call()
+    except KeyError:
+        pass
+    end = time.monotonic() + 5  # the thread may still be about to end
+    while held() is not None and time.monotonic() < end:
+        time.sleep(0.01)
+    print(held())
+"""
+
+
+def test_what_failed_work_held_is_freed_at_once() -> None:
+    # In a process of its own, as the checks of annotations keep what they look at.
+    done = subprocess.run([sys.executable, "-c", FAIL_AND_LOOK], stdout=subprocess.PIPE, check=True)
+    assert done.stdout.split() == [b"None"] * 3

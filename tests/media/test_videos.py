@@ -1,14 +1,19 @@
 """Reading clips: the frames that are on the screen at the wanted times, whatever the file does."""
 
 import os
+import time
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from tests.media.clip_makers import make_clip, numbers_on
-from tokenlearner.errors import ConfigError, MediaError
-from tokenlearner.media import ClipLimits, probe, read_clip
+from tokenlearner.errors import ConfigError, MediaError, MediaTooLargeError
+from tokenlearner.media import ClipLimits, probe, read_clip, videos
+from tokenlearner.media.frame_decoding import FrameDecoder
 
 ONE, NONE = 1 << 16, 0
 
@@ -123,6 +128,40 @@ class TestSampling:
         with pytest.raises(InterruptedError):
             read_clip(make_clip(8), num_frames=8, progress=progress)
         assert heard == [(1, 8), (2, 8), (3, 8), (4, 8), (5, 8)]
+
+    def test_progress_of_parts_side_by_side(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(videos, "useful_parts", lambda: 3)
+        clip, heard = make_clip(90, gop=6), []
+        read = read_clip(clip, num_frames=45, progress=lambda *said: heard.append(said))
+        assert numbers_on(read.frames) == list(range(1, 90, 2))
+        assert heard == [(done, 45) for done in range(1, 46)]
+        heard.clear()
+
+        def progress(*said: int) -> None:
+            heard.append(said)
+            if len(heard) == 7:
+                raise InterruptedError
+
+        with pytest.raises(InterruptedError):
+            read_clip(clip, num_frames=45, progress=progress)
+        time.sleep(0.2)
+        assert len(heard) == 7
+
+    def test_a_jump_that_misses_in_a_later_part(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(videos, "useful_parts", lambda: 3)
+        decode = FrameDecoder._decode_from
+
+        def miss(self: FrameDecoder, clip: Any, start: int, wanted: set[int]) -> Iterator[Any]:
+            # As if the file's index of key frames were wrong.
+            frames = decode(self, clip, start, wanted)
+            return islice(frames, 40, None) if start else frames
+
+        monkeypatch.setattr(FrameDecoder, "_decode_from", miss)
+        clip = make_clip(90, gop=6)
+        assert numbers_on(read_clip(clip, num_frames=45).frames) == list(range(1, 90, 2))
+        # And what that costs is limited.
+        with pytest.raises(MediaTooLargeError, match="Choose a shorter stretch"):
+            read_clip(clip, num_frames=45, limits=ClipLimits(max_decoded_frames=100))
 
 
 class TestRequests:

@@ -1,13 +1,8 @@
-"""Work that must be over at a given time, even where it cannot be interrupted."""
+"""When work must be over."""
 
 import time
-from collections.abc import Callable
-from typing import TypeVar
 
 from tokenlearner.errors import MediaTimeoutError
-from tokenlearner.media.threads import start
-
-Result = TypeVar("Result")
 
 
 class Deadline:
@@ -52,31 +47,3 @@ class Deadline:
     def expire(self) -> None:
         """Ends the time now."""
         self._end = time.monotonic()
-
-
-def within(limit: float | Deadline, work: Callable[[Deadline], Result]) -> Result:
-    """Returns what `work` returns, or raises what it raises; waits for it so long and no longer.
-
-    The work is done in a thread of its own, so the caller goes on in time even if a decoder hangs.
-    Threads cannot be ended from outside: `work` calls `Deadline.check` at every step, so that
-    what was given up stops at its next step and frees what it holds.
-
-    Args:
-        limit: Seconds from now on, or a deadline that says more than that when it is missed.
-        work: What to do until then.
-
-    Raises:
-        MediaTimeoutError: It was not done in time.
-    """
-    deadline = limit if isinstance(limit, Deadline) else Deadline(limit)
-    future = start(lambda: work(deadline))
-    try:
-        return future.result(timeout=deadline.left_s)
-    except TimeoutError:
-        if future.done():  # the work's own
-            raise
-        deadline.expire()
-        deadline.check()
-        raise
-    finally:
-        deadline.expire()  # also when the caller is interrupted

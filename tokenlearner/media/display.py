@@ -4,10 +4,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tokenlearner.media.deadline import Deadline, within
+from tokenlearner.media.deadline import Deadline
 from tokenlearner.media.limits import DEFAULT_CLIP_LIMITS, ClipLimits
 from tokenlearner.media.sound import read_sound
 from tokenlearner.media.stretches import read_stretch
+from tokenlearner.media.threads import within
 from tokenlearner.media.video_files import encode_pictures
 
 if TYPE_CHECKING:
@@ -60,9 +61,11 @@ def display_clip(
             stretch.is_playable
             and max(stretch.facts.width_px, stretch.facts.height_px) <= _MAX_SIDE_PX
         ):
-            data = source if isinstance(source, bytes) else Path(source).read_bytes()
-            if len(data) <= _MAX_BYTES:
-                return data
+            if isinstance(source, bytes):
+                if len(source) <= _MAX_BYTES:
+                    return source
+            elif Path(source).stat().st_size <= _MAX_BYTES:
+                return Path(source).read_bytes()
         sound = None
         if with_sound:
             sound = read_sound(source, start_s=start_s, end_s=stretch.end_s, limits=limits)
@@ -78,6 +81,7 @@ def display_clip(
             frames_in_time(),
             fps=stretch.facts.fps,
             times_s=(stretch.times_s - start_s).tolist(),
+            end_s=stretch.end_s - start_s,
             sound=sound,
             quick=True,
         )

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import chain, pairwise
+from multiprocessing import parent_process
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 JUMP_FRAMES = 5
 """A jump is made if it saves decoding more frames than this; measured by benchmarks/clips.py."""
 
-_MAX_PARTS = min(4, os.cpu_count() or 1)
+_MAX_PARTS = 4
 _MIN_PART_FRAMES = 16  # for fewer, opening the clip once more takes longer than it saves
 
 # Their decoders look at `skip_frame` packet by packet. AV1's looks once, VP9's not at all.
@@ -68,7 +69,7 @@ def plan_runs(
 
 
 def split_at_keys(
-    index: FrameIndex, places: Sequence[int], *, max_parts: int = _MAX_PARTS
+    index: FrameIndex, places: Sequence[int], *, max_parts: int
 ) -> list[Sequence[int]]:
     """Divides wanted frames into parts to be decoded side by side, each from a key frame on.
 
@@ -90,6 +91,14 @@ def split_at_keys(
     return [places[begin:end] for begin, end in pairwise(sorted(cuts))]
 
 
+def useful_parts() -> int:
+    """How many parts of a clip this process may decode side by side: one for each of its cores."""
+    if parent_process() is not None:  # the others of a data loader use the other cores
+        return 1
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return min(_MAX_PARTS, cores or 1)
+
+
 class FrameDecoder:
     """Decodes frames of one clip.
 
@@ -102,6 +111,7 @@ class FrameDecoder:
 
     Attributes:
         num_damaged: Frames so far that were wanted or needed, and broken.
+        num_decoded: Frames so far, whoever wanted them.
     """
 
     def __init__(
@@ -113,7 +123,7 @@ class FrameDecoder:
         *,
         jump_frames: int = JUMP_FRAMES,
     ) -> None:
-        self.num_damaged = 0
+        self.num_damaged = self.num_decoded = 0
         self._counting = threading.Lock()
         self._jump_frames = jump_frames
         self._source, self._index = source, index
@@ -141,11 +151,7 @@ class FrameDecoder:
         """
         plans = [plan_runs(self._index, part, jump_frames=self._jump_frames) for part in parts]
         num_frames = sum(run.places[-1] - run.start + 1 for run in chain.from_iterable(plans))
-        if num_frames > self._limits.max_decoded_frames:
-            raise MediaTooLargeError(
-                f"{num_frames:,} frames of this clip would have to be decoded; the limit is "
-                f"{self._limits.max_decoded_frames:,}. Choose a shorter stretch of it."
-            )
+        self._check_number(num_frames)
         return [self._decode(plan) for plan in plans]
 
     def _decode(self, runs: Sequence[Run]) -> Iterator["VideoFrame"]:
@@ -194,6 +200,18 @@ class FrameDecoder:
             self._count_damaged()
             yield previous
 
+    def _check_number(self, num_frames: int) -> None:
+        if num_frames > self._limits.max_decoded_frames:
+            raise MediaTooLargeError(
+                f"{num_frames:,} frames of this clip would have to be decoded; the limit is "
+                f"{self._limits.max_decoded_frames:,}. Choose a shorter stretch of it."
+            )
+
+    def _count_decoded(self) -> None:
+        with self._counting:
+            self.num_decoded += 1
+        self._check_number(self.num_decoded)  # jumps that missed cost more than was planned
+
     def _count_damaged(self) -> None:
         with self._counting:
             self.num_damaged += 1
@@ -225,6 +243,7 @@ class FrameDecoder:
                 decoded = []
             for frame in decoded:
                 check_size(frame.width, frame.height, self._limits)
+                self._count_decoded()
                 yield frame
             if is_last:
                 return

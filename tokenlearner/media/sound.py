@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 
 from tokenlearner.errors import ConfigError, MediaTooLargeError
 from tokenlearner.media.clip_files import import_av, open_clip
-from tokenlearner.media.deadline import Deadline, within
+from tokenlearner.media.deadline import Deadline
 from tokenlearner.media.frame_index import index_frames
 from tokenlearner.media.limits import DEFAULT_CLIP_LIMITS, ClipLimits
+from tokenlearner.media.threads import within
 
 SAMPLES_PER_S = 48_000
 _MAX_S = 600.0

@@ -1,18 +1,18 @@
 """A stretch of a clip, every frame of it, one at a time."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tokenlearner.media.deadline import Deadline, within
+from tokenlearner.media.deadline import Deadline
 from tokenlearner.media.frame_decoding import FrameDecoder
 from tokenlearner.media.frame_index import FrameIndex
 from tokenlearner.media.limits import DEFAULT_CLIP_LIMITS, ClipLimits
-from tokenlearner.media.threads import ahead
+from tokenlearner.media.threads import ahead, within
 from tokenlearner.media.video_frames import Layout
 from tokenlearner.media.videos import ClipFacts, end_of_stretch, facts_of, index_of
 
@@ -26,6 +26,9 @@ _PLAYABLE = {
 }
 
 _AHEAD = 3  # frames that are decoded while one is worked on
+_STARTS_AT_ONCE_S = 1e-3
+
+_Picture = TypeVar("_Picture")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -63,6 +66,8 @@ class Stretch:
             and not index.missing_s
             and len(self._places) == len(index.stamps)
             and float(self.times_s[0]) == 0  # a first frame that lasts long may be cut
+            # A browser's clock is the file's own, on which the first frame may come later.
+            and abs(int(index.stamps[0])) * index.unit_s < _STARTS_AT_ONCE_S
         )
 
     def frames(self) -> Iterator[NDArray[np.uint8]]:
@@ -72,7 +77,7 @@ class Stretch:
             MediaError: As `read_clip` does; the time limit is for each frame.
         """
         size = self.width_px, self.height_px
-        return ahead((self._layout.show(frame, size) for frame in self._decoded()), _AHEAD)
+        return self._converted(lambda frame: self._layout.show(frame, size))
 
     def frames_to_encode(self) -> Iterator["VideoFrame"]:
         """The same for `encode_pictures`; an odd side gets a pixel more.
@@ -81,14 +86,12 @@ class Stretch:
             MediaError: As `frames` does.
         """
         size = self.width_px + self.width_px % 2, self.height_px + self.height_px % 2
-        return ahead((self._layout.to_encode(frame, size) for frame in self._decoded()), _AHEAD)
+        return self._converted(lambda frame: self._layout.to_encode(frame, size))
 
-    def _decoded(self) -> Iterator["VideoFrame"]:
+    def _converted(self, convert: Callable[["VideoFrame"], _Picture]) -> Iterator[_Picture]:
         deadline = Deadline(self._limits.max_wait_s)
         decoder = FrameDecoder(self._source, self._index, self._limits, deadline)
-        for frame in decoder.frames(self._places):
-            yield frame
-            deadline.renew()  # what is done with a frame, or waiting for that, takes its own time
+        return ahead(map(convert, decoder.frames(self._places)), _AHEAD, deadline)
 
 
 def read_stretch(

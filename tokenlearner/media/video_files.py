@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from io import BytesIO
 from itertools import chain, count
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -25,7 +24,8 @@ if TYPE_CHECKING:
 _UNITS_PER_S = 90_000  # of timestamps that follow no rate
 _LEAST_FPS, _MOST_FPS = 1e-4, 1000.0  # a frame in three hours; a slow-motion camera
 _LATEST_S = 86_400.0
-_LONGEST_GIF_FRAME = 65_535  # in hundredths of a second
+_GIF_UNITS_PER_S = 100
+_SHORTEST_GIF_FRAME, _LONGEST_GIF_FRAME = 2, 65_535  # browsers slow shorter ones down
 _FAST = PillowImage.Quantize.FASTOCTREE
 
 _Picture = TypeVar("_Picture")
@@ -67,6 +67,7 @@ def encode_video(
     *,
     fps: float,
     times_s: Sequence[float] | None = None,
+    end_s: float | None = None,
     kind: str = "mp4",
     sound: Sound | None = None,
     quick: bool = False,
@@ -80,6 +81,7 @@ def encode_video(
         fps: Frames per second; broadcast rates such as 29.97 are kept exactly.
         times_s: When each frame is shown, ascending, where it is not at a constant rate; `fps`
             then only says how long the last one stays.
+        end_s: Until when the last one stays, if that is longer.
         kind: One of `VIDEO_KINDS`: `"mp4"` (H.264), `"webm"` (VP9) or `"gif"`.
         sound: From `read_sound`; begins with the first frame. Not for GIF.
         quick: Encode H.264 about three times as fast, into a larger file.
@@ -98,9 +100,11 @@ def encode_video(
     checked = _checked(frames)
     if kind == "gif":
         fps = _check_rate(fps, times_s)
-        return _encode_gif(_with_a_time_each(checked, times_s), fps, times_s)
+        return _encode_gif(_with_a_time_each(checked, times_s), fps, times_s, end_s)
     pictures = (rgb_to_encode(_even(frame)) for frame in checked)
-    return encode_pictures(pictures, fps=fps, times_s=times_s, kind=kind, sound=sound, quick=quick)
+    return encode_pictures(
+        pictures, fps=fps, times_s=times_s, end_s=end_s, kind=kind, sound=sound, quick=quick
+    )
 
 
 def encode_pictures(
@@ -108,6 +112,7 @@ def encode_pictures(
     *,
     fps: float,
     times_s: Sequence[float] | None = None,
+    end_s: float | None = None,
     kind: str = "mp4",
     sound: Sound | None = None,
     quick: bool = False,
@@ -118,6 +123,7 @@ def encode_pictures(
         pictures: PyAV frames from `rgb_to_encode` or `Stretch.frames_to_encode`, at least one.
         fps: As `encode_video` has it, like all that follows.
         times_s: When each is shown.
+        end_s: Until when the last one stays.
         kind: `"mp4"` or `"webm"`.
         sound: From `read_sound`.
         quick: Encode H.264 about three times as fast, into a larger file.
@@ -143,7 +149,7 @@ def encode_pictures(
             str(path), "w", format=kind, container_options=coding.container_options
         ) as out:
             size = first.width, first.height
-            _write(out, coding, chain([first], rest), size, fps, times_s, sound)
+            _write(out, coding, chain([first], rest), size, fps, times_s, end_s, sound)
         return path.read_bytes()
 
 
@@ -212,6 +218,7 @@ def _write(
     size: tuple[int, int],
     fps: float,
     times_s: Sequence[float] | None,
+    end_s: float | None,
     sound: Sound | None,
 ) -> None:
     from av.video.frame import PictureType
@@ -229,7 +236,11 @@ def _write(
     context.color_range = LIMITED
     track = None if sound is None else _SoundTrack(out, coding.audio, sound)
     stamps = count() if times_s is None else (round(time / unit) for time in times_s)
-    for picture, stamp in zip(pictures, stamps, strict=False):
+    timed = zip(pictures, stamps, strict=False)
+    last = None
+    if times_s is not None and end_s is not None:
+        last = len(times_s) - 1, round((end_s - 1 / fps) / unit)
+    for picture, stamp in _with_last_again(timed, last):
         picture.pts, picture.time_base = stamp, unit
         picture.pict_type = PictureType.NONE  # a decoded one still says what it was in its file
         out.mux(stream.encode(picture))
@@ -238,6 +249,19 @@ def _write(
     out.mux(stream.encode())
     if track:
         track.finish()
+
+
+def _with_last_again(
+    timed: Iterable[tuple["VideoFrame", int]], last: tuple[int, int] | None
+) -> Iterator[tuple["VideoFrame", int]]:
+    """Shows the last frame, if there are so many, once more where it would not stay till the end.
+
+    A frame stays as long as the rate says, whatever its own duration.
+    """
+    for number, (picture, stamp) in enumerate(timed):
+        yield picture, stamp
+        if last is not None and number == last[0] and stamp < last[1]:
+            yield picture, last[1]
 
 
 class _SoundTrack:
@@ -267,26 +291,50 @@ class _SoundTrack:
 
 
 def _encode_gif(
-    frames: Iterator[NDArray[np.uint8]], fps: float, times_s: Sequence[float] | None
+    frames: Iterator[NDArray[np.uint8]],
+    fps: float,
+    times_s: Sequence[float] | None,
+    end_s: float | None,
 ) -> bytes:
     """Each frame with 256 colours of its own."""
-    starts = iter(times_s) if times_s is not None else (number / fps for number in count())
-    next(starts, None)
+    starts = (number / fps for number in count()) if times_s is None else iter(times_s)
+    last_s = 1 / fps
+    if times_s is not None and end_s is not None:
+        last_s = max(last_s, end_s - times_s[-1])
+    final = round(_GIF_UNITS_PER_S * last_s)
+    _check_gif_frame(final)
+    av = import_av()
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "clip.gif")
+        options = {"loop": "0", "final_delay": str(max(final, _SHORTEST_GIF_FRAME))}
+        with av.open(str(path), "w", format="gif", options=options) as out:
+            stream, stamp = None, -_SHORTEST_GIF_FRAME
+            for frame, start in zip(frames, starts, strict=False):
+                picture = _with_palette(frame)
+                if stream is None:
+                    stream = out.add_stream("gif", rate=_GIF_UNITS_PER_S)
+                    stream.width, stream.height = picture.width, picture.height
+                    stream.pix_fmt = "pal8"
+                before = stamp
+                stamp = max(round(_GIF_UNITS_PER_S * start), before + _SHORTEST_GIF_FRAME)
+                _check_gif_frame(stamp - max(before, 0))
+                picture.pts, picture.time_base = stamp, Fraction(1, _GIF_UNITS_PER_S)
+                out.mux(stream.encode(picture))
+            if stream is not None:
+                out.mux(stream.encode())
+        return path.read_bytes()
 
-    def pictures() -> Iterator[PillowImage.Image]:
-        shown_until = 0  # in hundredths of a second: what was rounded is made good by the next
-        for frame in frames:
-            end = max(round(100 * next(starts, (shown_until + 100 / fps) / 100)), shown_until + 2)
-            if end - shown_until > _LONGEST_GIF_FRAME:
-                raise ConfigError(
-                    "A GIF shows a frame for 655 s at most. Choose mp4 or webm for this clip."
-                )
-            picture = PillowImage.fromarray(frame).quantize(256, _FAST)
-            picture.info["duration"] = 10 * (end - shown_until)
-            shown_until = end
-            yield picture
 
-    buffer = BytesIO()
-    rest = pictures()
-    next(rest).save(buffer, "GIF", save_all=True, append_images=rest, loop=0)
-    return buffer.getvalue()
+def _with_palette(frame: NDArray[np.uint8]) -> "VideoFrame":
+    reduced = PillowImage.fromarray(frame).quantize(256, _FAST)
+    colors = np.array(reduced.getpalette("RGB"), np.uint8).reshape(-1, 3)
+    palette = np.full((256, 4), 255, np.uint8)  # alpha, red, green, blue
+    palette[: len(colors), 1:] = colors
+    return import_av().VideoFrame.from_ndarray((np.asarray(reduced), palette), format="pal8")
+
+
+def _check_gif_frame(units: int) -> None:
+    if units > _LONGEST_GIF_FRAME:
+        raise ConfigError(
+            "A GIF shows a frame for 655 s at most. Choose mp4 or webm for this clip."
+        )

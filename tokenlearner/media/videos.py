@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from tokenlearner.errors import ConfigError, MediaError, MediaTooLargeError, ShapeError
 from tokenlearner.media.clip_files import open_clip
-from tokenlearner.media.deadline import Deadline, within
-from tokenlearner.media.frame_decoding import FrameDecoder, split_at_keys
+from tokenlearner.media.deadline import Deadline
+from tokenlearner.media.frame_decoding import FrameDecoder, split_at_keys, useful_parts
 from tokenlearner.media.frame_index import FrameIndex, index_frames
 from tokenlearner.media.limits import DEFAULT_CLIP_LIMITS, ClipLimits
-from tokenlearner.media.threads import side_by_side
+from tokenlearner.media.threads import side_by_side, within
 from tokenlearner.media.video_frames import Layout
 
 if TYPE_CHECKING:
@@ -181,7 +181,7 @@ def read_clip(
         middles = start_s + (np.arange(num_frames) + 0.5) * ((end - start_s) / num_frames)
         places, repeats = np.unique(index.places_at(middles), return_counts=True)
         decoder = FrameDecoder(source, index, limits, deadline)
-        parts = split_at_keys(index, places.tolist())
+        parts = split_at_keys(index, places.tolist(), max_parts=useful_parts())
         decoded = decoder.frames_of_parts(parts)
         first = next(decoded[0])
         decoded[0] = chain([first], decoded[0])
@@ -222,7 +222,7 @@ def read_clip(
 
 
 class _Counter:
-    """Counts the frames that several threads have read, and tells `progress`."""
+    """Counts the frames that several threads have read, and tells `progress` until it raises."""
 
     def __init__(self, total: int, progress: Callable[[int, int], None] | None) -> None:
         self._done, self._total, self._progress = 0, total, progress
@@ -232,7 +232,10 @@ class _Counter:
         with self._counting:
             self._done += number
             if self._progress is not None:
-                self._progress(self._done, self._total)
+                # What it raises in one thread, it is not asked in another.
+                progress, self._progress = self._progress, None
+                progress(self._done, self._total)
+                self._progress = progress
 
 
 def index_of(source: bytes | Path | str, limits: ClipLimits, deadline: Deadline) -> FrameIndex:

@@ -85,6 +85,7 @@ def render_overlay_video(
         frames(),
         fps=stretch.facts.fps,
         times_s=(stretch.times_s - start_s).tolist(),
+        end_s=stretch.end_s - start_s,
         kind=kind,
         sound=sound,
     )
