@@ -26,6 +26,9 @@ from tokenlearner.modules.tubelets import sample_frames
 DEFAULT_NUM_FRAMES = 16
 """How many frames an image model is shown of a file."""
 
+MAX_SIDE_PX = 1920
+"""The longer side of the frames that are kept of a file."""
+
 _FRAMES_AT_ONCE = 4  # so that a stop takes effect soon
 
 
@@ -105,6 +108,7 @@ def explain_clip(
     clip: Clip | bytes | str | Path,
     *,
     num_frames: int | None = None,
+    max_side_px: int | None = MAX_SIDE_PX,
     progress: Callable[[int, int], bool | None] | None = None,
 ) -> ClipExplanation:
     """Runs a clip through a model, where the model is, and keeps what the model looked at.
@@ -117,6 +121,8 @@ def explain_clip(
         clip: From `read_clip` or `Clip.of_frames`, or a file's path or bytes.
         num_frames: How many frames to sample evenly from a file; the default is what a model for
             clips was made for, and 16 for images. A `Clip` is taken as it is.
+        max_side_px: Larger frames of a file are reduced until neither side is above this; models
+            look at far fewer pixels, but many frames of 4K fill the memory. None to keep them.
         progress: Called with the number of frames done and of all frames, after each few. If it
             returns False, the explanation is that of the frames done, and holds no others; a model
             for clips is done with all by then.
@@ -135,7 +141,7 @@ def explain_clip(
         if num_frames is None:
             num_frames = default_num_frames(model)
         try:
-            clip = read_clip(clip, num_frames=num_frames)
+            clip = read_clip(clip, num_frames=num_frames, max_side_px=max_side_px)
         except UnsupportedMediaError as error:
             if error.kind not in PHOTO_KINDS:
                 raise

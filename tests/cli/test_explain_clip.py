@@ -16,6 +16,7 @@ from tests.media.clip_makers import HEIGHT, WIDTH, make_clip, make_tone
 from tokenlearner.checkpoints import load_model, save_model
 from tokenlearner.cli.main import app
 from tokenlearner.clips import ClipExplanation, explain_clip
+from tokenlearner.errors import MediaTooLargeError
 from tokenlearner.media import probe, read_clip
 from tokenlearner.models.config import TokenLearnerConfig
 from tokenlearner.models.vit import VisionTransformer
@@ -189,6 +190,30 @@ class TestResults:
         assert names(tmp_path / "out") == ["walk.npz"]
         assert "16 of 30 frames" in result.stdout
         assert "has no TokenLearner, so there are no maps" in result.stdout
+
+    def test_a_film_that_cannot_be_made_takes_nothing_else_along(
+        self, model: Path, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def refuse(*_: object, **__: object) -> bytes:
+            raise MediaTooLargeError("40,000 frames. Choose a shorter stretch of it.")
+
+        monkeypatch.setattr("tokenlearner.cli.explain_clip.render_overlay_video", refuse)
+        out = tmp_path / "out"
+        result = call(clip, "--model", model, "--out", out, "--frames", 4)
+        assert result.exit_code == 1
+        assert f"tokenlearner: {clip}: no film: 40,000 frames. Choose a shor" in result.stderr
+        assert names(out) == [name for name in FILES if not name.endswith(".mp4")]
+        assert "4 of 30 frames" in result.stdout
+
+    def test_large_frames_are_reduced(self, model: Path, tmp_path: Path) -> None:
+        path = tmp_path / "wide.mp4"
+        path.write_bytes(make_clip(4, size=(48, 2048)))
+        result = call(path, "--model", model, "--out", tmp_path / "out", "--frames", 2)
+        assert result.exit_code == 0, result.output
+        assert "reduced from 2048 × 48 to 1920 × 45 px" in result.output
+        assert explain_clip(load_model(model), path, num_frames=2).frames.shape[2] == 1920
+        whole = explain_clip(load_model(model), path, num_frames=2, max_side_px=None)
+        assert whole.frames.shape[2] == 2048
 
     def test_a_gif_is_a_clip(self, model: Path, tmp_path: Path) -> None:
         path = tmp_path / "walk.gif"

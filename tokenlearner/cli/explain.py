@@ -130,11 +130,14 @@ def explain(
     failed = False
     for file, name in zip(files, _names(files), strict=True):
         notes: tuple[str, ...] = ()
+        problem = ""
         # Everything is made before anything is written.
         try:
             if file in clips:
                 explanation = explain_file(network, file, options)
-                results = clip_results(file, explanation, settings, options, learner=learner - 1)
+                results, problem = clip_results(
+                    file, explanation, settings, options, learner=learner - 1
+                )
             else:
                 photo = read_image(file)
                 notes = photo.notes
@@ -152,6 +155,9 @@ def explain(
         _print_answer(file, explanation, network.info, learner=learner - 1)
         for note in notes:
             typer.echo(f"  {note}")
+        if problem:
+            typer.echo(f"tokenlearner: {file}: {problem}", err=True)
+            failed = True
     if failed:
         raise typer.Exit(1)
 

@@ -12,8 +12,8 @@ from rich.progress import Progress
 
 from tokenlearner.attention.tracks import Tracks
 from tokenlearner.checkpoints import AnyModel
-from tokenlearner.clips import ClipExplanation, default_num_frames, explain_clip
-from tokenlearner.errors import ConfigError
+from tokenlearner.clips import MAX_SIDE_PX, ClipExplanation, default_num_frames, explain_clip
+from tokenlearner.errors import ConfigError, MediaError
 from tokenlearner.media.images import encode_png
 from tokenlearner.media.recognition import HEAD_BYTES, recognise
 from tokenlearner.media.video_files import VIDEO_KINDS
@@ -78,6 +78,7 @@ def explain_file(model: AnyModel, path: Path, options: ClipOptions) -> ClipExpla
     clip = read_clip(
         path,
         num_frames=options.num_frames or default_num_frames(model),
+        max_side_px=MAX_SIDE_PX,
         start_s=options.start_s,
         end_s=options.end_s,
     )
@@ -106,28 +107,32 @@ def clip_results(
     options: ClipOptions,
     *,
     learner: int,
-) -> dict[str, bytes]:
-    """Returns the files to write, by how their names end."""
+) -> tuple[dict[str, bytes], str]:
+    """Returns the files to write, by how their names end, and why there is no film among them."""
+    problem = ""
     files = {".npz": explanation.to_npz()}
     if explanation.learners:
         files["-tracks.csv"] = explanation.tracks(learner).to_csv().encode()
         strip = render_filmstrip(explanation, settings, learner=learner)
         tube = render_token_tube(explanation, settings, learner=learner)
         files["-filmstrip.png"], files["-tokens.png"] = encode_png(strip), encode_png(tube)
-        with _bar(f"drawing {path.name}") as progress:
-            files[f"-overlay.{options.kind}"] = render_overlay_video(
-                explanation,
-                path,
-                settings,
-                learner=learner,
-                mosaic=options.is_mosaic,
-                start_s=options.start_s,
-                end_s=options.end_s,
-                kind=options.kind,
-                with_sound=options.has_sound,
-                progress=progress,
-            )
-    return files
+        try:
+            with _bar(f"drawing {path.name}") as progress:
+                files[f"-overlay.{options.kind}"] = render_overlay_video(
+                    explanation,
+                    path,
+                    settings,
+                    learner=learner,
+                    mosaic=options.is_mosaic,
+                    start_s=options.start_s,
+                    end_s=options.end_s,
+                    kind=options.kind,
+                    with_sound=options.has_sound,
+                    progress=progress,
+                )
+        except MediaError as error:  # a film takes every frame, all else only some
+            problem = f"no film: {error}"
+    return files, problem
 
 
 def summarise(explanation: ClipExplanation, *, learner: int) -> list[str]:
