@@ -14,6 +14,7 @@ from tokenlearner.checkpoints import AnyModel
 from tokenlearner.errors import ConfigError
 from tokenlearner.models import TokenLearnerConfig, VisionTransformer
 from tokenlearner.models.info import Provenance
+from tokenlearner.training import card
 from tokenlearner.training.card import render_card, settings_of
 from tokenlearner.training.data import read_images
 from tokenlearner.training.datasets import DATASETS
@@ -115,6 +116,7 @@ class TestCard:
             "the test split of Imagenette, 6 photos",
             f"| top-1 | {metrics['top1_percent']:.2f} % |",
             f"| green | {metrics['per_class_percent']['green']:.1f} % |",
+            "| by guessing | 33.3 % |",
             "evaluate it",
             content["data"]["sha256"],
             "published under Apache-2.0. Training data: licence of the photos",
@@ -267,3 +269,13 @@ class TestCard:
     def test_no_path_of_a_machine(self, content: dict[str, Any], folder: Path) -> None:
         text = card_of(tiny.model(), content) + json.dumps(content)
         assert str(folder.parent) not in text
+
+
+@pytest.mark.parametrize(
+    ("right", "count", "interval"),
+    # By statsmodels' proportion_confint(right, count, method="wilson").
+    [(39, 66, "47.0 to 70.1"), (0, 10, "0.0 to 27.8"), (5739, 10_000, "56.4 to 58.4")],
+)
+def test_how_sure_a_top_1_is(right: int, count: int, interval: str) -> None:
+    metrics = {"top1_percent": 100 * right / count, "num_images": count}
+    assert f"number | {interval} % |" in card._certainty(metrics, 10)

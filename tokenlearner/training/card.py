@@ -1,6 +1,7 @@
 """The model card, written from what the model folder says of itself and what was measured."""
 
 import json
+import math
 import shlex
 from collections.abc import Mapping
 from typing import Any
@@ -44,7 +45,7 @@ def render_card(model: AnyModel, report: Mapping[str, Any], *, place: str) -> st
         "## Training",
         _training(provenance),
         "## Results",
-        _results(measured, report),
+        _results(measured, report, len(info.class_names)),
         "## Licence",
         _licences(provenance, dataset),
         "## Limits",
@@ -207,7 +208,7 @@ def _optimizer(recipe: Recipe) -> str:
     return f"AdamW, learning rate {recipe.learning_rate:g}"
 
 
-def _results(measured: Dataset | None, report: Mapping[str, Any]) -> str:
+def _results(measured: Dataset | None, report: Mapping[str, Any], num_classes: int) -> str:
     metrics, data, views = report["metrics"], report["data"], report.get("views")
     things, form = "photos", _FORM_OF_PHOTOS
     if views is not None:
@@ -224,6 +225,7 @@ def _results(measured: Dataset | None, report: Mapping[str, Any]) -> str:
         "with the file of weights whose checksum stands below:\n\n"
         "| | |\n| --- | ---: |\n"
         f"| top-1 | {metrics['top1_percent']:.2f} % |\n"
+        f"{_certainty(metrics, num_classes)}"
         f"| top-5 | {metrics['top5_percent']:.2f} % |\n"
         f"| loss | {metrics['loss']:.3f} nats |\n"
         f"{_more_results(metrics)}\n{classes}"
@@ -255,6 +257,24 @@ def _more_results(metrics: Mapping[str, Any]) -> str:
     return "".join(
         f"| {text} | {metrics[name]:.2f} % |\n" for name, text in rows.items() if name in metrics
     )
+
+
+def _certainty(metrics: Mapping[str, Any], num_classes: int) -> str:
+    """Returns how far top-1 may be off for the number of samples alone, and what guessing gives."""
+    low, high = _wilson(metrics["top1_percent"] / 100, metrics["num_images"])
+    rows = f"| its 95 % interval, by their number | {100 * low:.1f} to {100 * high:.1f} % |\n"
+    if "map_percent" not in metrics:  # several may be right at once
+        rows += f"| by guessing | {100 / num_classes:.3g} % |\n"
+    return rows
+
+
+def _wilson(share: float, count: int) -> tuple[float, float]:
+    """Returns the interval of Wilson (1927), at 95 %, of a share of so many."""
+    z = 1.96
+    middle = share + z**2 / (2 * count)
+    half = z * math.sqrt(share * (1 - share) / count + z**2 / (4 * count**2))
+    low, high = (middle - half) / (1 + z**2 / count), (middle + half) / (1 + z**2 / count)
+    return max(0.0, low), min(1.0, high)
 
 
 def _versions(versions: Mapping[str, str]) -> str:

@@ -116,7 +116,9 @@ DATASETS = {
                 *("swipe_down", "swipe_left", "swipe_right", "swipe_up"),
             ),
             about="237 short first-person clips of a hand that draws one of ten shapes or swipes "
-            "in the air, or does something else; 171 to train and 66, in other scenes, to test.",
+            "in the air, or does something else; 171 to train and 66 to test. Scenes were kept "
+            "apart by the likeness of their backgrounds, so one under another light may be in "
+            "both; people may be, too.",
             licence="none stated; its repository calls itself a public data set",
             citation=(
                 "“DrawInAir: A Lightweight Gestural Interface Based on Fingertip Regression”, 2018"

@@ -56,7 +56,8 @@ def gestures_vivit_tl8() -> Recipe:
         --out runs/gestures-vivit-tl8
 
     59.09 % of the 66 test clips with seed 0 (chance is 9 %), 0.88 hours on an AMD EPYC with 2 cores
-    beside other work. Sixty epochs gave 37.88 %.
+    beside other work. Sixty epochs gave 37.88 %; as that was seen before 150 were chosen, the
+    figure may flatter.
     """
     return replace(
         gestures_vivit(),
