@@ -1,4 +1,10 @@
-"""What commands write into the documentation is what they would write today."""
+"""What commands write into the documentation is what they would write today, and examples work."""
+
+import re
+from contextlib import redirect_stdout
+from io import StringIO
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -33,3 +39,20 @@ def test_every_value_has_a_line() -> None:
     lines = [line for line in page.splitlines() if line.startswith("| ")]
     assert len(lines) == len(counts()) + 3 * 2  # three tables with a heading
     assert put_counts(page) == page
+
+
+def test_the_examples_of_the_readme_print_what_it_shows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(Path(__file__).parents[1])
+    page = make_readme.PAGE.read_text(encoding="utf-8")
+    examples = re.findall(r"```python\n(.*?)```\n\n```\n(.*?)```", page, re.DOTALL)
+    assert len(examples) == 3
+    names: dict[str, Any] = {}  # a later example goes on where an earlier one ended
+    for code, wanted in examples:
+        printed = StringIO()
+        with redirect_stdout(printed):
+            exec(code, names)
+        assert _with_few_digits(printed.getvalue()) == _with_few_digits(wanted)
+
+
+def _with_few_digits(text: str) -> str:
+    return re.sub(r"\d+\.\d+", lambda number: f"{float(number[0]):.3g}", text)
