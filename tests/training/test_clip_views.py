@@ -10,6 +10,7 @@ from tests import tiny, tiny_clips
 from tokenlearner.errors import ConfigError, DataError
 from tokenlearner.models import VideoVisionTransformer
 from tokenlearner.models.info import ModelInfo
+from tokenlearner.training import clip_views
 from tokenlearner.training.clip_views import Views, iter_views
 from tokenlearner.training.data import LabelledClips, LabelledImages
 from tokenlearner.training.metrics import evaluate
@@ -52,6 +53,20 @@ class TestViews:
         (views,) = iter_views(clips(frames), plain, 2, Views(spatial=3))
         middles = views[:, 0, 0, 8].mean(dim=1)
         assert middles.tolist() == pytest.approx([1 / 6, 1 / 2, 5 / 6], abs=0.03)
+
+    @pytest.mark.parametrize("rate", [None, 10.0])
+    def test_large_frames_are_reduced_before_they_fill_the_memory(
+        self, rate: float | None, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        sizes = set()
+        prepare = clip_views.prepare
+        monkeypatch.setattr(
+            clip_views, "prepare", lambda frame, *a: sizes.add(frame.shape) or prepare(frame, *a)
+        )
+        large = clips(np.zeros((4, 60, 120, 3), np.uint8))
+        (views,) = iter_views(large, tiny.preprocessing(), 2, Views(temporal=2, frames_per_s=rate))
+        assert tuple(views.shape) == (2, 3, 2, 16, 16)
+        assert sizes == {(24, 48, 3)}
 
     def test_squashed_frames_have_one_spatial_view(self) -> None:
         with pytest.raises(ConfigError, match="3 spatial views of a model that takes the whole"):

@@ -12,6 +12,8 @@ from tokenlearner.modules.shapes import Float, Tensor
 from tokenlearner.preprocess import Preprocessing, prepare
 from tokenlearner.training.data import LabelledClips
 
+_LARGER = 3
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Views:
@@ -64,7 +66,9 @@ def iter_views(
         )
     for row in range(len(data)):
         inputs = []
-        for frames in _sets_of_frames(data, row, num_frames, views):
+        # All views of a clip are in memory at once; crops need some more than they become.
+        max_side_px = _LARGER * max(preprocessing.image_size)
+        for frames in _sets_of_frames(data, row, num_frames, views, max_side_px):
             size = frames.shape[1:3]
             for window, options in _windows(size, preprocessing, views.spatial):
                 pictures = [prepare(frame[window], options)[0] for frame in frames]
@@ -73,18 +77,22 @@ def iter_views(
 
 
 def _sets_of_frames(
-    data: LabelledClips, row: int, num_frames: int, views: Views
+    data: LabelledClips, row: int, num_frames: int, views: Views, max_side_px: int
 ) -> Iterator[NDArray[np.uint8]]:
     """Yields the frames, RGB `[time, height, width, 3]`, of each temporal view of a clip."""
     if views.frames_per_s is None:
-        clip = data.read(row, num_frames=num_frames * views.temporal)
+        clip = data.read(row, num_frames=num_frames * views.temporal, max_side_px=max_side_px)
         for first in range(views.temporal):
             yield clip.frames[first :: views.temporal]
         return
     places = np.linspace(0, 1, views.temporal) if views.temporal > 1 else np.array([0.5])
     for place in places.tolist():
         yield data.read_at_rate(
-            row, num_frames=num_frames, frames_per_s=views.frames_per_s, place=place
+            row,
+            num_frames=num_frames,
+            frames_per_s=views.frames_per_s,
+            place=place,
+            max_side_px=max_side_px,
         ).frames
 
 

@@ -32,7 +32,15 @@ class LabelledClips(LabelledFiles):
     def decode(content: bytes) -> Clip:
         return read_clip(content, num_frames=_FRAMES_LOOKED_AT)
 
-    def read(self, row: int, *, num_frames: int, start: float = 0.0, end: float = 1.0) -> Clip:
+    def read(
+        self,
+        row: int,
+        *,
+        num_frames: int,
+        start: float = 0.0,
+        end: float = 1.0,
+        max_side_px: int | None = None,
+    ) -> Clip:
         """Returns frames of a clip, spread evenly over a stretch of it.
 
         Args:
@@ -40,18 +48,28 @@ class LabelledClips(LabelledFiles):
             num_frames: How many frames.
             start: Where the stretch that they are taken from begins, as a share of the duration.
             end: Where it ends.
+            max_side_px: Larger frames are reduced until neither side is above this.
 
         Raises:
             DataError: If the clip is missing or corrupt; the message names its file.
         """
         if (start, end) == (0.0, 1.0):
-            return self._read(row, num_frames, None)
+            return self._read(row, num_frames, None, max_side_px)
         return self._read(
-            row, num_frames, lambda duration_s: (start * duration_s, end * duration_s)
+            row,
+            num_frames,
+            lambda duration_s: (start * duration_s, end * duration_s),
+            max_side_px,
         )
 
     def read_at_rate(
-        self, row: int, *, num_frames: int, frames_per_s: float, place: float = 0.5
+        self,
+        row: int,
+        *,
+        num_frames: int,
+        frames_per_s: float,
+        place: float = 0.5,
+        max_side_px: int | None = None,
     ) -> Clip:
         """Returns frames of a clip that follow each other at a rate; of one too short, all of it.
 
@@ -60,6 +78,7 @@ class LabelledClips(LabelledFiles):
             num_frames: How many frames.
             frames_per_s: How many of them come from each second.
             place: Where in the clip they lie: from 0, at its beginning, to 1, at its end.
+            max_side_px: Larger frames are reduced until neither side is above this.
 
         Raises:
             DataError: As `read`.
@@ -70,18 +89,28 @@ class LabelledClips(LabelledFiles):
             start_s = place * (duration_s - length_s)
             return start_s, start_s + length_s
 
-        return self._read(row, num_frames, stretch)
+        return self._read(row, num_frames, stretch, max_side_px)
 
     def _read(
-        self, row: int, num_frames: int, stretch: Callable[[float], tuple[float, float]] | None
+        self,
+        row: int,
+        num_frames: int,
+        stretch: Callable[[float], tuple[float, float]] | None,
+        max_side_px: int | None,
     ) -> Clip:
         """Reads a stretch, start and end in seconds, that depends on the clip's duration."""
         try:
             content = self._photos[row]
-            if stretch is None:
-                return read_clip(content, num_frames=num_frames)
-            start_s, end_s = stretch(probe(content).duration_s)
-            return read_clip(content, num_frames=num_frames, start_s=start_s, end_s=end_s)
+            start_s, end_s = 0.0, None
+            if stretch is not None:
+                start_s, end_s = stretch(probe(content).duration_s)
+            return read_clip(
+                content,
+                num_frames=num_frames,
+                start_s=start_s,
+                end_s=end_s,
+                max_side_px=max_side_px,
+            )
         except MediaError as error:
             raise DataError(
                 f"{self.source}: {self._photos.name(row)} is no usable clip. {error}"
