@@ -194,6 +194,16 @@ def test_pillow_s_pictures_are_taken_in_any_mode() -> None:
     assert np.array_equal(explain(tiny.model(), gray).image, wanted)
 
 
+def test_it_shows_itself_in_a_line() -> None:
+    found = explain(tiny.model(), photos()[0])
+    name, probability = found.predictions[0]
+    assert repr(found) == f"<Explanation by tiny: {name} {100 * probability:.1f} %, maps 2×4×4>"
+    clip = Clip.of_frames(np.zeros((3, 16, 16, 3), np.uint8), fps=5)
+    shown = repr(explain_clip(tiny.model(learner=False), clip))
+    assert shown.startswith("<ClipExplanation by tiny: ")
+    assert shown.endswith(" %, no maps>")
+
+
 def test_facts_are_those_of_the_model() -> None:
     model = tiny.model()
     assert model.info is not None

@@ -21,7 +21,7 @@ AnyLearner = TypeVar("AnyLearner")
 AnyAnswer = TypeVar("AnyAnswer", bound="Answer[Any]")
 
 
-@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True, slots=True)
 class Answer(Generic[AnyLearner]):
     """A model's answer to something it was shown, and how the model came to it.
 
@@ -54,6 +54,16 @@ class Answer(Generic[AnyLearner]):
     num_parameters: int
     trained: bool
     untrained_parts: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        """In a line, as arrays and a thousand names would fill the screen."""
+        name, probability = self.predictions[0]
+        learners: tuple[Any, ...] = self.learners
+        maps = ", ".join("×".join(map(str, learner.maps.shape)) for learner in learners)
+        return (
+            f"<{type(self).__name__} by {self.model_name}: {name} {100 * probability:.1f} %, "
+            f"{f'maps {maps}' if maps else 'no maps'}>"
+        )
 
     @property
     def predictions(self) -> list[tuple[str, float]]:

@@ -49,7 +49,7 @@ class ClipLearnerMaps:
     tokens: NDArray[np.float32]
 
 
-@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True, slots=True)
 class ClipExplanation(Answer[ClipLearnerMaps]):
     """A clip, a model's answer to it, and how the model came to it.
 

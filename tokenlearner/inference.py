@@ -43,7 +43,7 @@ class LearnerMaps:
         return replace(self, maps=self.maps[index], tokens=self.tokens[index])
 
 
-@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True, slots=True)
 class Explanation(Answer[LearnerMaps]):
     """A photo, a model's answer to it, and how the model came to it.
 
