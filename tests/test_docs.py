@@ -45,7 +45,7 @@ def test_the_examples_of_the_readme_print_what_it_shows(monkeypatch: pytest.Monk
     monkeypatch.chdir(Path(__file__).parents[1])
     page = make_readme.PAGE.read_text(encoding="utf-8")
     examples = re.findall(r"```python\n(.*?)```\n\n```\n(.*?)```", page, re.DOTALL)
-    assert len(examples) == 3
+    assert len(examples) == 4
     names: dict[str, Any] = {}  # a later example goes on where an earlier one ended
     for code, wanted in examples:
         printed = StringIO()
