@@ -1,5 +1,6 @@
 """The models to choose from: the project's, the operator's own, and those allowed from the Hub."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -49,13 +50,17 @@ def title_of(name: str) -> str:
     return name.removeprefix(_OWN_PREFIX).removeprefix(HUB_PREFIX)
 
 
-def folder_problem(options: Options) -> str:
+def folder_problem(options: Options, found: Mapping[str, Offer]) -> str:
     """Why the operator's folder offers nothing; empty if it does, or if there is none.
 
     Visitors read it, so it does not say where the folder is.
+
+    Args:
+        options: Which folder that is.
+        found: What `offers` found.
     """
     folder = options.models
-    if folder is None or _own(folder):
+    if folder is None or any(offer.origin == "operator" for offer in found.values()):
         return ""
     if not folder.is_dir():
         return "The folder that --models names is not there."

@@ -9,8 +9,7 @@ nobody waited for it.
 
 import hashlib
 import threading
-from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +22,7 @@ from app.background import Progress, Report, wait_for
 from app.clip_state import OwnClip
 from app.components.attention_player import ClipMedia
 from app.gallery import ClipSample, load_clips
+from app.shelf import Shelf
 from tokenlearner.checkpoints import ClipModel
 from tokenlearner.clips import ClipExplanation, explain_clip
 from tokenlearner.media import ClipFacts, display_clip, probe, read_clip, read_stretch
@@ -69,45 +69,14 @@ class ClipResult:
     media: ClipMedia
 
 
-class _Shelf:
-    """The results that were used last, as many as fit.
-
-    Args:
-        max_bytes: What they may take; the last one may take more.
-    """
-
-    def __init__(self, max_bytes: int) -> None:
-        self._max_bytes = max_bytes
-        self._lock = threading.Lock()
-        self._results: OrderedDict[Any, tuple[Any, int]] = OrderedDict()
-
-    def get(self, key: Any) -> Any:
-        """Returns a result, or None."""
-        with self._lock:
-            if key not in self._results:
-                return None
-            self._results.move_to_end(key)
-            return self._results[key][0]
-
-    def put(self, key: Any, result: Any, num_bytes: int) -> None:
-        """Keeps a result, and gives up the oldest where there is no room."""
-        with self._lock:
-            self._results[key] = (result, num_bytes)
-            while len(self._results) > 1 and self._used() > self._max_bytes:
-                self._results.popitem(last=False)
-
-    def _used(self) -> int:
-        return sum(num_bytes for _, num_bytes in self._results.values())
-
-
 @st.cache_resource(max_entries=1, show_spinner=False)
-def _shared_shelf() -> _Shelf:
-    return _Shelf(_SHARED_BYTES)
+def _shared_shelf() -> Shelf:
+    return Shelf(_SHARED_BYTES)
 
 
 @st.cache_resource(max_entries=1, show_spinner=False, scope="session")
-def _own_shelf() -> _Shelf:
-    return _Shelf(_OWN_BYTES)
+def _own_shelf() -> Shelf:
+    return Shelf(_OWN_BYTES)
 
 
 @st.cache_resource(max_entries=1, show_spinner=False)
@@ -210,7 +179,7 @@ def frames_of(model: str, device: str) -> int | None:
 
 
 def _media(
-    clip: ClipOnPage, stretch: tuple[float, float], shelf: _Shelf, report: Report
+    clip: ClipOnPage, stretch: tuple[float, float], shelf: Shelf, report: Report
 ) -> ClipMedia:
     key = ("media", clip.sha256, stretch)
     if (media := shelf.get(key)) is not None:
@@ -220,7 +189,7 @@ def _media(
     sound = clip.facts.has_audio and end - start <= _LONGEST_SOUND_S
 
     def prepare(progress: Progress) -> ClipMedia:
-        with _turn(progress):
+        with _place(shelf, key, turns.ENCODING, progress):
             if (media := shelf.get(key)) is not None:  # made for somebody else meanwhile
                 return media
             content = display_clip(
@@ -230,16 +199,15 @@ def _media(
                 with_sound=sound,
                 progress=lambda share: progress.say(text, share),
             )
-            frames_s = read_stretch(clip.source, start_s=start, end_s=end).times_s - start
-        media = ClipMedia(
-            content=content,
-            type="video/webm" if content.startswith(_WEBM) else "video/mp4",
-            start_s=start,
-            duration_s=end - start,
-            frames_s=frames_s,
-            has_sound=sound,
-        )
-        shelf.put(key, media, len(media.content))
+            media = ClipMedia(
+                content=content,
+                type="video/webm" if content.startswith(_WEBM) else "video/mp4",
+                start_s=start,
+                duration_s=end - start,
+                frames_s=read_stretch(clip.source, start_s=start, end_s=end).times_s - start,
+                has_sound=sound,
+            )
+            shelf.put(key, media, len(media.content))
         return media
 
     return wait_for(prepare, report, text=text)
@@ -251,13 +219,13 @@ def _seen(
     num_frames: int,
     model: str,
     device: str,
-    shelf: _Shelf,
+    shelf: Shelf,
     report: Report,
     shares: tuple[float, float],
 ) -> ClipExplanation:
     """One model's part of the work, of whose whole it begins at, and is, these shares."""
-    weights = resources.model_info(model, device).sha256
-    key = (clip.sha256, stretch, num_frames, model, weights, device)
+    version = resources.version_of(model, device)
+    key = (clip.sha256, stretch, num_frames, model, version, device)
     if (explanation := shelf.get(key)) is not None:
         return explanation
     title = resources.offer(model).title
@@ -269,13 +237,7 @@ def _seen(
         def tell_read(done: int, total: int) -> None:
             progress.say(f"{reading}: {done} of {total} frames", shares[0])
 
-        def tell(done: int, total: int) -> bool:
-            if progress.is_wanted:
-                share = shares[0] + shares[1] * done / total
-                progress.said = (f"{title}: {done} of {total} frames", share)
-            return progress.is_wanted
-
-        with _turn(progress):
+        with _place(shelf, key, turns.LOOKING, progress):
             if (explanation := shelf.get(key)) is not None:  # made for somebody else meanwhile
                 return explanation
             read = read_clip(
@@ -287,19 +249,44 @@ def _seen(
                 progress=tell_read,
             )
             progress.say(f"{title}: 0 of {num_frames} frames", shares[0])
-            explanation = explain_clip(network, read, progress=tell)
-            if len(explanation.frames) == len(read.frames):  # not one that was stopped
-                maps = sum(found.maps.nbytes for found in explanation.learners)
-                shelf.put(key, explanation, explanation.frames.nbytes + maps)
+            with _turn(progress) as give_way:
+
+                def tell(done: int, total: int) -> bool:
+                    if progress.is_wanted:
+                        if done < total:
+                            give_way()
+                        share = shares[0] + shares[1] * done / total
+                        progress.said = (f"{title}: {done} of {total} frames", share)
+                    return progress.is_wanted
+
+                explanation = explain_clip(network, read, progress=tell)
+                if len(explanation.frames) == len(read.frames):  # not one that was stopped
+                    maps = sum(found.maps.nbytes for found in explanation.learners)
+                    shelf.put(key, explanation, explanation.frames.nbytes + maps)
         return explanation
 
     return wait_for(ask, report, text=reading, share=shares[0])
 
 
 @contextmanager
-def _turn(progress: Progress) -> Iterator[None]:
-    """Waits for the turn at the device, as long as the page waits for the work."""
-    before = progress.said
-    with turns.device_turn(lambda: progress.say(turns.WAITING, before[1])):
+def _place(
+    shelf: Shelf, key: Any, places: threading.Semaphore, progress: Progress
+) -> Iterator[None]:
+    """Waits for a place, and until nobody else makes the same, as long as the page waits."""
+    before, waiting = progress.said, _waiting(progress)
+    with shelf.making(key, waiting), turns.place(places, waiting):
         progress.say(*before)
         yield
+
+
+@contextmanager
+def _turn(progress: Progress) -> Iterator[Callable[[], None]]:
+    """Waits for the turn at the device, as long as the page waits for the work."""
+    before = progress.said
+    with turns.device_turn(_waiting(progress)) as give_way:
+        progress.say(*before)
+        yield give_way
+
+
+def _waiting(progress: Progress) -> Callable[[], None]:
+    return lambda: progress.say(turns.WAITING, progress.said[1])

@@ -10,9 +10,10 @@ from app import resources
 from app.catalogue import Offer, folder_of, folder_problem, title_of
 from app.components.address_bar import address_bar
 from app.components.clips.instead import clips_instead
-from app.components.plain_text import plain, without_paths
+from app.components.plain_text import plain
 from app.components.provenance import provenance_badge
 from app.components.stage import leave_stage_button, stage_button
+from app.problems import tell
 from app.state import (
     PageState,
     change_state,
@@ -104,8 +105,7 @@ def _model_problem(state: PageState, offer: Offer) -> str:
         with notice:
             resources.load_model(state.model, resources.pick_device(state.device))
     except TokenLearnerError as error:
-        _log.warning("%s", error)
-        return without_paths(str(error), {folder_of(offer): offer.title})
+        return tell(error, {folder_of(offer): offer.title})
     except Exception as error:  # whatever it is, the choice of another one stays on the page
         _log.exception("the model %s cannot be opened", offer.place)
         if is_out_of_memory(error):
@@ -160,7 +160,7 @@ def _shared_choices(state: PageState, problem: str) -> None:
             offer=models[state.model],
             card=resources.model_card(state.model, device),
         )
-    if missing := folder_problem(resources.options()):
+    if missing := folder_problem(resources.options(), models):
         _log.warning("%s: %s", resources.options().models, missing)
         st.error(plain(missing), icon=":material/folder_off:")
     devices = resources.devices()
@@ -178,10 +178,10 @@ def _shared_choices(state: PageState, problem: str) -> None:
 def _run_safely() -> None:
     """Shows what went wrong without a stack trace; the log gets all of it."""
     try:
-        run()
+        with resources.models_listed_once():
+            run()
     except TokenLearnerError as error:
-        _log.warning("%s", error)
-        _say_error(plain(without_paths(str(error), {})))
+        _say_error(plain(tell(error)))
     except Exception as error:
         _log.exception("the page could not be drawn")
         _say_error(_LACK_OF_MEMORY if is_out_of_memory(error) else _UNFORESEEN)

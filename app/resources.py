@@ -8,7 +8,9 @@ import base64
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from io import BytesIO
 
@@ -23,6 +25,7 @@ from app.catalogue import Offer
 from app.components.drawing import encode_display_photo
 from app.gallery import Sample, load_samples
 from app.options import Options, read_options
+from app.problems import tell
 from app.recorded import PlacementSweep, Recorded, read_placement, read_recorded
 from app.turns import WAITING, device_is_taken, device_turn
 from tokenlearner import zoo
@@ -41,6 +44,9 @@ from tokenlearner.preprocess import Preprocessing, prepare
 THUMBNAIL_SIZE_PX = (168, 126)  # twice as large as they are drawn, for dense screens
 
 _BARE = " without learner"
+
+# Every run of a page has a thread to itself, and with it a value of its own.
+_listed: ContextVar[dict[str, Offer] | None] = ContextVar("listed", default=None)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
@@ -89,7 +95,18 @@ def options() -> Options:
 
 def models() -> dict[str, Offer]:
     """The models to choose from by name, the one to open with first."""
-    return catalogue.offers(options())
+    listed = _listed.get()
+    return catalogue.offers(options()) if listed is None else listed
+
+
+@contextmanager
+def models_listed_once() -> Iterator[None]:
+    """Looks into the operator's folder now, and no more until the end of this run of the page."""
+    token = _listed.set(catalogue.offers(options()))
+    try:
+        yield
+    finally:
+        _listed.reset(token)
 
 
 def offer(model: str) -> Offer:
@@ -101,6 +118,22 @@ def offer(model: str) -> Offer:
     if found := models().get(model):
         return found
     raise CheckpointError(f"there is no model {model!r} here; choose another one")
+
+
+def state_of(name: str) -> str:
+    """What a model's files are like; empty if nobody knows, or if it is not offered any more.
+
+    Args:
+        name: Of a model on offer, or what `bare_name` makes of it.
+    """
+    found = models().get(name.removesuffix(_BARE))
+    return found.state if found else ""
+
+
+def version_of(name: str, device: str) -> str:
+    """What a model's answers are kept by: another one when its weights change or its classes do."""
+    info = model_info(name, device)
+    return f"{state_of(name)} {info.source} {info.sha256}"
 
 
 @st.cache_resource(max_entries=1, show_spinner=False)
@@ -136,11 +169,10 @@ def counterpart(model: str, device: str) -> tuple[str | None, str]:
         return None, ""
     try:
         load_model(name, device)
-    except CheckpointError:
-        return None, (
-            f"{offer(name).title} cannot be opened, so there is nothing to compare with; choose it "
-            "to see why."
-        )
+    except CheckpointError as error:
+        title = offer(name).title
+        why = tell(error, {catalogue.folder_of(offer(name)): title})
+        return None, f"{title} cannot be opened, so there is nothing to compare with: {why}"
     return name, ""
 
 
@@ -282,18 +314,16 @@ def explain_own_photo(image: Image, model: str, device: str) -> Result:
 def _with_notice(compute: Callable[..., Result], image: Image, model: str, device: str) -> Result:
     # Spinners appear after half a second, so what is in the cache shows none.
     with st.spinner(WAITING if device_is_taken() else "Looking at the photo…"):
-        weights = [model_info(name, device).sha256 for name in _pair(model, device)]
-        return compute(image.sha256, model, "+".join(weights), device, image)
+        versions = [version_of(name, device) for name in _pair(model, device)]
+        return compute(image.sha256, model, "+".join(versions), device, image)
 
 
 def _pair(model: str, device: str) -> list[str]:
     return [name for name in (model, counterpart(model, device)[0]) if name is not None]
 
 
-def _explain(
-    image_sha256: str, model: str, weights_sha256: str, device: str, _image: Image
-) -> Result:
-    # The checksums are the cache's key; the photo itself would be hashed from a sample of pixels.
+def _explain(image_sha256: str, model: str, versions: str, device: str, _image: Image) -> Result:
+    # Checksum and versions are for the cache: of the photo itself it would hash some pixels only.
     other, _ = counterpart(model, device)
     with device_turn():
         return Result(

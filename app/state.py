@@ -7,13 +7,16 @@ was last heard of it.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 import streamlit as st
 
 from app.components.drawing import settings_from_query
 from tokenlearner.media import Image
 from tokenlearner.rendering import ViewSettings
+
+PageTitle = Literal["Explore", "Clips"]
+"""A page that takes files."""
 
 _PAGE = "page_state"
 _NOTICES = "notices"
@@ -40,6 +43,19 @@ class PageState:
     learner: int = 0
     device: str = "auto"
     view: ViewSettings = field(default_factory=ViewSettings)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Notice:
+    """A sentence for the user to read once.
+
+    Attributes:
+        text: The sentence, or several.
+        page: Where it sends them; None if it sends them nowhere.
+    """
+
+    text: str
+    page: PageTitle | None = None
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
@@ -112,7 +128,7 @@ def current_state(models: Iterable[str], samples: Iterable[str]) -> PageState:
         query = st.query_params.to_dict()
         state, notices = state_from_query(query, models=models, samples=samples)
         st.session_state[_PAGE] = state
-        st.session_state[_NOTICES] = notices
+        st.session_state[_NOTICES] = tuple(Notice(text=text) for text in notices)
     return st.session_state[_PAGE]
 
 
@@ -139,14 +155,19 @@ def own_photo() -> OwnPhoto | None:
     return st.session_state.get(_OWN_PHOTO)
 
 
-def say(notice: str) -> None:
-    """Leaves a sentence for the page to show until the next choice."""
-    st.session_state[_NOTICES] = (notice,)
+def say(text: str, *, page: PageTitle | None = None) -> None:
+    """Leaves a sentence for the page to show until the next choice.
+
+    Args:
+        text: The sentence.
+        page: Where it sends the user.
+    """
+    st.session_state[_NOTICES] = (Notice(text=text, page=page),)
 
 
 def add_notices(sentences: tuple[str, ...]) -> None:
     """Leaves sentences beside those that are there, until the next choice."""
-    st.session_state[_NOTICES] = (*notices(), *sentences)
+    st.session_state[_NOTICES] = (*notices(), *(Notice(text=text) for text in sentences))
 
 
 def clear_notices() -> None:
@@ -154,6 +175,6 @@ def clear_notices() -> None:
     st.session_state[_NOTICES] = ()
 
 
-def notices() -> tuple[str, ...]:
+def notices() -> tuple[Notice, ...]:
     """What the page has to say besides its content."""
     return st.session_state.get(_NOTICES, ())

@@ -1,4 +1,7 @@
-"""Whose turn it is at the device: sessions take turns, so that each gets all of it."""
+"""Whose turn it is at the device: sessions take turns, so that each gets all of it.
+
+What takes long and needs no device, as clips do, is done beside the turns, a few at a time.
+"""
 
 import threading
 import time
@@ -8,8 +11,15 @@ from contextlib import contextmanager
 WAITING = "Other work is being done first…"
 """What people read while it is somebody else's turn; there is no queue, so it promises nothing."""
 
+ENCODING = threading.BoundedSemaphore(2)
+"""Places for clips that are prepared for the screen, which keeps all cores busy."""
+
+LOOKING = threading.BoundedSemaphore(3)
+"""Places for clips that models look at: their frames take up to 300 MB each (64 at 1280 px)."""
+
 _computing = threading.Lock()
 _measuring: list[object] = []  # one entry for each session that measures
+_TURN_S = 0.5  # how long others wait at most for work that can give way
 _YIELD_S = 0.005  # enough for whoever waits to take the turn
 _PATIENCE_S = 0.2  # between two looks whether the wait is still wanted
 
@@ -18,24 +28,27 @@ _PATIENCE_S = 0.2  # between two looks whether the wait is still wanted
 def device_turn(waiting: Callable[[], None] = lambda: None) -> Iterator[Callable[[], None]]:
     """Waits for this session's turn at the device and at the memory that large files take.
 
-    A turn is one photo, one clip, one round of a measurement or a moment of a film's making.
+    A turn is one photo, one round of a measurement, one pass of a video model, or a moment of an
+    image model's way through a clip or of a film's making.
 
     Args:
         waiting: Called again and again meanwhile. It may raise, to wait no longer.
 
     Yields:
-        What ends the turn and waits for the next, for work that takes many.
+        What ends a turn that has lasted for a while and waits for the next, for work that takes
+        many. It must be called in the thread that waited for the first.
     """
-    held = False
+    held, began = False, 0.0
 
     def take() -> None:
-        nonlocal held
-        while not _computing.acquire(timeout=_PATIENCE_S):
-            waiting()
-        held = True
+        nonlocal held, began
+        _take(_computing, waiting)
+        held, began = True, time.monotonic()
 
     def give_way() -> None:
         nonlocal held
+        if time.monotonic() - began < _TURN_S:
+            return
         held = False
         _computing.release()
         time.sleep(_YIELD_S)
@@ -47,6 +60,28 @@ def device_turn(waiting: Callable[[], None] = lambda: None) -> Iterator[Callable
     finally:
         if held:
             _computing.release()
+
+
+@contextmanager
+def place(
+    places: threading.Semaphore, waiting: Callable[[], None] = lambda: None
+) -> Iterator[None]:
+    """Waits for a free place, for work that needs no turn at the device, or not all the time.
+
+    Args:
+        places: `ENCODING` or `LOOKING`. Who has a turn must not wait for one.
+        waiting: Called again and again meanwhile. It may raise, to wait no longer.
+    """
+    _take(places, waiting)
+    try:
+        yield
+    finally:
+        places.release()
+
+
+def _take(lock: "threading.Lock | threading.Semaphore", waiting: Callable[[], None]) -> None:
+    while not lock.acquire(timeout=_PATIENCE_S):
+        waiting()
 
 
 def device_is_taken() -> bool:

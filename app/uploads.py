@@ -4,6 +4,16 @@ from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileMan
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.runtime.uploaded_file_manager import DeletedFile, UploadedFile
 
+from app.state import PageTitle, say
+from tokenlearner.errors import MediaError, UnsupportedMediaError
+from tokenlearner.media.clip_files import CLIP_KINDS
+from tokenlearner.media.images import PHOTO_KINDS
+
+_TAKEN_BY: dict[str | None, PageTitle] = {
+    **dict.fromkeys(PHOTO_KINDS, "Explore"),
+    **dict.fromkeys(CLIP_KINDS, "Clips"),
+}
+
 
 def take_upload(uploaded: UploadedFile | DeletedFile | None) -> bytes | None:
     """The content of an upload, which Streamlit forgets; None if there is none.
@@ -19,3 +29,15 @@ def take_upload(uploaded: UploadedFile | DeletedFile | None) -> bytes | None:
     if context is not None and isinstance(context.uploaded_file_mgr, MemoryUploadedFileManager):
         context.uploaded_file_mgr.remove_file(context.session_id, uploaded.file_id)
     return uploaded.getvalue()
+
+
+def refuse(name: str, error: MediaError) -> None:
+    """Leaves a sentence that says why a file cannot be used, and which page takes it if one does.
+
+    Args:
+        name: The file's name.
+        error: What is wrong with it here.
+    """
+    kind = error.kind if isinstance(error, UnsupportedMediaError) else None
+    page = _TAKEN_BY.get(kind)
+    say(f"{name}: {error}" + (f" The {page} page takes it." if page else ""), page=page)

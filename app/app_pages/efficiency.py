@@ -19,9 +19,9 @@ from app.components.efficiency.settings import (
     keep_settings,
     query_from_settings,
 )
-from app.components.plain_text import plain
+from app.components.notices import show_notices
 from app.components.stage import leave_stage_button
-from app.state import current_state, notices
+from app.state import current_state
 
 _HEADLINE = """<h1>Efficiency</h1>
 <p>What fewer tokens save: counted exactly, and measured on the machine in front of you.</p>"""
@@ -40,8 +40,7 @@ with st.container(key="status", horizontal=True):
     st.html(_HEADLINE, width="content")
     if state.stage:
         leave_stage_button()
-for notice in notices():
-    st.warning(plain(notice), icon=":material/info:")
+show_notices()
 
 st.session_state["efficiency_section"] = SECTIONS[settings.section]
 tabs = st.tabs(

@@ -9,11 +9,12 @@ from app.components.downloads import downloads
 from app.components.gallery import gallery
 from app.components.maps import maps
 from app.components.model_input import model_input
+from app.components.notices import show_notices
 from app.components.photo import photo_line, photo_of
 from app.components.plain_text import plain
 from app.components.predictions import predictions_chart
 from app.components.stage import stage_line
-from app.state import current_state, notices
+from app.state import current_state
 
 _HEADLINE = """<h1>TokenLearner Explorer</h1>
 <p>See what each learned token of a vision transformer looks at, and what it saves to go on with so
@@ -46,8 +47,9 @@ else:
         maps(state, photo, result)
     with right, st.container(key="numbers", gap="small"):
         _, problem = resources.counterpart(state.model, device)
-        for notice in (*notices(), *filter(None, [problem])):
-            st.warning(plain(notice), icon=":material/info:")
+        show_notices("Explore")
+        if problem:
+            st.warning(plain(problem), icon=":material/info:")
         answer(
             result.chosen,
             subject=photo.subject(dataset),

@@ -14,8 +14,8 @@ from app.components.clips.player import clip_maps
 from app.components.clips.source import clip_line, clip_of
 from app.components.clips.stage import clip_stage_line
 from app.components.clips.stretch import stretch_choice
-from app.components.plain_text import plain
-from app.state import current_state, notices
+from app.components.notices import show_notices
+from app.state import current_state
 
 _HEADLINE = """<h1>Clips</h1>
 <p>Watch what each learned token follows while a clip plays.</p>"""
@@ -49,8 +49,7 @@ with left, st.container(key="clip_maps", gap="small"):
         clip_maps(page, state, clip, result)
 if not page.stage:
     with right, st.container(key="clip_numbers", gap="small"):
-        for notice in notices():
-            st.warning(plain(notice), icon=":material/info:")
+        show_notices("Clips")
         if not isinstance(result, str):
             other_title = resources.offer(state.other).title if state.other else ""
             dataset = resources.dataset_of(page.model, device)

@@ -6,7 +6,8 @@ from app import resources
 from app.components.own_photo import own_photo_input
 from app.components.photo_picker import Choice, photo_picker
 from app.gallery import Sample
-from app.state import PageState, change_state, own_photo, say, show_own_photo
+from app.state import PageState, change_state, own_photo, show_own_photo
+from app.uploads import refuse
 
 _OWN = "own"
 _KNOWN, _UNKNOWN = "Shows something the model knows", "Shows something else"
@@ -30,7 +31,7 @@ def gallery(state: PageState, dataset: str) -> None:
         selected = state.sample or _OWN
         photo_picker(_choices(dataset), selected=selected, key="photos", on_pick=_pick)
     with own:
-        own_photo_input(on_photo=show_own_photo, on_refusal=say)
+        own_photo_input(on_photo=show_own_photo, on_refusal=refuse)
 
 
 def step_sample(state: PageState, dataset: str, step: int) -> None:

@@ -15,12 +15,14 @@ _MAX_MEGAPIXELS = DEFAULT_IMAGE_LIMITS.max_pixels // 1_000_000
 _TURN, _CAMERA = "upload_turn", "camera_picture"
 
 
-def own_photo_input(*, on_photo: Callable[[OwnPhoto], None], on_refusal: Callable[[str], None]):
+def own_photo_input(
+    *, on_photo: Callable[[OwnPhoto], None], on_refusal: Callable[[str, MediaError], None]
+):
     """Shows both ways.
 
     Args:
         on_photo: Called with a photo that can be used, before the page runs again.
-        on_refusal: Called instead with a sentence that says why a file cannot be used.
+        on_refusal: Called instead with the name of a file that cannot be used, and why not.
     """
     # A new key empties the drop zone: what was dropped is on the page, not in a list under it.
     key = f"upload_{st.session_state.get(_TURN, 0)}"
@@ -48,7 +50,9 @@ def own_photo_input(*, on_photo: Callable[[OwnPhoto], None], on_refusal: Callabl
 
 
 @st.dialog("Take a photo")
-def _camera(on_photo: Callable[[OwnPhoto], None], on_refusal: Callable[[str], None]) -> None:
+def _camera(
+    on_photo: Callable[[OwnPhoto], None], on_refusal: Callable[[str, MediaError], None]
+) -> None:
     def take_picture() -> None:
         if (content := take_upload(st.session_state[_CAMERA])) is not None:
             _take(content, "Photo from the camera", on_photo, on_refusal)
@@ -61,11 +65,11 @@ def _take(
     data: bytes,
     name: str,
     on_photo: Callable[[OwnPhoto], None],
-    on_refusal: Callable[[str], None],
+    on_refusal: Callable[[str, MediaError], None],
 ) -> None:
     try:
         image = read_own_photo(data)
     except MediaError as error:
-        on_refusal(f"{name}: {error}")
+        on_refusal(name, error)
     else:
         on_photo(OwnPhoto(name=name, image=image, thumbnail=thumbnail(image.pixels)))

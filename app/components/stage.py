@@ -2,12 +2,13 @@
 
 import streamlit as st
 
+from app.components.notices import show_notices
 from app.components.numbers import describe_saving, format_share, lower_first
 from app.components.plain_text import plain
 from app.components.provenance import warning_badge
 from app.components.view_button import view_button
 from app.resources import Result
-from app.state import change_state, notices
+from app.state import change_state
 from tokenlearner.models.info import ModelInfo
 
 
@@ -21,8 +22,7 @@ def stage_line(result: Result, info: ModelInfo) -> None:
         tokens, saving = after.tokens_per_layer, describe_saving(after.macs, before.macs)
         whose = "" if after is result.chosen else "with TokenLearner "
         said.append(f"{whose}{tokens[0]} → {tokens[-1]} tokens: {lower_first(saving)}")
-    for notice in notices():
-        st.warning(plain(notice), icon=":material/info:")
+    show_notices()
     with st.container(key="stage_line", horizontal=True, vertical_alignment="center"):
         st.markdown(" &ensp;·&ensp; ".join(said))
         leave_stage_button()

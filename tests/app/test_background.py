@@ -9,12 +9,34 @@ from app import clip_resources, turns
 from app.background import LeftError, Progress, wait_for
 from app.gallery import load_clips
 from tokenlearner import zoo
+from tokenlearner.media.threads import start
 
 PATIENCE_S = 20  # on a busy machine
 
 
 class _PressedStopError(Exception):
     pass
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_kept() -> None:
+    clip_resources._shared_shelf.clear()
+
+
+def look_at_first_clip() -> clip_resources.ClipResult:
+    """What a visitor waits for who chose this stretch, which has to be encoded."""
+    return clip_resources.look_at(
+        clip_resources.sample_clip(load_clips()[0].id),
+        stretch=(0.3, 1.3),
+        num_frames=4,
+        models=(zoo.names()[0],),
+        device="cpu",
+        report=lambda text, share: None,
+    )
+
+
+def fail() -> None:
+    raise AssertionError("somebody has to wait")
 
 
 def test_what_the_work_returns_and_says() -> None:
@@ -105,7 +127,7 @@ def test_stop_leaves_a_pass_that_then_gives_the_device_back_and_is_kept(
 
 
 def test_stop_ends_the_reading_of_a_clip(monkeypatch: pytest.MonkeyPatch) -> None:
-    may_end, is_read = threading.Event(), threading.Event()
+    may_end, is_read, ended = (threading.Event() for _ in range(3))
     real, read = clip_resources.read_clip, []
 
     def slow(*args, progress, **options):
@@ -115,7 +137,10 @@ def test_stop_ends_the_reading_of_a_clip(monkeypatch: pytest.MonkeyPatch) -> Non
             may_end.wait(PATIENCE_S)
             progress(done, total)
 
-        return real(*args, progress=wait, **options)
+        try:
+            return real(*args, progress=wait, **options)
+        finally:
+            ended.set()
 
     monkeypatch.setattr(clip_resources, "read_clip", slow)
 
@@ -133,9 +158,92 @@ def test_stop_ends_the_reading_of_a_clip(monkeypatch: pytest.MonkeyPatch) -> Non
             report=stop_while_reading,
         )
     may_end.set()
-    with turns.device_turn():
-        pass
+    assert ended.wait(PATIENCE_S)
     assert read == [1]
+
+
+@pytest.mark.parametrize("step", ["display_clip", "read_clip"])
+def test_a_clip_that_is_read_and_encoded_keeps_nobody_from_the_device(
+    step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    may_end, is_at_work = threading.Event(), threading.Event()
+    real = getattr(clip_resources, step)
+
+    def slow(*args, **options):
+        is_at_work.set()
+        assert may_end.wait(PATIENCE_S)
+        return real(*args, **options)
+
+    monkeypatch.setattr(clip_resources, step, slow)
+    look = start(lambda: look_at_first_clip())
+    assert is_at_work.wait(PATIENCE_S)
+    with turns.device_turn(fail):
+        assert not look.done()
+    may_end.set()
+    assert len(look.result(PATIENCE_S).chosen.frames) == 4
+
+
+def test_a_model_that_goes_through_frames_gives_way_to_who_waits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    order, is_at_work, waits = [], threading.Event(), threading.Event()
+    real = clip_resources.explain_clip
+
+    def go_through(model, clip, *, progress):
+        is_at_work.set()
+        waits.wait(PATIENCE_S)
+        deadline = time.monotonic() + PATIENCE_S
+        while not order and time.monotonic() < deadline:
+            assert progress(1, 4)
+        order.append("clip")
+        return real(model, clip, progress=progress)
+
+    monkeypatch.setattr(clip_resources, "explain_clip", go_through)
+    look = start(lambda: look_at_first_clip())
+    assert is_at_work.wait(PATIENCE_S)
+    with turns.device_turn(waits.set):
+        order.append("other")
+    assert len(look.result(PATIENCE_S).chosen.frames) == 4
+    assert order == ["other", "clip"]
+    assert not turns.device_is_taken()
+
+
+def test_what_several_wait_for_is_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[str] = []
+
+    def count(step: str) -> None:
+        real = getattr(clip_resources, step)
+
+        def make(*args, **options):
+            made.append(step)
+            return real(*args, **options)
+
+        monkeypatch.setattr(clip_resources, step, make)
+
+    for step in ("display_clip", "read_clip", "explain_clip"):
+        count(step)
+    looks = [start(lambda: look_at_first_clip()) for _ in range(5)]
+    (result, *others) = (look.result(PATIENCE_S) for look in looks)
+    assert made == ["display_clip", "read_clip", "explain_clip"]
+    assert all(other.chosen is result.chosen for other in others)
+    assert all(other.media is result.media for other in others)
+
+
+def test_so_many_work_at_once_and_no_more() -> None:
+    places, order = threading.BoundedSemaphore(1), []
+
+    def work() -> None:
+        with turns.place(places, lambda: order.append("waits")):
+            order.append("second")
+
+    with turns.place(places):
+        second = start(work)
+        deadline = time.monotonic() + PATIENCE_S
+        while not order and time.monotonic() < deadline:
+            time.sleep(0.01)
+        order.append("first")
+    second.result(PATIENCE_S)
+    assert [each for each in order if each != "waits"] == ["first", "second"]
 
 
 def test_long_work_gives_way_to_who_waits() -> None:

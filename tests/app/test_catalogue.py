@@ -82,10 +82,13 @@ class TestOffers:
         assert offers(Options(models=tmp_path))["own:mine"].state != before.state
 
     def test_a_folder_that_offers_nothing(self, tmp_path: Path) -> None:
-        assert folder_problem(Options()) == ""
-        assert "holds no model folder" in folder_problem(Options(models=tmp_path))
+        def problem(options: Options) -> str:
+            return folder_problem(options, offers(options))
+
+        assert problem(Options()) == ""
+        assert "holds no model folder" in problem(Options(models=tmp_path))
         missing = Options(models=tmp_path / "no")
-        assert folder_problem(missing) == "The folder that --models names is not there."
+        assert problem(missing) == "The folder that --models names is not there."
         assert list(offers(missing)) == list(zoo.names())
         save_model(tmp_path / "mine", tiny.model())
-        assert folder_problem(Options(models=tmp_path)) == ""
+        assert problem(Options(models=tmp_path)) == ""

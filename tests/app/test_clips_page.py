@@ -11,13 +11,16 @@ from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileMan
 from streamlit.testing.v1 import AppTest
 
 from app import clip_resources, resources
-from app.gallery import load_clips
+from app.components.clips import film
+from app.gallery import load_clips, load_samples
 from tests import tiny
-from tests.app.test_explore_page import MAIN, alerts, can_leave_stage, texts
+from tests.app.test_explore_page import MAIN, alerts, can_leave_stage, links, texts
 from tokenlearner import zoo
 from tokenlearner.checkpoints import ClipModel, save_model
 from tokenlearner.clips import explain_clip
+from tokenlearner.errors import MediaError
 from tokenlearner.media import read_clip
+from tokenlearner.rendering import ViewSettings
 
 CLIPS = {clip.id: clip for clip in load_clips()}
 FIRST = next(iter(CLIPS))
@@ -99,6 +102,20 @@ def test_a_broken_upload_leaves_the_page_as_it_was(name: str, content: bytes, sa
     assert texts(page) == before
 
 
+@pytest.mark.parametrize("name", ["tabby.jpg", "walk.mp4"])
+def test_a_photo_is_sent_to_the_page_that_takes_it(name: str) -> None:
+    page = open_page(frames="4")
+    photo = load_samples()[0].path.read_bytes()
+    page.file_uploader[0].upload(name, photo, "video/mp4").run()
+    assert not page.exception
+    (alert,) = alerts(page)
+    assert "is a JPEG, not a clip" in alert
+    assert alert.endswith("The Explore page takes it.")
+    assert links(page) == ["Go to the Explore page"]
+    page.switch_page("app_pages/explore.py").run()
+    assert alerts(page) == []
+
+
 def test_an_upload_is_kept_once(monkeypatch: pytest.MonkeyPatch) -> None:
     stores: list[MemoryUploadedFileManager] = []
     add = MemoryUploadedFileManager.add_file
@@ -154,6 +171,36 @@ def test_an_upload_stays_in_its_session() -> None:
     assert "mine\\.mp4" in texts(page) or "mine.mp4" in texts(page)
     assert "a link cannot show it" in texts(page)
     assert "mine.mp4" not in texts(neighbour.run())
+
+
+def test_why_there_is_no_result_is_in_the_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "half").mkdir()
+    (tmp_path / "half/config.json").write_text("{}")
+    monkeypatch.setenv("TOKENLEARNER_MODELS", str(tmp_path))
+    page = AppTest.from_file(str(MAIN), default_timeout=120)
+    page.query_params.update({"frames": "4", "with": "own:half"})
+    page.run().switch_page("app_pages/video.py").run()
+    assert page.error[0].value.startswith("A file on the server cannot be used")
+    assert str(tmp_path / "half/config.json") in caplog.text
+
+
+def test_why_there_is_no_film_is_in_the_log(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise MediaError("/srv/clips/a.mp4 is broken")
+
+    monkeypatch.setattr(film, "render_overlay_video", fail)
+    page = open_page(frames="4")
+    page.session_state["clip_film"] = film.FilmWish(
+        settings=ViewSettings(), learner=0, mosaic=False, kind="gif", with_sound=False
+    )
+    page.run()
+    (alert,) = alerts(page)
+    assert "A file on the server cannot be used" in alert
+    assert "/srv/clips/a.mp4 is broken" in caplog.text
 
 
 def test_stopped_work_says_so_and_goes_on_when_asked() -> None:

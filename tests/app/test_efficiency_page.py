@@ -10,6 +10,7 @@ from app import resources
 from app.components.efficiency import measuring
 from app.components.numbers import format_gflops
 from app.recorded import read_placement, read_recorded
+from tests import tiny
 from tokenlearner import zoo
 from tokenlearner.checkpoints import for_images, save_model
 from tokenlearner.efficiency import count_macs, count_model
@@ -79,6 +80,17 @@ def test_a_model_for_clips_cannot_stand_beside_one_for_photos() -> None:
     (warning,) = page.warning
     assert warning.value.endswith("takes clips, and the chosen model photos.")
     assert "32 % less compute" in texts(page)  # its own counterpart
+
+
+def test_why_a_model_cannot_stand_beside_it_is_in_the_log(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "half").mkdir()
+    (tmp_path / "half/config.json").write_text("{}")
+    monkeypatch.setenv("TOKENLEARNER_MODELS", str(tmp_path))
+    (warning,) = open_page(beside="own:half").warning
+    assert warning.value.startswith("half/config.json does not say format")
+    assert f"{tmp_path / 'half/config.json'} does not say format" in caplog.text
 
 
 @pytest.fixture
@@ -186,6 +198,21 @@ def test_measured_in_this_session() -> None:
     page.switch_page("app_pages/efficiency.py").run()
     assert page.selectbox(key="measure_batch_size").value == 1
     assert "as fast here, of 1.27× promised" in texts(checked(page))
+
+
+def test_what_was_measured_of_a_model_that_was_replaced_is_not_said_of_the_new_one(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    save_model(tmp_path / "mine", tiny.model(name="mine"))
+    monkeypatch.setenv("TOKENLEARNER_MODELS", str(tmp_path))
+    page = open_page(model="own:mine")
+    page.button(key="measure").click().run()
+    assert "as fast here" in texts(checked(page))
+    assert page.dataframe[0].value.iloc[0]["machine"] == "this one"
+    save_model(tmp_path / "mine", tiny.model(name="mine"))
+    page.run()
+    assert "as fast here" not in texts(checked(page))
+    assert "this one" not in list(page.dataframe[0].value["machine"])
 
 
 def test_notices_last_until_the_next_choice() -> None:

@@ -12,7 +12,7 @@ from PIL import Image as PillowImage
 from streamlit.testing.v1 import AppTest
 
 from app import resources
-from app.gallery import load_samples
+from app.gallery import load_clips, load_samples
 from tokenlearner import zoo
 from tokenlearner.checkpoints import save_model
 from tokenlearner.errors import MediaError
@@ -42,6 +42,10 @@ def texts(page: AppTest) -> str:
 
 def alerts(page: AppTest) -> list[str]:
     return [element.value for element in page.warning]
+
+
+def links(page: AppTest) -> list[str]:
+    return [element.proto.label for element in page.get("page_link")]
 
 
 def can_leave_stage(page: AppTest) -> bool:
@@ -144,6 +148,40 @@ def test_an_upload_and_a_broken_one() -> None:
     assert "night.png, 60 × 40 px" in texts(page)  # the last result stays
 
 
+@pytest.mark.parametrize("name", ["people.mp4", "holiday.jpg"])
+def test_a_clip_is_sent_to_the_page_that_takes_it(name: str) -> None:
+    page = open_page()
+    before = texts(page)
+    clip = load_clips()[0].path.read_bytes()
+    page.file_uploader[0].upload(name, clip, "image/jpeg").run()
+    assert not page.exception
+    (alert,) = alerts(page)
+    assert "is an MP4 video, not a photo" in alert
+    assert alert.endswith("The Clips page takes it.")
+    assert links(page) == ["Go to the Clips page"]
+    assert texts(page) == before
+    page.switch_page("app_pages/video.py").run()
+    assert alerts(page) == []  # nobody has to be told any more
+    assert links(page) == []
+
+
+def test_a_gif_is_a_clip() -> None:
+    gif = BytesIO()
+    frames = [PillowImage.new("RGB", (64, 48), colour) for colour in ("orange", "navy")]
+    frames[0].save(gif, "GIF", save_all=True, append_images=frames[1:])
+    page = open_page()
+    page.file_uploader[0].upload("moves.gif", gif.getvalue(), "image/gif").run()
+    assert alerts(page)[0].endswith("The Clips page takes it.")
+
+
+def test_what_no_page_takes_is_sent_nowhere() -> None:
+    page = open_page()
+    page.file_uploader[0].upload("clip.mp4", b"%PDF-1.7", "video/mp4").run()
+    (alert,) = alerts(page)
+    assert "takes it" not in alert
+    assert links(page) == []
+
+
 def test_the_camera_is_asked_for_only_on_demand() -> None:
     page = open_page()
     assert len(page.camera_input) == 0
@@ -192,7 +230,7 @@ def test_an_altered_weights_file_is_an_error_in_words(random_model: str, tmp_pat
 
 
 def test_a_counterpart_that_cannot_be_opened_takes_nothing_away(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     shutil.copytree(zoo.folder("imagenette-conv-vit").parent, tmp_path / "checkpoints")
     weights = tmp_path / "checkpoints/imagenette-conv-vit/model.safetensors"
@@ -206,5 +244,7 @@ def test_a_counterpart_that_cannot_be_opened_takes_nothing_away(
     for shown in (page, efficiency):
         (warning,) = alerts(shown)
         assert warning.startswith("Imagenette, baseline cannot be opened")
+        assert str(tmp_path) not in warning
+    assert str(weights) in caplog.text
     assert "GFLOPs" in texts(page)
     assert "32 % less compute" in texts(efficiency)  # beside its own network without the learner

@@ -14,15 +14,18 @@ from app.components.efficiency.reality import conditions, headline, realised
 from app.components.efficiency.records import how_many_rounds, rows
 from app.components.efficiency.session import Measurement, keep, measurements
 from tests.app.measured import comparison
+from tokenlearner import zoo
 from tokenlearner.efficiency import count_macs
 from tokenlearner.efficiency.execution import Execution
 from tokenlearner.efficiency.rounds import Plan
 from tokenlearner.efficiency.throughput import Stopped
+from tokenlearner.errors import MeasurementError
 from tokenlearner.models.presets import mini_vit
 
 PAIR = ("cifar10-mini-vit", "cifar10-mini-vit-tl8")
 SETUP = Setup(
     names=PAIR,
+    states=tuple(zoo.entry(name).sha256 for name in PAIR),
     device="cpu",
     batch_size=1,
     execution=Execution(),
@@ -99,6 +102,19 @@ def test_a_batch_that_does_not_fit_is_a_sentence(monkeypatch: pytest.MonkeyPatch
         "choose a smaller one."
     )
     assert problem_with(replace(SETUP, batch_size=8)) == ""
+
+
+def test_why_it_cannot_be_measured_is_in_the_log(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise MeasurementError("/srv/kernels/a.so is broken")
+
+    monkeypatch.setattr(measuring, "sweep", fail)
+    monkeypatch.setattr(st, "rerun", lambda: None)
+    measure_safely(SETUP, show=lambda *_: None)
+    assert problem_with(SETUP).startswith("A file on the server cannot be used")
+    assert "/srv/kernels/a.so is broken" in caplog.text
 
 
 def test_one_measurement_for_each_condition_and_the_latest_first() -> None:

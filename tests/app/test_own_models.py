@@ -1,5 +1,6 @@
 """The operator's models on the Explore page: chosen, labelled, and broken without harm."""
 
+import json
 import shutil
 import sys
 from pathlib import Path
@@ -183,6 +184,42 @@ def test_a_model_that_is_trained_again_is_read_again(folder: Path) -> None:
     page.run()
     assert not page.error
     assert sidebar(page) != before  # another checksum
+
+
+@pytest.mark.parametrize("script", ["explore.py", "video.py", "efficiency.py"])
+def test_a_run_of_a_page_lists_the_folder_once(
+    folder: Path, script: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed: list[str] = []
+    glob = Path.glob
+
+    def count(path: Path, pattern: str):
+        listed.extend([pattern] * (path == folder))
+        return glob(path, pattern)
+
+    page = open_page(model="own:mine", frames="4")
+    page.switch_page(f"app_pages/{script}").run()
+    monkeypatch.setattr(Path, "glob", count)
+    page.run()
+    assert not page.exception
+    assert listed.count("*/config.json") == 1
+    save_model(folder / "new", tiny.model())
+    page.run()
+    assert "new" in picker(page).options
+
+
+@pytest.mark.parametrize("script", ["explore.py", "video.py"])
+def test_a_model_that_gets_other_classes_answers_with_them(folder: Path, script: str) -> None:
+    page = open_page(model="own:mine", frames="4")
+    page.switch_page(f"app_pages/{script}").run()
+    config = json.loads((folder / "mine/config.json").read_text())
+    config["class_names"] = ["crimson", "emerald", "azure"]
+    (folder / "mine/config.json").write_text(json.dumps(config))
+    page.run()
+    assert not page.exception
+    assert not page.error
+    answer = next(e.value for e in page.main.markdown if e.value.startswith("## "))
+    assert answer.split()[1] in config["class_names"]
 
 
 def test_a_model_that_is_taken_away(folder: Path) -> None:

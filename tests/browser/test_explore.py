@@ -10,7 +10,7 @@ import pytest
 from PIL import Image as PillowImage
 from playwright.sync_api import expect
 
-from app.gallery import load_samples
+from app.gallery import load_clips, load_samples
 from tests.browser.conftest import Open
 from tests.browser.explorer import TIMEOUT_MS, Explorer
 from tokenlearner import zoo
@@ -170,6 +170,19 @@ def test_a_broken_file_leaves_the_page_as_it_was(open_page: Open, model: VisionT
     visitor.pick_sample("beagle")
     settle(visitor, explain(model, SAMPLES["beagle"].path))
     expect(visitor.page.get_by_role("alert")).to_have_count(0)
+
+
+def test_a_clip_is_sent_to_the_page_that_takes_it(open_page: Open) -> None:
+    visitor = open_page()
+    content = load_clips()[0].path.read_bytes()
+    visitor.upload("walk.mp4", content)
+    expect(visitor.page.get_by_role("alert")).to_contain_text("The Clips page takes it.")
+    visitor.page.get_by_role("link", name="Go to the Clips page").click()
+    expect(visitor.page.get_by_role("heading", name="Clips", exact=True)).to_be_visible()
+    expect(visitor.viewer).to_have_attribute("data-ready", "1")
+    expect(visitor.page.get_by_role("alert")).to_have_count(0)
+    visitor.upload("walk.mp4", content)
+    expect(visitor.page.get_by_text("walk.mp4", exact=False).first).to_be_visible()
 
 
 def test_a_link_restores_the_view(open_page: Open) -> None:

@@ -1,6 +1,5 @@
 """A film of the stretch with the maps over it, made in view of the user, who can stop it."""
 
-import time
 from dataclasses import dataclass
 
 import streamlit as st
@@ -10,13 +9,12 @@ from app.background import Progress, wait_for
 from app.clip_resources import ClipOnPage, ClipResult
 from app.clip_state import ClipState
 from app.components.clips.player import file_stem, save_with_player, shown_of
-from app.components.plain_text import without_paths
+from app.problems import tell
 from app.state import add_notices
 from tokenlearner.errors import TokenLearnerError
 from tokenlearner.rendering import ViewSettings, render_overlay_video
 
 _WISH = "clip_film"
-_TURN_S = 0.5  # how long others wait at most while a film is made
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -67,7 +65,7 @@ def make_film(state: ClipState, clip: ClipOnPage, result: ClipResult) -> None:
             text="Making the film",
         )
     except TokenLearnerError as error:
-        add_notices((f"The film could not be made: {without_paths(str(error), {})}",))
+        add_notices((f"The film could not be made: {tell(error)}",))
     else:
         save_with_player(f"{file_stem(clip)}.{wish.kind}", film)
     finally:
@@ -79,13 +77,9 @@ def _render(
 ) -> bytes:
     start, end = state.stretch(clip.facts.duration_s)
     with turns.device_turn(lambda: progress.say(turns.WAITING, 0.0)) as give_way:
-        began = time.monotonic()
 
         def tell(done: int, total: int) -> bool:
-            nonlocal began
-            if time.monotonic() - began > _TURN_S:
-                give_way()
-                began = time.monotonic()
+            give_way()
             progress.said = (f"Making the film: {done} of {total} frames", done / total)
             return progress.is_wanted
 

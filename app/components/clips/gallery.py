@@ -5,8 +5,7 @@ import streamlit as st
 from app import clip_resources
 from app.clip_state import ClipState, choose_clip, own_clip, show_own_clip
 from app.components.photo_picker import Choice, photo_picker
-from app.state import say
-from app.uploads import take_upload
+from app.uploads import refuse, take_upload
 from tokenlearner.errors import MediaError
 
 MAX_MEGABYTES = 100
@@ -62,7 +61,7 @@ def _drop_zone() -> None:
         try:
             clip = clip_resources.read_own_clip(content, uploaded.name)
         except MediaError as error:
-            say(f"{uploaded.name}: {error}")
+            refuse(uploaded.name, error)
         else:
             show_own_clip(clip)
 

@@ -7,7 +7,8 @@ import streamlit as st
 from app import clip_resources
 from app.clip_resources import ClipOnPage, ClipResult
 from app.clip_state import ClipState
-from app.components.plain_text import plain, without_paths
+from app.components.plain_text import plain
+from app.problems import tell
 from app.state import PageState
 from tokenlearner.errors import TokenLearnerError
 
@@ -46,7 +47,7 @@ def look(page: PageState, state: ClipState, clip: ClipOnPage, device: str) -> Cl
     except _StoppedError:
         return ""
     except TokenLearnerError as error:
-        return without_paths(str(error), {})
+        return tell(error)
     finally:
         place.empty()
     st.session_state.pop(_STOPPED, None)

@@ -3,16 +3,15 @@
 import streamlit as st
 
 from app.clip_resources import ClipResult
+from app.components.notices import show_notices
 from app.components.numbers import format_gflops, format_share
 from app.components.plain_text import plain
 from app.components.stage import leave_stage_button
-from app.state import notices
 
 
 def clip_stage_line(result: ClipResult | str) -> None:
     """Shows the answer and its cost in large type, and the way back."""
-    for notice in notices():
-        st.warning(plain(notice), icon=":material/info:")
+    show_notices()
     with st.container(key="stage_line", horizontal=True, vertical_alignment="center"):
         if not isinstance(result, str):
             name, share = result.chosen.predictions[0]

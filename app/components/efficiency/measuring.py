@@ -12,7 +12,7 @@ import torch
 from app import resources, turns
 from app.components.efficiency.session import Measurement, find, keep
 from app.components.efficiency.settings import EfficiencySettings, change_settings
-from app.components.plain_text import without_paths
+from app.problems import tell
 from tokenlearner.efficiency.comparison import Comparison
 from tokenlearner.efficiency.execution import Dtype, Execution, Mode
 from tokenlearner.efficiency.limits import measure_limits
@@ -40,6 +40,7 @@ class Setup:
 
     Attributes:
         names: The plain model, then the one with a learner.
+        states: What their files are like, as `resources.state_of` tells.
         device: Where.
         batch_size: Photos or clips in a pass.
         execution: How they run.
@@ -48,6 +49,7 @@ class Setup:
     """
 
     names: tuple[str, ...]
+    states: tuple[str, ...]
     device: str
     batch_size: int
     execution: Execution
@@ -106,6 +108,7 @@ def measuring_choices(settings: EfficiencySettings, names: Sequence[str], device
         )
     return Setup(
         names=tuple(names),
+        states=tuple(map(resources.state_of, names)),
         device=device,
         batch_size=batch_size,
         execution=Execution(dtype=dtype, mode=mode),
@@ -174,12 +177,12 @@ def measure(setup: Setup, *, show: Callable[[str, float], None]) -> None:
                 break
             if event.comparison.rounds:
                 comparison = event.comparison
-                keep(Measurement(comparison=comparison))
+                keep(Measurement(comparison=comparison, states=setup.states))
             done_ratio = event.done_ratio
             show(_words(event, alone=is_alone()), done_ratio)
             time.sleep(_PAUSE_S)
         assert comparison is not None, "at least one round is over"
-        found = Measurement(comparison=comparison, finished=True)
+        found = Measurement(comparison=comparison, finished=True, states=setup.states)
         keep(found)
         if setup.explains and len(setup.names) > 1:
             keep(replace(found, reason=_find_reason(setup, models, comparison, show)))
@@ -219,7 +222,7 @@ def measure_safely(setup: Setup, *, show: Callable[[str, float], None]) -> None:
     try:
         measure(setup, show=show)
     except TokenLearnerError as error:
-        st.session_state[_PROBLEM] = (setup, without_paths(str(error), {}))
+        st.session_state[_PROBLEM] = (setup, tell(error))
     st.rerun()
 
 

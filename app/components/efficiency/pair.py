@@ -16,7 +16,8 @@ from app.components.efficiency.records import records
 from app.components.efficiency.session import Measurement
 from app.components.efficiency.settings import EfficiencySettings, change_settings
 from app.components.numbers import describe_saving, format_gflops
-from app.components.plain_text import plain, without_paths
+from app.components.plain_text import plain
+from app.problems import tell
 from tokenlearner.errors import TokenLearnerError
 from tokenlearner.rendering.charts import stage_chart
 
@@ -157,7 +158,7 @@ def _columns(settings: EfficiencySettings, model: str, device: str) -> tuple[lis
         try:
             other = _column(settings.beside, title, device)
         except TokenLearnerError as error:
-            problem = without_paths(str(error), {folder_of(offers[settings.beside]): title})
+            problem = tell(error, {folder_of(offers[settings.beside]): title})
         else:
             chosen = _column(model, offers[model].title, device)
             if other.unit == chosen.unit:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
+from app import resources
 from tokenlearner.efficiency.comparison import Comparison
 from tokenlearner.efficiency.execution import Execution
 
@@ -18,11 +19,22 @@ class Measurement:
         comparison: The plain model, then the one with a learner; at least one round of them.
         finished: Whether nobody stopped it.
         reason: What became of the promise, in plain words; empty if nobody waited for it.
+        states: What the models' files were like, as `resources.state_of` tells.
     """
 
     comparison: Comparison
     finished: bool = False
     reason: str = ""
+    states: tuple[str, ...] = ()
+
+    @property
+    def is_of_these_models(self) -> bool:
+        """Whether no model was replaced since; one that is not here any more was not."""
+        names = (entry.name for entry in self.comparison.entries)
+        return all(
+            resources.state_of(name) in ("", state)
+            for name, state in zip(names, self.states, strict=False)
+        )
 
 
 def keep(measurement: Measurement) -> None:
@@ -33,15 +45,17 @@ def keep(measurement: Measurement) -> None:
 
 
 def measurements() -> tuple[Measurement, ...]:
-    """All measurements of this session, the latest first."""
-    return tuple(reversed(_all().values()))
+    """This session's measurements, the latest first, without those of models that were replaced."""
+    return tuple(found for found in reversed(_all().values()) if found.is_of_these_models)
 
 
 def find(
     names: tuple[str, ...], *, execution: Execution, batch_size: int, device: str
 ) -> Measurement | None:
     """The measurement of a pair under these conditions; None if there is none."""
-    return _all().get((*((name, str(execution)) for name in names), batch_size, device))
+    conditions = (*((name, str(execution)) for name in names), batch_size, device)
+    found = _all().get(conditions)
+    return found if found is not None and found.is_of_these_models else None
 
 
 def _all() -> dict[tuple[object, ...], Measurement]:
