@@ -205,7 +205,7 @@ def _media(
                 start_s=start,
                 duration_s=end - start,
                 frames_s=read_stretch(clip.source, start_s=start, end_s=end).times_s - start,
-                has_sound=sound,
+                has_sound=clip.facts.has_audio and probe(content).has_audio,
             )
             shelf.put(key, media, len(media.content))
         return media

@@ -1,5 +1,8 @@
 """Files that visitors bring."""
 
+import re
+from pathlib import PurePosixPath
+
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.runtime.uploaded_file_manager import DeletedFile, UploadedFile
@@ -8,6 +11,8 @@ from app.state import PageTitle, say
 from tokenlearner.errors import MediaError, UnsupportedMediaError
 from tokenlearner.media.clip_files import CLIP_KINDS
 from tokenlearner.media.images import PHOTO_KINDS
+
+_LONGEST_STEM = 60
 
 _TAKEN_BY: dict[str | None, PageTitle] = {
     **dict.fromkeys(PHOTO_KINDS, "Explore"),
@@ -41,3 +46,14 @@ def refuse(name: str, error: MediaError) -> None:
     kind = error.kind if isinstance(error, UnsupportedMediaError) else None
     page = _TAKEN_BY.get(kind)
     say(f"{name}: {error}" + (f" The {page} page takes it." if page else ""), page=page)
+
+
+def stem_of(name: str, fallback: str) -> str:
+    """How the names of files made of an upload begin: as its own does, without what no disk takes.
+
+    Args:
+        name: Of the upload.
+        fallback: Where nothing of it is left.
+    """
+    stem = re.sub(r"[^\w.-]+", "_", PurePosixPath(name).stem).strip("._")
+    return stem[:_LONGEST_STEM] or fallback

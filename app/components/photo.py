@@ -8,6 +8,7 @@ from app import resources
 from app.components.plain_text import plain
 from app.gallery import Sample
 from app.state import PageState, own_photo
+from app.uploads import stem_of
 from tokenlearner.media import Image
 
 
@@ -32,7 +33,7 @@ class Photo:
     @property
     def file_stem(self) -> str:
         """How the names of files made of it begin."""
-        return "photo" if self.sample is None else self.sample.id
+        return stem_of(self.title, "photo") if self.sample is None else self.sample.id
 
 
 def photo_of(state: PageState) -> Photo:

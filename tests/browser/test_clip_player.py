@@ -272,7 +272,7 @@ def test_a_film_and_the_tracks_to_take_away(visitor: Explorer, explanation: Clip
     visitor.wait_until_idle()
     with visitor.page.expect_download() as film:
         visitor.page.get_by_role("button", name="Film with the overlay").click()
-    assert film.value.suggested_filename == f"{CLIP.id}.mp4"
+    assert film.value.suggested_filename == f"{CLIP.id}_attention.mp4"
     facts = probe(film.value.path())
     assert (facts.codec, facts.has_audio) == ("h264", True)
     assert facts.num_frames == explanation.facts.num_frames

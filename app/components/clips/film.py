@@ -67,7 +67,7 @@ def make_film(state: ClipState, clip: ClipOnPage, result: ClipResult) -> None:
     except TokenLearnerError as error:
         add_notices((f"The film could not be made: {tell(error)}",))
     else:
-        save_with_player(f"{file_stem(clip)}.{wish.kind}", film)
+        save_with_player(f"{file_stem(clip)}_attention.{wish.kind}", film)
     finally:
         place.empty()
 

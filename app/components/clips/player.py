@@ -9,6 +9,7 @@ from app.components.attention_player import attention_player
 from app.components.clips.gallery import step_clip
 from app.components.learner_choice import learner_choice, learner_of
 from app.state import PageState, change_state
+from app.uploads import stem_of
 from tokenlearner.clips import ClipExplanation
 from tokenlearner.media import encode_png
 from tokenlearner.rendering.overlay import ViewSettings, paint
@@ -70,7 +71,7 @@ def picture_of(explanation: ClipExplanation, settings: ViewSettings, *, learner:
 
 def file_stem(clip: ClipOnPage) -> str:
     """How the names of files made of a clip begin."""
-    return "clip" if clip.sample is None else clip.sample.id
+    return stem_of(clip.title, "clip") if clip.sample is None else clip.sample.id
 
 
 def _whose_maps(page: PageState, state: ClipState, result: ClipResult) -> None:
