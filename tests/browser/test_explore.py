@@ -63,6 +63,18 @@ def test_fits_on_one_screen(open_page: Open) -> None:
     assert visitor.page.evaluate("document.body.scrollWidth <= innerWidth")
 
 
+@pytest.mark.parametrize("name", ["imagenette-fine-vit-tl8-fuser", "imagenette-fine-vit-tl16"])
+def test_upright_photos_fit_as_well(open_page: Open, name: str) -> None:
+    visitor = open_page(f"?model={name}")
+    content = BytesIO()
+    PillowImage.new("RGB", (90, 160), (90, 140, 200)).save(content, "JPEG")
+    visitor.upload("upright.jpg", content.getvalue())
+    expect(visitor.page.get_by_text("upright.jpg, 90 × 160 px")).to_be_visible()
+    visitor.wait_until_idle()
+    main = visitor.page.locator('[data-testid="stMain"]')
+    assert main.evaluate("main => main.scrollHeight <= main.clientHeight")
+
+
 def test_until_one_is_chosen_the_strongest_token_is_shown(
     open_page: Open, model: VisionTransformer
 ) -> None:

@@ -4,8 +4,7 @@ import { boxOn, colourLayer, createCanvas, drawLayer, fit, inkOn, pieOf } from "
 import { describeTile, formatValue } from "./words.js";
 
 const TILE_SAMPLES = 72; // long side of a tile's field: tiles are small, and there are up to 17
-const MIN_ASPECT = 0.6;
-const TILES_IN_A_ROW = 9; // of more, tall ones would push the controls off the screen
+const MIN_ASPECT = 1; // taller ones would push the controls off the screen
 const MAX_ASPECT = 2.4;
 
 export const ALL = "all";
@@ -74,8 +73,7 @@ export function createStrip(list, { choose, preview }) {
     tiles.push({ token: ALL, ...tileElement(ALL, pieOf(colours), "All", title) });
     list.replaceChildren(...tiles.map(({ option }) => option));
     const [x0, y0, x1, y1] = header.box;
-    const least = tiles.length > TILES_IN_A_ROW ? 1 : MIN_ASPECT;
-    const aspect = Math.min(MAX_ASPECT, Math.max(least, (x1 - x0) / (y1 - y0)));
+    const aspect = Math.min(MAX_ASPECT, Math.max(MIN_ASPECT, (x1 - x0) / (y1 - y0)));
     list.style.setProperty("--aspect", String(aspect));
     const whole = { x: 0, y: 0, width: photo.width, height: photo.height };
     crop = boxOn(whole, header.box, header.source);
