@@ -64,17 +64,32 @@ class TestExplainAll:
         assert list(explain_all(tiny.model(), [])) == []
 
     def test_a_file_that_cannot_be_used_ends_it(self, tmp_path: Path) -> None:
-        found = explain_all(tiny.model(), [photos()[0], tmp_path / "none.jpg"], batch_size=1)
-        next(found)
+        some = [*photos()[:2], tmp_path / "none.jpg", photos()[3]]
+        found = explain_all(tiny.model(), some)
+        assert [next(found).geometry.source_size for _ in range(2)] == SIZES[:2]
         with pytest.raises(MediaError, match="cannot be read"):
             next(found)
+        assert list(found) == []
+
+    def test_one_kept_does_not_keep_the_others(self) -> None:
+        found = next(explain_all(tiny.model(), photos()))
+        assert found.maps.base is None
+        assert found.learners[0].tokens.base is None
 
     @pytest.mark.usefixtures("_as_users_run_it")
-    def test_one_file_is_not_many(self) -> None:
-        with pytest.raises(ShapeError, match="Got one file; wanted several photos"):
-            next(explain_all(tiny.model(), "photo.jpg"))
+    def test_one_photo_is_not_many(self) -> None:
+        ones: list[Any] = ["photo.jpg", Path("photo.jpg"), b"", photos()[0]]
+        for one in [*ones, PillowImage.fromarray(photos()[0])]:
+            with pytest.raises(ShapeError, match="Got one photo; wanted several: explain_all"):
+                explain_all(tiny.model(), one)
+        stacked: Any = np.stack([photos()[0]] * 3)
+        assert len(list(explain_all(tiny.model(), stacked))) == 3
+
+    def test_what_is_wrong_is_said_at_once(self) -> None:
         with pytest.raises(ConfigError, match="batch_size is 0; it must be at least 1"):
-            next(explain_all(tiny.model(), [], batch_size=0))
+            explain_all(tiny.model(), [], batch_size=0)
+        with pytest.raises(ConfigError, match="takes clips, not photos"):
+            explain_all(tiny.clip_model(), [])
 
 
 def test_an_array_that_is_used_again_changes_nothing() -> None:
@@ -107,7 +122,7 @@ class TestClipsInMemory:
 
     @pytest.mark.parametrize("fps", [0.0, -1.0, float("nan"), float("inf")])
     def test_no_rate(self, fps: float) -> None:
-        with pytest.raises(ConfigError, match=r"fps is .*; wanted above 0"):
+        with pytest.raises(ConfigError, match=r"fps is .*; wanted a finite number above 0"):
             Clip.of_frames(np.zeros((2, 8, 8, 3), np.uint8), fps=fps)
 
     @pytest.mark.usefixtures("_as_users_run_it")

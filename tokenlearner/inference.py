@@ -13,7 +13,7 @@ from PIL import Image as PillowImage
 
 from tokenlearner.answers import Answer, facts_of, info_of
 from tokenlearner.attention.token_facts import TokenFacts, describe_tokens
-from tokenlearner.checkpoints import AnyModel, ClipModel, for_images
+from tokenlearner.checkpoints import AnyModel, ClipModel, ImageModel, for_images
 from tokenlearner.efficiency.model_flops import count_model
 from tokenlearner.errors import ConfigError, ShapeError, UnsupportedMediaError
 from tokenlearner.geometry import Geometry
@@ -39,8 +39,8 @@ class LearnerMaps:
     tokens: NDArray[np.float32]
 
     def of_photo(self, index: int) -> "LearnerMaps":
-        """Of maps and tokens of several photos, `[photo, token, ...]`, those of one."""
-        return replace(self, maps=self.maps[index], tokens=self.tokens[index])
+        """Of maps and tokens of several photos, `[photo, token, ...]`, a copy of those of one."""
+        return replace(self, maps=self.maps[index].copy(), tokens=self.tokens[index].copy())
 
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True, slots=True)
@@ -100,34 +100,51 @@ def explain_all(
         images: Photos of any sizes; read as they are needed.
         batch_size: How many go through the model at once.
 
-    Yields:
-        One explanation for each photo, in their order.
+    Returns:
+        One explanation for each photo, in their order, made as they are asked for.
 
     Raises:
         ConfigError: As `explain`, or if `batch_size` is below 1.
-        MediaError: If a file cannot be used. That ends it: to leave such files out, open each with
-            `read_image` first.
-        ShapeError: As `explain`.
+        MediaError: If a file cannot be used, after the explanations of those before it. That ends
+            it: to leave such files out, open each with `read_image` first.
+        ShapeError: As `explain`, or if `images` is a single photo.
     """
-    if isinstance(images, str | Path | bytes):
-        raise ShapeError("Got one file; wanted several photos: explain_all(model, [photo, ...]).")
+    is_photo = isinstance(images, Image | PillowImage.Image | bytes | str | Path)
+    if is_photo or (isinstance(images, np.ndarray) and images.ndim <= 3):
+        raise ShapeError("Got one photo; wanted several: explain_all(model, [photo, ...]).")
     if batch_size < 1:
         raise ConfigError(f"batch_size is {batch_size}; it must be at least 1")
     model = for_images(model)
+    info_of(model)
+    return _explain_in_batches(model, iter(images), batch_size)
+
+
+def _explain_in_batches(
+    model: ImageModel, images: Iterator[Photo], batch_size: int
+) -> Iterator[Explanation]:
     facts = facts_of(model)
     stages = count_model(model, image_size=info_of(model).preprocessing.image_size).stages
-    left = iter(images)
-    while photos := [_pixels(image) for image in islice(left, batch_size)]:
+    problem: Exception | None = None
+    while problem is None:
+        photos: list[NDArray[np.uint8]] = []
+        try:
+            photos.extend(_pixels(image) for image in islice(images, batch_size))
+        except Exception as error:  # raised when those before it are done
+            problem = error
+        if not photos:
+            break
         seen = look(model, photos)
         for index, photo in enumerate(photos):
             yield Explanation(
                 **facts,
                 image=photo,
                 geometry=seen.geometries[index],
-                probabilities=seen.probabilities[index],
+                probabilities=seen.probabilities[index].copy(),
                 learners=tuple(m.of_photo(index) for m in seen.learners),
                 stages=stages,
             )
+    if problem is not None:
+        raise problem
 
 
 def _pixels(image: Photo) -> NDArray[np.uint8]:

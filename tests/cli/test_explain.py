@@ -138,13 +138,16 @@ class TestResults:
     def test_a_folder_stands_for_what_is_in_it(self, model: Path, tmp_path: Path) -> None:
         content = {"b.png": 0, "deeper/a.PNG": 1, "deeper/b.png": 2}
         files = {name: tiny.photo(1, seed) for name, seed in content.items()}
-        folder = tiny.write_files(tmp_path / "photos", {**files, "notes.txt": b"no photo"})
-        result = call(folder, "--model", model, "--out", tmp_path / "out")
-        assert result.exit_code == 0, result.output
-        found = [path.name for path in (tmp_path / "out").glob("*.npz")]
-        assert sorted(found) == ["a.npz", "b-2.npz", "b.npz"]
+        others = {"notes.txt": b"no photo", "._b.png": b"of the system", "c.mp4/notes.txt": b""}
+        folder = tiny.write_files(tmp_path / "photos", {**files, **others})
+        out = folder / "results"
+        for _ in range(2):  # the second time there are results, which are no photos of the user's
+            result = call(folder, "--model", model, "--out", out)
+            assert result.exit_code == 0, result.output
+            found = [path.name for path in out.glob("*.npz")]
+            assert sorted(found) == ["a.npz", "b-2.npz", "b.npz"]
         wanted = read_image(folder / "b.png").pixels
-        assert np.array_equal(Explanation.load(tmp_path / "out/b.npz").image, wanted)
+        assert np.array_equal(Explanation.load(out / "b.npz").image, wanted)
 
     def test_an_empty_folder(self, model: Path, tmp_path: Path) -> None:
         folder = tiny.write_files(tmp_path / "photos", {"notes.txt": b"no photo"})

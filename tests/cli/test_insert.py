@@ -124,6 +124,7 @@ class TestOwnWeights:
         pickled = tmp_path / "evil.pth"
         torch.save(Path("/"), pickled)
         names = tiny.write_files(tmp_path, {"names.bin": b"\xff\xfe\x00"}) / "names.bin"
+        empty = tiny.write_files(tmp_path, {"empty.txt": b" \n\n"}) / "empty.txt"
         for arguments, message in (
             (given, "w.safetensors does not fit VisionTransformer: "),
             ([*given, "--pretrained"], "--pretrained asks for timm's weights and --weights for"),
@@ -132,6 +133,7 @@ class TestOwnWeights:
             (["--weights", tmp_path / "none.pth", *given[2:]], "there is no file"),
             (["--weights", pickled, *given[2:]], "evil.pth does not fit VisionTransformer: "),
             (["--class-names", names], "names.bin: "),
+            (["--class-names", empty], "empty.txt has no names in it; give a text file with"),
             ([*given, "--num-classes", "3", "--class-names", tmp_path / "none"], "cannot read"),
         ):
             result = call("insert", "test_vit", *arguments, "--out", tmp_path / "model")

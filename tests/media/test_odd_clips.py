@@ -1,11 +1,14 @@
 """Clips that are stored in odd ways: turned, stretched, cut off, of several sizes, very long."""
 
+import os
 import re
 import threading
 import time
 import tracemalloc
+from concurrent.futures import ProcessPoolExecutor
 from fractions import Fraction
 from io import BytesIO
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +24,7 @@ from tests.media.clip_makers import (
     numbers_on,
 )
 from tokenlearner.media import encode_video, probe, read_clip
-from tokenlearner.media.frame_decoding import Run, plan_runs, split_at_keys
+from tokenlearner.media.frame_decoding import Run, plan_runs, split_at_keys, useful_parts
 from tokenlearner.media.frame_index import FrameIndex
 
 ONE = 1 << 16
@@ -209,6 +212,11 @@ class TestDecodingLittle:
         assert split_at_keys(self.index(1000, [0]), places, max_parts=4) == [places]
         assert split_at_keys(self.index(1000, []), places, max_parts=4) == [places]
         assert split_at_keys(index, [0, 100, 199], max_parts=2) == [[0, 100, 199]]
+
+    def test_as_many_parts_as_cores_but_one_beside_other_workers(self) -> None:
+        assert 1 <= useful_parts() <= min(4, os.cpu_count() or 1)
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as workers:
+            assert workers.submit(useful_parts).result(timeout=120) == 1
 
     def test_the_frames_of_a_gif_need_those_before_them(self) -> None:
         gif = encode_video((numbered(number) for number in range(60)), fps=10, kind="gif")

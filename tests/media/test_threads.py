@@ -100,15 +100,15 @@ class TestAhead:
 
     def test_the_time_is_for_each_item_and_not_for_what_is_done_with_it(self) -> None:
         def items() -> Iterator[int]:
-            for number in range(8):
-                time.sleep(0.1)
+            for number in range(4):
+                time.sleep(0.6)
                 yield number
 
         numbers = []
-        for number in ahead(items(), 1, Deadline(0.4)):
-            time.sleep(0.6 if number == 2 else 0.0)
+        for number in ahead(items(), 1, Deadline(2)):
+            time.sleep(2.5 if number == 1 else 0.0)
             numbers.append(number)
-        assert numbers == list(range(8))
+        assert numbers == list(range(4))
 
 
 class TestSideBySide:

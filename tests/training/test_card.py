@@ -278,4 +278,4 @@ class TestCard:
 )
 def test_how_sure_a_top_1_is(right: int, count: int, interval: str) -> None:
     metrics = {"top1_percent": 100 * right / count, "num_images": count}
-    assert f"number | {interval} % |" in card._certainty(metrics, 10)
+    assert f"number (Wilson) | {interval} % |" in card._certainty(metrics, 10)

@@ -63,10 +63,10 @@ class TestViews:
         monkeypatch.setattr(
             clip_views, "prepare", lambda frame, *a: sizes.add(frame.shape) or prepare(frame, *a)
         )
-        large = clips(np.zeros((4, 60, 120, 3), np.uint8))
+        large = clips(np.zeros((4, 80, 160, 3), np.uint8))
         (views,) = iter_views(large, tiny.preprocessing(), 2, Views(temporal=2, frames_per_s=rate))
         assert tuple(views.shape) == (2, 3, 2, 16, 16)
-        assert sizes == {(24, 48, 3)}
+        assert sizes == {(40, 80, 3)}
 
     def test_squashed_frames_have_one_spatial_view(self) -> None:
         with pytest.raises(ConfigError, match="3 spatial views of a model that takes the whole"):

@@ -95,7 +95,7 @@ def explain(
     NAME-tracks.csv (what each token follows) and NAME.npz (for tokenlearner.ClipExplanation.load).
     A file that cannot be used is reported and skipped; the exit code is then 1.
     """
-    files = list(_with_those_in_folders(files))
+    files = list(_with_those_in_folders(files, out))
     if style not in (*MODES, MOSAIC):
         raise ConfigError(
             f"--style is {style!r}; choose one of {', '.join(MODES)} or, for clips, {MOSAIC}"
@@ -162,14 +162,24 @@ def explain(
         raise typer.Exit(1)
 
 
-def _with_those_in_folders(files: Iterable[Path]) -> Iterator[Path]:
-    """Puts the photos and clips in a folder, at any depth, in its place."""
+def _with_those_in_folders(files: Iterable[Path], out: Path) -> Iterator[Path]:
+    """Puts the photos and clips in a folder, at any depth, in its place.
+
+    Hidden ones, which systems leave beside photos, are left out, and so are earlier results.
+    """
+    known, results = (*PHOTO_EXTENSIONS, *CLIP_EXTENSIONS), out.resolve()
     for file in files:
         if not file.is_dir():
             yield file
             continue
-        known = (*PHOTO_EXTENSIONS, *CLIP_EXTENSIONS)
-        found = sorted(path for path in file.rglob("*") if path.suffix.lower() in known)
+        found = sorted(
+            path
+            for path in file.rglob("*")
+            if path.suffix.lower() in known
+            and not path.name.startswith(".")
+            and path.is_file()
+            and results not in path.resolve().parents
+        )
         if not found:
             raise ConfigError(f"{file} is a folder without photos and clips; name another one")
         yield from found

@@ -130,7 +130,7 @@ def clip_results(
                     with_sound=options.has_sound,
                     progress=progress,
                 )
-        except MediaError as error:  # a film takes every frame, all else only some
+        except (MediaError, ConfigError) as error:  # it takes every frame, all else only some
             problem = f"no film: {error}"
     return files, problem
 

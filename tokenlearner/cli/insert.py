@@ -55,7 +55,7 @@ def insert(
     if bool(weights) != bool(trained_on):
         raise ConfigError("--weights and --trained-on go together; give both or neither")
     names = None if class_names is None else _lines(class_names)
-    if names and num_classes is None:
+    if names is not None and num_classes is None:
         num_classes = len(names)
     backbone = _create(name, pretrained=pretrained, num_classes=num_classes, img_size=image_size)
     if weights:
@@ -114,4 +114,7 @@ def _lines(file: Path) -> list[str]:
         raise ConfigError(
             f"cannot read {file}: {error}; give a text file with a name a line"
         ) from error
-    return [line.strip() for line in lines if line.strip()]
+    names = [line.strip() for line in lines if line.strip()]
+    if not names:
+        raise ConfigError(f"{file} has no names in it; give a text file with a name a line")
+    return names

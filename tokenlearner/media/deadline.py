@@ -35,10 +35,13 @@ class Deadline:
             MediaTimeoutError: There is none left.
         """
         if not self.left_s:
-            raise MediaTimeoutError(
-                f"{self._work} took longer than {self._seconds:g} s, so it was given up. "
-                f"{self._advice}"
-            )
+            raise self.missed()
+
+    def missed(self) -> MediaTimeoutError:
+        """Returns what is raised when it is over."""
+        return MediaTimeoutError(
+            f"{self._work} took longer than {self._seconds:g} s, so it was given up. {self._advice}"
+        )
 
     def renew(self) -> None:
         """Gives the same time again, from now on."""

@@ -71,7 +71,9 @@ class Stretch:
         )
 
     def frames(self) -> Iterator[NDArray[np.uint8]]:
-        """Decodes the frames as they are asked for: uint8 RGB [height, width, 3], upright.
+        """Decodes the frames, a few ahead: uint8 RGB [height, width, 3], upright.
+
+        The file stays open until the last one is taken or the iterator is closed.
 
         Raises:
             MediaError: As `read_clip` does; the time limit is for each frame.

@@ -50,11 +50,9 @@ def within(limit: float | Deadline, work: Callable[[Deadline], Result]) -> Resul
     try:
         return future.result(timeout=deadline.left_s)
     except TimeoutError:
-        if future.done():  # the work's own
-            raise
-        deadline.expire()
-        deadline.check()
-        raise
+        if future.done():  # just in time, or the error is the work's own
+            return future.result()
+        raise deadline.missed() from None
     finally:
         deadline.expire()  # also when the caller is interrupted
         del future
@@ -114,9 +112,7 @@ def ahead(items: Iterator[Result], depth: int, deadline: Deadline) -> Generator[
             try:
                 boxed = ready.get(timeout=deadline.left_s)
             except Empty:
-                deadline.expire()
-                deadline.check()
-                raise
+                raise deadline.missed() from None
             if boxed is None:
                 break
             room.release()
@@ -124,5 +120,6 @@ def ahead(items: Iterator[Result], depth: int, deadline: Deadline) -> Generator[
         making.result()
     finally:
         is_closed.set()
+        deadline.expire()
         room.release()
         del making

@@ -81,7 +81,7 @@ def encode_video(
         fps: Frames per second; broadcast rates such as 29.97 are kept exactly.
         times_s: When each frame is shown, ascending, where it is not at a constant rate; `fps`
             then only says how long the last one stays.
-        end_s: Until when the last one stays, if that is longer.
+        end_s: Until when the last one stays, if that is longer; only with `times_s`.
         kind: One of `VIDEO_KINDS`: `"mp4"` (H.264), `"webm"` (VP9) or `"gif"`.
         sound: From `read_sound`; begins with the first frame. Not for GIF.
         quick: Encode H.264 about three times as fast, into a larger file.
@@ -99,7 +99,7 @@ def encode_video(
         raise ConfigError("A GIF has no sound. Choose mp4 or webm, or leave the sound out.")
     checked = _checked(frames)
     if kind == "gif":
-        fps = _check_rate(fps, times_s)
+        fps = _check_rate(fps, times_s, end_s)
         return _encode_gif(_with_a_time_each(checked, times_s), fps, times_s, end_s)
     pictures = (rgb_to_encode(_even(frame)) for frame in checked)
     return encode_pictures(
@@ -131,7 +131,7 @@ def encode_pictures(
     Raises:
         ConfigError: An option is impossible.
     """
-    fps = _check_rate(fps, times_s)
+    fps = _check_rate(fps, times_s, end_s)
     rest = _with_a_time_each(pictures, times_s)
     first = next(rest)
     coding = _CODINGS[kind]
@@ -153,9 +153,13 @@ def encode_pictures(
         return path.read_bytes()
 
 
-def _check_rate(fps: float, times_s: Sequence[float] | None) -> float:
+def _check_rate(fps: float, times_s: Sequence[float] | None, end_s: float | None) -> float:
     if not fps > 0:
         raise ConfigError(f"fps is {fps}; wanted above 0.")
+    if end_s is not None and not (times_s is not None and 0 <= end_s <= _LATEST_S):
+        raise ConfigError(
+            f"end_s is {end_s:g}; wanted from 0 to {_LATEST_S:g} s, and with times_s."
+        )
     if times_s is not None:
         _check_times(times_s)
         fps = min(fps, _MOST_FPS)
@@ -239,7 +243,9 @@ def _write(
     timed = zip(pictures, stamps, strict=False)
     last = None
     if times_s is not None and end_s is not None:
-        last = len(times_s) - 1, round((end_s - 1 / fps) / unit)
+        again_s = end_s - 1 / fps
+        if again_s - times_s[-1] > 0.5 / fps:  # less is how unevenly frames come
+            last = len(times_s) - 1, round(again_s / unit)
     for picture, stamp in _with_last_again(timed, last):
         picture.pts, picture.time_base = stamp, unit
         picture.pict_type = PictureType.NONE  # a decoded one still says what it was in its file
@@ -254,13 +260,15 @@ def _write(
 def _with_last_again(
     timed: Iterable[tuple["VideoFrame", int]], last: tuple[int, int] | None
 ) -> Iterator[tuple["VideoFrame", int]]:
-    """Shows the last frame, if there are so many, once more where it would not stay till the end.
+    """Shows the last frame once more, as none stays longer than the rate says.
 
-    A frame stays as long as the rate says, whatever its own duration.
+    Args:
+        timed: Frames, and when each is shown.
+        last: Which is the last, and when to show it again; None for not at all.
     """
     for number, (picture, stamp) in enumerate(timed):
         yield picture, stamp
-        if last is not None and number == last[0] and stamp < last[1]:
+        if last is not None and number == last[0]:
             yield picture, last[1]
 
 
@@ -317,7 +325,8 @@ def _encode_gif(
                     stream.pix_fmt = "pal8"
                 before = stamp
                 stamp = max(round(_GIF_UNITS_PER_S * start), before + _SHORTEST_GIF_FRAME)
-                _check_gif_frame(stamp - max(before, 0))
+                if before >= 0:
+                    _check_gif_frame(stamp - before)
                 picture.pts, picture.time_base = stamp, Fraction(1, _GIF_UNITS_PER_S)
                 out.mux(stream.encode(picture))
             if stream is not None:

@@ -79,7 +79,7 @@ class Clip:
             ShapeError: The frames are of another shape or type, or there are none.
         """
         if not 0 < fps < float("inf"):
-            raise ConfigError(f"fps is {fps}; wanted above 0.")
+            raise ConfigError(f"fps is {fps}; wanted a finite number above 0.")
         frames = np.array(frames, order="C")
         check_frames(frames)
         frames.flags.writeable = False
@@ -144,8 +144,8 @@ def read_clip(
 
     The stretch is divided into `num_frames` equal parts, and the frame that is on the screen in the
     middle of each part is taken, whatever the clip's frame rate does. In a stretch of fewer frames
-    some are taken more than once. Never is more of the clip in memory than what is returned and a
-    few frames of the decoder.
+    some are taken more than once. Up to four parts of the clip are decoded at a time, each in a
+    thread; never is more of it in memory than what is returned and a few frames of each decoder.
 
     Args:
         source: The file's bytes, or its path.

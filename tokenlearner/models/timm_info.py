@@ -66,7 +66,9 @@ def describe_timm(
         )
     return ModelInfo(
         name=name,
-        class_names=tuple(class_names or _class_names(model.num_classes, known)),
+        class_names=tuple(
+            _class_names(model.num_classes, known) if class_names is None else class_names
+        ),
         preprocessing=_preprocessing(model, architecture),
         provenance=provenance,
         untrained_parts=() if provenance is None else tuple(untrained),

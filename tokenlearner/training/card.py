@@ -262,7 +262,8 @@ def _more_results(metrics: Mapping[str, Any]) -> str:
 def _certainty(metrics: Mapping[str, Any], num_classes: int) -> str:
     """Returns how far top-1 may be off for the number of samples alone, and what guessing gives."""
     low, high = _wilson(metrics["top1_percent"] / 100, metrics["num_images"])
-    rows = f"| its 95 % interval, by their number | {100 * low:.1f} to {100 * high:.1f} % |\n"
+    interval = f"{100 * low:.1f} to {100 * high:.1f} %"
+    rows = f"| 95 % interval of it, from their number (Wilson) | {interval} |\n"
     if "map_percent" not in metrics:  # several may be right at once
         rows += f"| by guessing | {100 / num_classes:.3g} % |\n"
     return rows
