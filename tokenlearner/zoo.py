@@ -89,14 +89,14 @@ ENTRIES: tuple[ZooEntry, ...] = (
         name="cifar10-mini-vit-tl8",
         title="CIFAR-10, 8 tokens, Keras recipe",
         dataset="cifar10",
-        sha256="684c4dee37c6b9e7d77507661ead5463e3ac1ae0654e350061bb6f941167a4b1",
+        sha256="9ccd3bbede771a2d4a6fb36fc79d650a35b5d2c3cb45c3c8d5567e27ccc88aae",
         baseline="cifar10-mini-vit",
     ),
     ZooEntry(
         name="cifar10-mini-vit",
         title="CIFAR-10, baseline, Keras recipe",
         dataset="cifar10",
-        sha256="746ccc694597c7b78396028280dc0dbe83ac6489f7ee5da29df3824b3691bd6b",
+        sha256="724cc93a8f1ef38db2db01beafa4b99739d1f96452ee7428c50d832062e1d174",
     ),
     ZooEntry(
         name="gestures-vivit-tl8",
