@@ -100,13 +100,15 @@ def measurements(folder: Path) -> dict[str, Callable[[], Any]]:
     return steps
 
 
-def make_clip(path: Path, gop: int, num_frames: int = FRAMES) -> Path:
+def make_clip(
+    path: Path, gop: int, num_frames: int = FRAMES, *, seed: int = 0, codec: str = "libx264"
+) -> Path:
     """Writes a clip of blocks of noise that wander, each frame in one piece as cameras do."""
-    noise = np.random.default_rng(0).integers(0, 256, (HEIGHT // 16, WIDTH // 16, 3), np.uint8)
+    noise = np.random.default_rng(seed).integers(0, 256, (HEIGHT // 16, WIDTH // 16, 3), np.uint8)
     blocks = noise.repeat(16, axis=0).repeat(16, axis=1)
-    options = {"preset": "veryfast", "sc_threshold": "0"}
+    options = {"preset": "veryfast", "sc_threshold": "0"} if codec == "libx264" else {}
     with av.open(str(path), "w") as out:
-        stream: Any = out.add_stream("libx264", rate=FPS, options=options)
+        stream: Any = out.add_stream(codec, rate=FPS, options=options)
         stream.height, stream.width, stream.pix_fmt = HEIGHT, WIDTH, "yuv420p"
         stream.gop_size, stream.codec_context.thread_type = gop, "FRAME"
         for number in range(num_frames):

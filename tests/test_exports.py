@@ -27,6 +27,7 @@ PUBLIC = [
     "VisionTransformerConfig",
     "describe_timm",
     "explain",
+    "explain_all",
     "explain_clip",
     "insert_token_learner",
     "load",

@@ -248,6 +248,32 @@ def test_a_click_on_the_curves_jumps(visitor: Explorer, explanation: ClipExplana
     expect(visitor.page.locator(".track-value")).to_contain_text("of the diagonal")
 
 
+def test_controls_are_live_while_it_plays(visitor: Explorer) -> None:
+    visitor.wait_until_idle()
+    sent = visitor.messages_sent
+    visitor.page.get_by_role("button", name="Play").click()
+    expect(visitor.viewer).to_have_attribute("data-playing", "1")
+    begun = time_of(visitor)
+    visitor.page.locator('.controls [name="opacity"]').evaluate(
+        """slider => {
+          slider.value = 35;
+          slider.dispatchEvent(new Event("input", { bubbles: true }));
+        }"""
+    )
+    visitor.page.get_by_role("radio", name="Patches").check()
+    visitor.solo(2)
+    deadline = time.monotonic() + TIMEOUT_MS / 1000
+    while visitor.settings.opacity != 0.35 or visitor.settings.tokens != (2,):
+        assert time.monotonic() < deadline, visitor.settings
+        time.sleep(0.05)
+    assert visitor.settings.interpolation == "patch"
+    while time_of(visitor) == begun:
+        assert time.monotonic() < deadline, "the clip stands still"
+        time.sleep(0.05)
+    expect(visitor.viewer).to_have_attribute("data-playing", "1")
+    assert visitor.messages_sent == sent  # maps and clip were sent once, and nothing is asked for
+
+
 def test_everything_fits_on_one_screen(visitor: Explorer) -> None:
     main = visitor.page.locator('[data-testid="stMain"]')
     expect(visitor.page.locator(".js-plotly-plot").first).to_be_visible()
