@@ -79,3 +79,4 @@ def wait_for(
                 report(*progress.said)
     finally:
         progress.leave()
+        del future  # it and the error that it may hold would keep each other, and all the work had

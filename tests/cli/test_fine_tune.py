@@ -24,17 +24,6 @@ from tokenlearner.training.data import LabelledClips
 from tokenlearner.training.fine_tune import teacher_of, with_classes
 
 
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny.write_dataset(tmp_path_factory.mktemp("data") / "colours", test=6)
-
-
-@pytest.fixture
-def source(tmp_path: Path) -> Path:
-    save_model(tmp_path / "tiny", tiny.model())
-    return tmp_path / "tiny"
-
-
 def fine_tune(data: Path, out: Path, *arguments: object) -> Any:
     words = ["train", "fine-tune", *arguments, "--data", data, "--out", out, "--device", "cpu"]
     return CliRunner().invoke(app, list(map(str, words)))

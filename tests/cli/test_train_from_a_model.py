@@ -27,17 +27,6 @@ def _recipe(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(RECIPES, NAME, lambda: tiny.recipe(stages=((1, 16),)))
 
 
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny.write_dataset(tmp_path_factory.mktemp("data") / "colours", test=6)
-
-
-@pytest.fixture
-def source(tmp_path: Path) -> Path:
-    save_model(tmp_path / "tiny", tiny.model())
-    return tmp_path / "tiny"
-
-
 def call(data: Path, out: Path, *arguments: object) -> Any:
     words = ["train", *arguments, "--data", data, "--out", out, "--device", "cpu"]
     return CliRunner().invoke(app, list(map(str, words)))
