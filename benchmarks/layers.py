@@ -141,7 +141,7 @@ def packed_module(module: TokenLearnerV11 | TokenFuser, *, folded: bool) -> nn.M
         gelu: Any = mlp.activation
         mlp.fc1 = NormedLinear(fast.norm, mlp.fc1.weight, mlp.fc1.bias, gelu)  # pyright: ignore[reportAttributeAccessIssue]
         mlp.activation = fast.norm = nn.Identity()  # pyright: ignore[reportAttributeAccessIssue]
-    for child in fast.children():  # the module itself would have its norm folded, if a learner
+    for child in fast.children():  # the module itself would have its norm folded
         replace_parts(child)
     return fast
 

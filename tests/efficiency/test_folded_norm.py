@@ -2,10 +2,11 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from tests.efficiency.test_packed_linear import relative_error
-from tokenlearner.efficiency.folded_norm import NormedConvolution, NormedLinear
+from tokenlearner.efficiency.folded_norm import NormedConvolution, NormedLinear, SigmoidGelu
 
 
 def random_norm(dim: int) -> nn.LayerNorm:
@@ -16,13 +17,21 @@ def random_norm(dim: int) -> nn.LayerNorm:
 
 
 @pytest.mark.parametrize("bias", [True, False])
-@pytest.mark.parametrize("activation", [None, nn.GELU(approximate="tanh")], ids=str)
+@pytest.mark.parametrize("activation", [None, nn.GELU(), nn.GELU(approximate="tanh")], ids=str)
 def test_linear(activation: nn.GELU | None, bias: bool) -> None:
     norm, linear = random_norm(96), nn.Linear(96, 64, bias=bias).requires_grad_(False)
     folded = NormedLinear(norm, linear.weight, linear.bias, activation)
     x = 3 * torch.randn(2, 5, 96) + 1
     wanted = linear(norm(x)) if activation is None else activation(linear(norm(x)))
     assert relative_error(folded(x), wanted) < 1e-6
+
+
+def test_gelu_by_way_of_a_sigmoid() -> None:
+    x = torch.linspace(-12, 12, 10_001)
+    exact = F.gelu(x.double(), approximate="tanh").float()
+    torch.testing.assert_close(SigmoidGelu()(x), exact, rtol=1e-5, atol=1e-6)
+    far = torch.tensor([-1e30, -1e4, 1e4, 1e30, torch.inf])
+    assert torch.equal(SigmoidGelu()(far), F.gelu(far, approximate="tanh"))
 
 
 def test_channels_far_from_zero_cost_little_precision() -> None:

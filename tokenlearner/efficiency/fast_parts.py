@@ -1,14 +1,17 @@
 """Which parts of a model have faster equals, and what they are."""
 
+from functools import partial
 from typing import Any
 
 import torch
 from torch import nn
 from torch.nn.utils import fuse_conv_bn_eval
 
+from tokenlearner.efficiency.fast_pooling import pool_tokens_fast
 from tokenlearner.efficiency.folded_norm import NormedConvolution, NormedLinear
 from tokenlearner.efficiency.packed_linear import PackedLinear, PackedPatches
-from tokenlearner.modules import ConvStem, Mlp, TokenLearner, TokenLearnerV11
+from tokenlearner.modules import ConvStem, Mlp, TokenFuser, TokenLearner, TokenLearnerV11
+from tokenlearner.modules.shapes import Tensor
 
 
 def replace_parts(
@@ -25,7 +28,7 @@ def replace_parts(
         in_block: Whether the module belongs to a transformer block.
     """
     product_dtype = dtype if in_block else torch.float32
-    if isinstance(module, TokenLearnerV11):
+    if isinstance(module, TokenLearnerV11 | TokenFuser):
         _fold_norm_into_mlp(module)
     elif isinstance(module, TokenLearner):
         _fold_norm_into_convolution(module)
@@ -38,6 +41,8 @@ def replace_parts(
         _fuse_activation(module, "fc1", "act", product_dtype)
     elif _is_timms(module, "EvaAttention"):
         _join_biases(module)
+    if isinstance(module, TokenLearnerV11 | TokenLearner):
+        module.pool = partial(_pool, mean=getattr(module, "pooling", "") == "mean")
     if getattr(module, "fused_attn", False):
         _choose_attention(module, product_dtype)
     for name, child in module.named_children():
@@ -59,6 +64,11 @@ def _fold_norm_into_mlp(module: Any) -> None:
 def _fold_norm_into_convolution(module: Any) -> None:
     module.convs[0] = NormedConvolution(module.norm, module.convs[0])
     module.norm = nn.Identity()
+
+
+def _pool(x: Tensor, maps: Tensor, *, mean: bool) -> Tensor:
+    tokens = pool_tokens_fast(x, maps)
+    return tokens / x.shape[1] if mean else tokens
 
 
 def _fold_batch_norms(stem: Any) -> None:

@@ -5,6 +5,7 @@ docs/performance.md). oneDNN packs weights once, computes bfloat16 as well, and 
 the activation while the result is in the cache.
 """
 
+import itertools
 from functools import lru_cache
 from typing import TypeGuard
 
@@ -52,7 +53,7 @@ class PackedLinear(nn.Module):
     def forward(self, x: Float[Tensor, "*any in"]) -> Float[Tensor, "*any out"]:
         x = x.to(self.dtype)
         if self.packed:
-            return _multiply(x, self.weight, self.bias, self.activation)
+            return multiply(x, self.weight, self.bias, self.activation)
         y = F.linear(x, self.weight, self.bias)
         return y if self.activation is None else self.activation(y)
 
@@ -99,10 +100,12 @@ def can_pack(dtype: torch.dtype) -> bool:
     )
     try:
         packed = torch.ops.mkldnn._reorder_linear_weight(weight)
-        for activation in (None, nn.GELU(), nn.GELU(approximate="tanh")):
+        in_columns = weight.T.contiguous().T
+        activations = (None, nn.GELU(), nn.GELU(approximate="tanh"))
+        for stored, activation in itertools.product((packed, in_columns), activations):
             wanted = F.linear(x.float(), weight.float(), bias.float())
             wanted = wanted if activation is None else activation(wanted)
-            error = (_multiply(x, packed, bias, activation).float() - wanted).norm()
+            error = (multiply(x, stored, bias, activation).float() - wanted).norm()
             if not error <= 2 * torch.finfo(dtype).eps * wanted.norm():
                 return False
     except (AttributeError, RuntimeError, TypeError):
@@ -110,6 +113,12 @@ def can_pack(dtype: torch.dtype) -> bool:
     return True
 
 
-def _multiply(x: Tensor, weight: Tensor, bias: Tensor | None, activation: nn.GELU | None) -> Tensor:
+def multiply(
+    x: Float[Tensor, "*any in"],
+    weight: Float[Tensor, "out in"],
+    bias: Float[Tensor, " out"] | None = None,
+    activation: nn.GELU | None = None,
+) -> Float[Tensor, "*any out"]:
+    """A linear layer by oneDNN, its weight packed or not; only where `can_pack` says so."""
     after, variant = ("none", "") if activation is None else ("gelu", activation.approximate)
     return torch.ops.mkldnn._linear_pointwise(x, weight, bias, after, [], variant)
