@@ -24,11 +24,18 @@ state = current_state(resources.models(), resources.samples())
 device = resources.pick_device(state.device)
 dataset = resources.dataset_of(state.model, device)
 photo = photo_of(state)
+subject = photo.subject(dataset)
+subject_is_known = photo.sample is not None and bool(dataset)
 
 explain = resources.explain_own_photo if photo.sample is None else resources.explain_sample
 if state.stage:
     result = explain(photo.image, state.model, device)
-    stage_line(result, resources.model_info(state.model, device))
+    stage_line(
+        result,
+        resources.model_info(state.model, device),
+        subject=subject,
+        subject_is_known=subject_is_known,
+    )
     maps(state, photo, result)
 else:
     with st.container(key="status", horizontal=True):
@@ -50,11 +57,7 @@ else:
         show_notices("Explore")
         if problem:
             st.warning(plain(problem), icon=":material/info:")
-        answer(
-            result.chosen,
-            subject=photo.subject(dataset),
-            subject_is_known=photo.sample is not None and bool(dataset),
-        )
+        answer(result.chosen, subject=subject, subject_is_known=subject_is_known)
         predictions_chart(result.chosen, result.other)
         cost_card(result)
         with st.container(horizontal=True, gap="small"):

@@ -24,10 +24,13 @@ page = current_state(resources.models(), resources.samples())
 state = current_clip_state(resources.models(), clip_resources.clips())
 device = resources.pick_device(page.device)
 clip = clip_of(state)
+dataset = resources.dataset_of(page.model, device)
+subject = clip.sample.subject(dataset) if clip.sample else None
+subject_is_known = clip.sample is not None and dataset in clip.sample.subjects
 
 if page.stage:
     result = look(page, state, clip, device)
-    clip_stage_line(result)
+    clip_stage_line(result, subject=subject, subject_is_known=subject_is_known)
     left = right = st.container()
 else:
     with st.container(key="status", horizontal=True):
@@ -52,13 +55,7 @@ if not page.stage:
         show_notices("Clips")
         if not isinstance(result, str):
             other_title = resources.offer(state.other).title if state.other else ""
-            dataset = resources.dataset_of(page.model, device)
-            clip_answer(
-                result,
-                other_title,
-                subject=clip.sample.subject(dataset) if clip.sample else None,
-                subject_is_known=clip.sample is not None and dataset in clip.sample.subjects,
-            )
+            clip_answer(result, other_title, subject=subject, subject_is_known=subject_is_known)
             answers(result)
             clip_cost(result, other_title)
             clip_downloads(page, state, clip, result)

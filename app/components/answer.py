@@ -4,6 +4,7 @@ import streamlit as st
 
 from app.components.numbers import format_share
 from app.components.plain_text import plain
+from tokenlearner.clips import ClipExplanation
 from tokenlearner.inference import Explanation
 
 LOW_CONFIDENCE = 0.5
@@ -20,29 +21,45 @@ def answer(explanation: Explanation, *, subject: str | None, subject_is_known: b
         subject_is_known: Whether somebody does.
     """
     name, share = explanation.predictions[0]
-    remarks = verdict(name, "photo", subject=subject, subject_is_known=subject_is_known)
-    if subject is None:
-        remarks.append(f"The model can only answer with {list_classes(explanation.class_names)}.")
-    if share < LOW_CONFIDENCE:
-        remarks.append("**Low confidence:** no answer reaches 50 %.")
     with st.container(key="answer", gap="small"):
-        st.markdown(f"## {plain(name)} · {format_share(share)}", anchors=False)
-        st.caption(" ".join(remarks))
+        badge = verdict(name, subject=subject, subject_is_known=subject_is_known)
+        st.markdown(f"## {plain(name)} · {format_share(share)} {badge}", anchors=False)
+        said = remarks(explanation, "photo", subject=subject)
+        if not subject_is_known:  # so it may be anything
+            said[-1] = f"The model can only answer with {list_classes(explanation.class_names)}."
+        st.caption(" ".join(said), help=list_classes(explanation.class_names))
 
 
-def verdict(name: str, thing: str, *, subject: str | None, subject_is_known: bool) -> list[str]:
-    """What to say about an answer, in a sentence or none.
+def verdict(name: str, *, subject: str | None, subject_is_known: bool) -> str:
+    """How right an answer is, as a badge in Markdown; empty if nobody knows.
 
     Args:
         name: The answer.
-        thing: `photo` or `clip`.
-        subject: The class that it shows; None if it shows none of the model's, or if nobody knows.
+        subject: The class that is shown; None if it is none of the model's, or if nobody knows.
         subject_is_known: Whether somebody does.
     """
     if subject is not None:
-        is_right = "Right" if subject == name else "Wrong"
-        return [f"{is_right}: the {thing} shows “{plain(subject)}”."]
-    return [f"The {thing} shows nothing that this model knows."] if subject_is_known else []
+        return ":green-badge[Right]" if subject == name else ":red-badge[Wrong]"
+    return ":orange-badge[Shows nothing it knows]" if subject_is_known else ""
+
+
+def remarks(
+    explanation: Explanation | ClipExplanation, thing: str, *, subject: str | None
+) -> list[str]:
+    """What to make of an answer, in sentences.
+
+    Args:
+        explanation: The answer.
+        thing: `photo` or `clip`.
+        subject: The class that it shows, if that is one of the model's and known.
+    """
+    name, share = explanation.predictions[0]
+    said = [f"The {thing} shows “{plain(subject)}”."] if subject not in (None, name) else []
+    if share < LOW_CONFIDENCE:
+        said.append("**Low confidence:** no answer reaches 50 %.")
+    count = len(explanation.class_names)
+    said.append(f"The model knows {count:,} answer{'s' * (count != 1)} and no other.")
+    return said
 
 
 def list_classes(names: tuple[str, ...]) -> str:

@@ -1,4 +1,4 @@
-"""Numbers in words: three significant digits, a unit, and never rounded in our favour."""
+"""Numbers in words: three significant digits and a unit."""
 
 from tokenlearner.rendering.numbers import format_number
 
@@ -38,19 +38,15 @@ def format_times(ratio: float) -> str:
 
 
 def describe_saving(macs: int, baseline_macs: int) -> str:
-    """What a model saves against its baseline: `Half the compute`, `32 % less compute`."""
-    if macs > baseline_macs:
-        return f"{_percent_up(macs - baseline_macs, baseline_macs)} % more compute"
-    saved_percent = 100 * (baseline_macs - macs) // baseline_macs
-    if saved_percent == 0:
+    """What a model saves against its baseline: `Half the compute`, `32.9 % less compute`."""
+    saved_percent = 100 * (1 - macs / baseline_macs)
+    if abs(saved_percent) < 1:
         return "About the same compute"
-    return "Half the compute" if saved_percent == 50 else f"{saved_percent} % less compute"
+    if 50 <= saved_percent < 51:
+        return "Half the compute"
+    return f"{abs(saved_percent):.3g} % {'less' if saved_percent > 0 else 'more'} compute"
 
 
 def lower_first(text: str) -> str:
     """What begins a sentence, as it stands within one."""
     return text[:1].lower() + text[1:]
-
-
-def _percent_up(part: int, whole: int) -> int:
-    return -(-100 * part // whole)

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from app.components.answer import verdict
 from app.components.notices import show_notices
 from app.components.numbers import describe_saving, format_share, lower_first
 from app.components.plain_text import plain
@@ -12,11 +13,21 @@ from app.state import change_state
 from tokenlearner.models.info import ModelInfo
 
 
-def stage_line(result: Result, info: ModelInfo) -> None:
-    """Shows the answer and the saving in large type, and the way back."""
+def stage_line(
+    result: Result, info: ModelInfo, *, subject: str | None, subject_is_known: bool
+) -> None:
+    """Shows the answer and the saving in large type, and the way back.
+
+    Args:
+        result: What was found.
+        info: What is known about the model.
+        subject: As for `answer.verdict`.
+        subject_is_known: As for `answer.verdict`.
+    """
     name, share = result.chosen.predictions[0]
     warning_badge(info)
-    said = [f"**{plain(name)}** {format_share(share)}"]
+    badge = verdict(name, subject=subject, subject_is_known=subject_is_known)
+    said = [f"**{plain(name)}** {format_share(share)} {badge}"]
     if result.pair is not None:
         before, after = result.pair
         tokens, saving = after.tokens_per_layer, describe_saving(after.macs, before.macs)
@@ -34,6 +45,7 @@ def leave_stage_button(key: str = "leave_stage") -> None:
         "Leave stage mode",
         key=key,
         width="content",
+        shortcut="Escape",
         on_press=lambda view: change_state(stage=False, view=view),
     )
 
@@ -44,5 +56,5 @@ def stage_button() -> None:
         "Stage mode",
         key="enter_stage",
         on_press=lambda view: change_state(stage=True, view=view),
-        help="The viewer fills the screen; arrow keys walk through tokens and photos.",
+        help="For the big screen. Arrow keys walk through tokens and photos; Esc leaves it.",
     )

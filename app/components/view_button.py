@@ -13,6 +13,9 @@ from tokenlearner.rendering import ViewSettings
 # The viewer keeps its settings in the address, in the browser. Streamlit reports the address as it
 # was when the page was opened, so whoever needs the settings has to send them along.
 _JS = """
+// Whatever else the key may close first.
+const OTHERS = "[role=dialog], [data-baseweb=popover]";
+
 export default function ({ data, parentElement, setTriggerValue }) {
   const button = parentElement.querySelector("button");
   button.textContent = data.label;
@@ -20,6 +23,13 @@ export default function ({ data, parentElement, setTriggerValue }) {
   button.onclick = () => {
     setTriggerValue("pressed", Object.fromEntries(new URLSearchParams(window.location.search)));
   };
+  const onKey = (event) => {
+    if (event.key !== data.shortcut || event.defaultPrevented) return;
+    if (event.composedPath()[0].matches?.("input[type=text], select, textarea")) return;
+    if (!document.fullscreenElement && !document.querySelector(OTHERS)) button.click();
+  };
+  document.addEventListener("keydown", onKey);
+  return () => document.removeEventListener("keydown", onKey);
 }
 """
 _CSS = """
@@ -60,6 +70,7 @@ def view_button(
     on_press: Callable[[ViewSettings], None],
     help: str = "",
     width: Literal["stretch", "content"] = "stretch",
+    shortcut: str = "",
 ) -> bool:
     """Shows a button.
 
@@ -69,6 +80,7 @@ def view_button(
         on_press: Called with the viewer's settings, before the page runs again.
         help: What it says when the pointer rests on it.
         width: As wide as there is room, or as what it says.
+        shortcut: A key that presses it, as browsers call it: `Escape`.
 
     Returns:
         Whether it was pressed just now.
@@ -79,6 +91,9 @@ def view_button(
             on_press(settings_from_query(query))
 
     pressed = _component()(
-        data={"label": label, "help": help}, key=key, width=width, on_pressed_change=forward
+        data={"label": label, "help": help, "shortcut": shortcut},
+        key=key,
+        width=width,
+        on_pressed_change=forward,
     ).pressed
     return pressed is not None

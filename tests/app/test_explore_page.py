@@ -85,7 +85,7 @@ def test_opens_with_an_answer() -> None:
     page = open_page()
     name, _ = explain(zoo.load(zoo.names()[0]), SAMPLES[FIRST].path).predictions[0]
     assert f"## {name}" in texts(page)
-    assert "the photo shows" in texts(page)
+    assert "The model knows 10 answers and no other." in texts(page)
     assert "GFLOPs" in texts(page)
     assert alerts(page) == []
 
@@ -114,7 +114,7 @@ def test_a_model_without_a_learner_explains_itself() -> None:
     entry = next(entry for entry in zoo.ENTRIES if entry.baseline)
     page.sidebar.selectbox(key="choice_model").set_value(entry.baseline).run()
     assert "This model has no TokenLearner" in texts(page)
-    assert "With TokenLearner 32 % less compute" in texts(page)  # the comparison stays
+    assert "With TokenLearner 32.9 % less compute" in texts(page)  # the comparison stays
     with_learner = next(b for b in page.main.button if entry.title in b.label)
     with_learner.click().run()
     assert "This model has no TokenLearner" not in texts(page)
@@ -124,8 +124,17 @@ def test_a_model_without_a_learner_explains_itself() -> None:
 def test_a_photo_that_shows_nothing_the_model_knows() -> None:
     stranger = next(s.id for s in SAMPLES.values() if not any(s.subjects.values()))
     page = open_page(sample=stranger)
-    assert "The photo shows nothing that this model knows." in texts(page)
-    assert "can only answer with" in texts(page)
+    assert ":orange-badge[Shows nothing it knows]" in texts(page)
+    assert "The model knows 10 answers and no other." in texts(page)
+    stage = open_page(sample=stranger, stage="1")
+    assert ":orange-badge[Shows nothing it knows]" in texts(stage)
+
+
+def test_right_and_wrong_are_told_apart() -> None:
+    assert ":green-badge[Right]" in texts(open_page(sample="parachutists"))
+    wrong = texts(open_page(sample="refuse-lorry"))
+    assert ":red-badge[Wrong]" in wrong
+    assert "The photo shows “garbage truck”." in wrong
 
 
 def test_low_confidence_is_called_so(random_model: str) -> None:
@@ -247,4 +256,4 @@ def test_a_counterpart_that_cannot_be_opened_takes_nothing_away(
         assert str(tmp_path) not in warning
     assert str(weights) in caplog.text
     assert "GFLOPs" in texts(page)
-    assert "32 % less compute" in texts(efficiency)  # beside its own network without the learner
+    assert "32.9 % less compute" in texts(efficiency)  # beside its own network without the learner

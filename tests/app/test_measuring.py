@@ -11,7 +11,7 @@ from app.components.efficiency import measuring
 from app.components.efficiency.cost_table import Column, cost_table, describe_change, measured_rows
 from app.components.efficiency.measuring import Setup, measure, measure_safely, problem_with
 from app.components.efficiency.reality import conditions, headline, realised
-from app.components.efficiency.records import how_many_rounds, rows
+from app.components.efficiency.records import doubts, rows
 from app.components.efficiency.session import Measurement, keep, measurements
 from tests.app.measured import comparison
 from tokenlearner import zoo
@@ -182,11 +182,13 @@ def test_rows_for_a_file() -> None:
 @pytest.mark.parametrize(
     ("disturbed", "finished", "said"),
     [
-        (False, True, "2"),
-        (False, False, "2, stopped early"),
-        (True, False, "2, stopped early, others were busy"),
+        (False, True, []),
+        (False, False, ["Stopped early."]),
+        (True, False, ["Stopped early.", "Other programs were busy in every round."]),
     ],
 )
-def test_a_measurement_to_be_doubted_says_so(disturbed: bool, finished: bool, said: str) -> None:
+def test_a_measurement_to_be_doubted_says_so(
+    disturbed: bool, finished: bool, said: list[str]
+) -> None:
     found = comparison((3.0, 2.0), (3.0, 2.0), disturbed=disturbed)
-    assert how_many_rounds(found, finished=finished) == said
+    assert doubts(found, finished=finished) == said

@@ -60,7 +60,7 @@ def test_a_model_is_offered_and_labelled(folder: Path) -> None:
     assert str(folder) not in sidebar(page)
     name, _ = explain(zoo.load(folder / "mine"), FIRST.path).predictions[0]
     assert f"## {name}" in texts(page)
-    assert "The photo shows nothing" not in texts(page)  # nobody knows that
+    assert "Shows nothing it knows" not in texts(page)  # nobody knows that
     assert "can only answer with red, green or blue" in texts(page)
 
 
@@ -87,7 +87,7 @@ def test_a_model_of_timm_with_an_untrained_learner(folder: Path) -> None:
     assert ":red-badge" in sidebar(page)
     assert "Not trained yet: TokenLearner" in sidebar(page)
     assert "GFLOPs for one photo" in texts(page)
-    assert f"the photo shows “{FIRST.subject('imagenette')}”" in texts(page)  # one of ImageNet's
+    assert f"The photo shows “{FIRST.subject('imagenette')}”" in texts(page)  # one of ImageNet's
     staged = open_page(model="own:of-timm", stage="1")
     assert "Not trained yet: TokenLearner" in texts(staged)
 
@@ -95,7 +95,8 @@ def test_a_model_of_timm_with_an_untrained_learner(folder: Path) -> None:
 def test_a_model_that_knows_the_samples_classes(folder: Path) -> None:
     shutil.copytree(zoo.folder(zoo.names()[0]), folder / "copy")
     page = open_page(model="own:copy")
-    assert f"the photo shows “{FIRST.subject('imagenette')}”" in texts(page)
+    assert f"## {FIRST.subject('imagenette')}" in texts(page)
+    assert ":green-badge[Right]" in texts(page)
 
 
 def test_a_broken_one_hides_nothing(folder: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -95,8 +95,8 @@ def test_ours_are_counted_as_theirs_were() -> None:
 def test_our_own_models_on_their_axes() -> None:
     ours = {result.title: result for result in our_results("cpu")}
     plain, learner = (
-        ours["CIFAR-10, baseline, Keras recipe"],
-        ours["CIFAR-10, 8 tokens, Keras recipe"],
+        ours["CIFAR-10 Keras, baseline"],
+        ours["CIFAR-10 Keras, 8 tokens"],
     )
     point = our_point(learner, convention_of(find(dataset="CIFAR-10")))
     # The Keras example's table prints 0.0153 for 8 tokens; multiply-accumulates are 0.0798.
@@ -104,6 +104,6 @@ def test_our_own_models_on_their_axes() -> None:
     assert point.value == zoo.metrics("cifar10-mini-vit-tl8")["metrics"]["top1_percent"]
     assert (point.kind, our_point(plain, MACS).kind) == ("ours, with", "ours, without")
     assert our_point(learner, MACS).gflops == learner.cost.gmacs
-    assert point.name == "CIFAR-10, 8 tokens, Keras recipe"
+    assert point.name == "CIFAR-10 Keras, 8 tokens"
     titles = {dataset.title for dataset in DATASETS.values()}
     assert {result.dataset for result in ours.values()} <= titles

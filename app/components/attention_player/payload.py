@@ -157,21 +157,31 @@ def _curves(tracks: Tracks, diagonal_px: float) -> tuple[NDArray[np.float32], li
     The meaning of a token hardly changes from step to step, so it is its change that can be seen.
     """
     strength = {
-        "mass": "How much of the picture it lights up",
-        "peak": "Share of its attention on one patch, the strongest",
+        "mass": (100 * tracks.strength, " %", "How much of the picture it lights up"),
+        # As the legend and the thumbnails say it, which have the map's own values.
+        "peak": (tracks.strength, "", "Attention on its strongest patch"),
     }
     curves = {
-        "Strength": (100 * tracks.strength, strength[tracks.strength_kind]),
-        "Width": (100 * tracks.entropy, "Share of the picture that it looks at"),
-        "Movement": (100 * tracks.movement_ratio, "Way since the step before, of the diagonal"),
+        "Strength": strength[tracks.strength_kind],
+        "Width": (100 * tracks.entropy, " %", "Share of the picture that it looks at"),
+        "Movement": (
+            100 * tracks.movement_ratio,
+            " %",
+            "Way since the step before, of the diagonal",
+        ),
         "Jitter": (
             100 * tracks.jitter_px / diagonal_px,
+            " %",
             "Distance from even motion, of the diagonal",
         ),
-        "Change": (100 * (1 - tracks.similarity), "Change since the step before, 1 − cosine"),
+        "Change": (
+            100 * (1 - tracks.similarity),
+            " %",
+            "Change of what it says since the step before",
+        ),
     }
     kinds = [
-        {"name": label.lower(), "label": label, "unit": " %", "about": about}
-        for label, (_, about) in curves.items()
+        {"name": label.lower(), "label": label, "unit": unit, "about": about}
+        for label, (_, unit, about) in curves.items()
     ]
-    return np.stack([values for values, _ in curves.values()]).astype("<f4"), kinds
+    return np.stack([values for values, *_ in curves.values()]).astype("<f4"), kinds

@@ -6,7 +6,7 @@ import numpy as np
 import streamlit as st
 
 from app.clip_resources import ClipResult
-from app.components.answer import LOW_CONFIDENCE, list_classes, verdict
+from app.components.answer import list_classes, remarks, verdict
 from app.components.cost import tokens_diagram
 from app.components.numbers import describe_saving, format_gflops, format_share
 from app.components.plain_text import plain
@@ -43,16 +43,11 @@ def clip_answer(
     """
     chosen = result.chosen
     name, share = chosen.predictions[0]
-    remarks = [
-        *verdict(name, "clip", subject=subject, subject_is_known=subject_is_known),
-        _how(chosen),
-        f"It knows {len(chosen.class_names):,} answers and no other.",
-    ]
-    if share < LOW_CONFIDENCE:
-        remarks.append("**Low confidence:** no answer reaches 50 %.")
+    badge = verdict(name, subject=subject, subject_is_known=subject_is_known)
+    said = [_how(chosen), *remarks(chosen, "clip", subject=subject)]
     with st.container(key="clip_answer", gap="small"):
-        st.markdown(f"## {plain(name)} · {format_share(share)}", anchors=False)
-        st.caption(" ".join(remarks), help=list_classes(chosen.class_names))
+        st.markdown(f"## {plain(name)} · {format_share(share)} {badge}", anchors=False)
+        st.caption(" ".join(said), help=list_classes(chosen.class_names))
         if result.other is not None:
             name, share = result.other.predictions[0]
             said = f"{plain(other_title)}: **{plain(name)}** · {format_share(share)}."
@@ -99,29 +94,25 @@ def answers(result: ClipResult) -> None:
 
 
 def clip_cost(result: ClipResult, other_title: str) -> None:
-    """Shows the compute for the stretch, and the tokens of each block or the other's compute.
+    """Shows the compute for the stretch, beside the other's, and the tokens of each block.
 
     Args:
         result: What was found.
         other_title: What people call the other model, if there is one.
     """
     chosen, other = result.chosen, result.other
-    headline = f"{format_gflops(chosen.macs)} GFLOPs for {_frames(chosen)}"
+    headline, beside = f"{format_gflops(chosen.macs)} GFLOPs for {_frames(chosen)}", ""
+    if other is not None:
+        beside = f"{other_title}: {format_gflops(other.macs)} GFLOPs for {_frames(other)}"
+        if len(other.frames) == len(chosen.frames) and other.class_names == chosen.class_names:
+            headline = f"{describe_saving(chosen.macs, other.macs)}: {headline}"
     with st.container(key="cost", gap="small"):
         st.markdown(f"## {headline}", anchors=False)
-        if other is not None:
-            st.caption(plain(_compare(chosen, other, other_title)))
-        else:
-            st.html(tokens_diagram(chosen.tokens_per_layer))
+        if beside:
+            st.caption(plain(beside))
+        st.html(tokens_diagram(chosen.tokens_per_layer))
         with st.popover("What is this?", icon=":material/info:", type="tertiary"):
             st.markdown(_DEFINITIONS)
-
-
-def _compare(chosen: ClipExplanation, other: ClipExplanation, other_title: str) -> str:
-    about = f"{other_title}: {format_gflops(other.macs)} GFLOPs for {_frames(other)}"
-    if len(other.frames) != len(chosen.frames) or other.class_names != chosen.class_names:
-        return about
-    return f"{about}. {describe_saving(chosen.macs, other.macs)} with the chosen one"
 
 
 def _frames(explanation: ClipExplanation) -> str:

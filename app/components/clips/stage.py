@@ -3,20 +3,30 @@
 import streamlit as st
 
 from app.clip_resources import ClipResult
+from app.components.answer import verdict
 from app.components.notices import show_notices
 from app.components.numbers import format_gflops, format_share
 from app.components.plain_text import plain
 from app.components.stage import leave_stage_button
 
 
-def clip_stage_line(result: ClipResult | str) -> None:
-    """Shows the answer and its cost in large type, and the way back."""
+def clip_stage_line(
+    result: ClipResult | str, *, subject: str | None, subject_is_known: bool
+) -> None:
+    """Shows the answer and its cost in large type, and the way back.
+
+    Args:
+        result: What was found, or why nothing was.
+        subject: As for `answer.verdict`.
+        subject_is_known: As for `answer.verdict`.
+    """
     show_notices()
     with st.container(key="stage_line", horizontal=True, vertical_alignment="center"):
         if not isinstance(result, str):
             name, share = result.chosen.predictions[0]
             cost = f"{format_gflops(result.chosen.macs)} GFLOPs"
             frames = f"{len(result.chosen.frames)} frames"
-            said = (f"**{plain(name)}** {format_share(share)}", f"{frames}: {cost}")
+            badge = verdict(name, subject=subject, subject_is_known=subject_is_known)
+            said = (f"**{plain(name)}** {format_share(share)} {badge}", f"{frames}: {cost}")
             st.markdown(" &ensp;·&ensp; ".join(said))
         leave_stage_button()

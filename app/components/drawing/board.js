@@ -219,7 +219,10 @@ export function createBoard(root, { what, save, obey, ownIntentOf, drawn = () =>
     } else if (action === "link") {
       address.flush();
       const done = await copyText(window.location.href);
-      controls.say("link", done ? "Copied" : "Copy it from the address bar", 2500);
+      const query = new URLSearchParams(window.location.search);
+      const isComplete = query.has("sample") || query.has("clip"); // a file of one's own is neither
+      const copied = isComplete ? "Copied" : "Copied, without your file";
+      controls.say("link", done ? copied : "Copy it from the address bar", 2500);
     } else if (action === "export") {
       address.flush();
       controls.say("export", "Preparing…", EXPORT_PATIENCE_MS);

@@ -5,7 +5,8 @@ import { describeTile, formatValue } from "./words.js";
 
 const TILE_SAMPLES = 72; // long side of a tile's field: tiles are small, and there are up to 17
 const MIN_ASPECT = 1; // taller ones would push the controls off the screen
-const MAX_ASPECT = 2.4;
+const WIDE = 2.4; // from here on tiles are wider, and stand in several rows
+const MAX_ASPECT = 6;
 
 export const ALL = "all";
 
@@ -75,6 +76,8 @@ export function createStrip(list, { choose, preview }) {
     const [x0, y0, x1, y1] = header.box;
     const aspect = Math.min(MAX_ASPECT, Math.max(MIN_ASPECT, (x1 - x0) / (y1 - y0)));
     list.style.setProperty("--aspect", String(aspect));
+    list.style.setProperty("--widths", String(Math.max(1, aspect / WIDE)));
+    list.toggleAttribute("data-wide", aspect > WIDE);
     const whole = { x: 0, y: 0, width: photo.width, height: photo.height };
     crop = boxOn(whole, header.box, header.source);
     thumbnail = null;

@@ -61,7 +61,7 @@ def _choices(placement: Placement, found: dict[str, Design], *, depth: int) -> N
     design = found[placement.design]
     st.session_state["placement_design"] = placement.design
     st.selectbox(
-        "Model",
+        "Network",
         list(found),
         format_func=lambda name: found[name].title,
         key="placement_design",

@@ -134,7 +134,7 @@ def _chart(found: Sequence[Found], ours: Sequence[OurResult], dataset: str, tabl
 def _table(found: Sequence[Found]) -> None:
     rows = [table_row(one) for one in found]
     st.dataframe(
-        _without_empty(rows),
+        _without_empty([{**row, "fuser": "yes" if row["fuser"] else None} for row in rows]),
         hide_index=True,
         height=min(_TABLE_PX, _ROW_PX * (len(rows) + 1) + 2),
         row_height=_ROW_PX,
@@ -143,6 +143,7 @@ def _table(found: Sequence[Found]) -> None:
             "error %": st.column_config.NumberColumn(format="%+.2f"),
             "after": st.column_config.NumberColumn(help="Blocks before the learner"),
             "ours": st.column_config.NumberColumn(help="GFLOPs counted by this project"),
+            "note": st.column_config.TextColumn(width="medium"),
         },
         placeholder="–",
         key="published_rows",
@@ -183,7 +184,7 @@ def _our_table(ours: Sequence[OurResult]) -> None:
 
 def _without_empty(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Rows without the columns in which nobody says anything."""
-    used = {name for row in rows for name, value in row.items() if value not in (None, "", False)}
+    used = {name for row in rows for name, value in row.items() if value not in (None, "")}
     return [{name: value for name, value in row.items() if name in used} for row in rows]
 
 

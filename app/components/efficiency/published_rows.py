@@ -81,6 +81,7 @@ def table_row(found: Found) -> dict[str, Any]:
         "GFLOPs": row.gflops,
         "ours": None if count is None else _rounded(count.computed_gflops),
         "error %": None if count is None else round(count.error_percent, 2),
+        "note": " ".join(filter(None, (row.note, "" if count is None else count.note))),
         "views": row.views,
         "tokens": row.num_tokens,
         "after": row.at,
@@ -91,7 +92,6 @@ def table_row(found: Found) -> dict[str, Any]:
         "by": _BY[row.group],
         "table": found.table.title,
         "source": found.result.source,
-        "note": " ".join(filter(None, (row.note, "" if count is None else count.note))),
     }
 
 

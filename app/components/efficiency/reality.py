@@ -12,14 +12,15 @@ from tokenlearner.efficiency.reality import KEPT
 def reality_check(measurement: Measurement) -> None:
     """Shows the speed-up beside the promise, the reason in words, and what they depend on."""
     comparison = measurement.comparison
-    if len(comparison.entries) > 1:
-        st.markdown(f"### {headline(comparison)}", anchors=False)
-        st.markdown(plain(measurement.reason or realised(comparison)))
     if comparison.all_disturbed:
         st.warning(
             "Other programs were busy during every round. Measure again when they are done.",
             icon=":material/warning:",
         )
+    if len(comparison.entries) > 1:
+        st.markdown(f"### {headline(comparison)}", anchors=False)
+        if not comparison.all_disturbed:
+            st.markdown(plain(measurement.reason or realised(comparison)))
     stopped = "" if measurement.finished else "Stopped early. "
     st.caption(stopped + plain(conditions(comparison)))
 
@@ -28,7 +29,11 @@ def headline(comparison: Comparison) -> str:
     """Speed-up and promise: `1.44× as fast here, of 1.49× promised`."""
     speedup, promise = comparison.speedup(), comparison.macs_ratio()
     assert promise is not None, "all models of the library are counted"
-    return f"{format_times(speedup.median)} as fast here, of {format_times(promise)} promised"
+    promised = f"of {format_times(promise)} promised"
+    if comparison.all_disturbed:
+        middle_half = f"{format_times(speedup.lower)} to {format_times(speedup.upper)}"
+        return f"Too busy to tell: {middle_half} as fast here, {promised}"
+    return f"{format_times(speedup.median)} as fast here, {promised}"
 
 
 def realised(comparison: Comparison) -> str:

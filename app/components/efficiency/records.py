@@ -50,7 +50,10 @@ def records() -> None:
         hide_index=True,
         height=min(_MOST_PX, _ROW_PX * (len(shown) + 1) + 2),
         row_height=_ROW_PX,
-        column_config={name: st.column_config.TextColumn(alignment="right") for name in _NUMBERS},
+        column_config={
+            **{name: st.column_config.TextColumn(alignment="right") for name in _NUMBERS},
+            "why": st.column_config.TextColumn(width="large"),
+        },
         alt="Measurements with their machines: " + "; ".join(map(_words, shown)),
     )
 
@@ -110,17 +113,19 @@ def _shown(
         "faster": format_times(comparison.speedup(last).median),
         "promised": "" if promise is None else format_times(promise),
         "realised": "" if realised is None else f"{100 * realised.median:.0f} %",
-        "rounds": how_many_rounds(comparison, finished=finished),
+        "rounds": str(comparison.images_per_second(0).n),
         "date": where.date,
-        "why": reason,
+        "why": " ".join([*doubts(comparison, finished=finished), reason]).strip(),
     }
 
 
-def how_many_rounds(comparison: Comparison, *, finished: bool) -> str:
-    """How many rounds the numbers come from, and why they may be wrong."""
-    doubts = ("stopped early", not finished), ("others were busy", comparison.all_disturbed)
-    count = str(comparison.images_per_second(0).n)
-    return ", ".join([count, *(words for words, applies in doubts if applies)])
+def doubts(comparison: Comparison, *, finished: bool) -> list[str]:
+    """Why the numbers may be wrong, in sentences."""
+    said = {
+        "Stopped early.": not finished,
+        "Other programs were busy in every round.": comparison.all_disturbed,
+    }
+    return [words for words, applies in said.items() if applies]
 
 
 def _words(row: dict[str, str]) -> str:
