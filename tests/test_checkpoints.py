@@ -93,6 +93,25 @@ class TestRoundTrip:
             save_model(tmp_path / "x", model)
         assert not (tmp_path / "x").exists()
 
+    @pytest.mark.parametrize(
+        ("dtype", "value", "message"),
+        [
+            (torch.float32, torch.nan, "holds values that are not finite as torch.float32"),
+            (torch.float16, 1e5, "holds values that are not finite as torch.float16"),
+            (torch.int8, 1.0, "cannot be stored as torch.int8; take torch.float32"),
+        ],
+    )
+    def test_weights_that_could_not_be_read_are_not_saved(
+        self, dtype: torch.dtype, value: float, message: str, tmp_path: Path
+    ) -> None:
+        save_model(tmp_path, tiny.model())
+        before = (tmp_path / "model.safetensors").read_bytes()
+        model = tiny.model()
+        next(model.parameters()).data.fill_(value)
+        with pytest.raises(CheckpointError, match=message):
+            save_model(tmp_path, model, dtype=dtype)
+        assert (tmp_path / "model.safetensors").read_bytes() == before
+
 
 class TestKinds:
     def test_a_model_for_clips_comes_back_as_one(self, tmp_path: Path) -> None:

@@ -83,20 +83,37 @@ def write_folder(
 ) -> None:
     """Writes a model folder; each file appears whole or not at all.
 
+    A card and metrics that stand there already stay only if the weights do: they tell of no others.
+
     Args:
         folder: Created if missing.
         config: JSON-able content of `config.json`; the format's name is added.
         weights: Tensors by name.
         dtype: Number format of the floating-point weights in the file.
+
+    Raises:
+        CheckpointError: If the weights are not finite, or would not be in that format.
     """
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    if not dtype.is_floating_point:
+        raise CheckpointError(f"weights cannot be stored as {dtype}; take torch.float32 or float16")
     stored = {
         name: value.to(dtype if value.is_floating_point() else value.dtype).contiguous().cpu()
         for name, value in weights.items()
     }
+    for name, value in stored.items():
+        if value.is_floating_point() and not bool(value.isfinite().all()):
+            raise CheckpointError(
+                f"{name} holds values that are not finite as {value.dtype}, which no model could "
+                f"be read from; nothing was written to {folder}"
+            )
+    folder.mkdir(parents=True, exist_ok=True)
     text = json.dumps({"format": FORMAT, **config}, indent=2) + "\n"
-    write_whole(folder / WEIGHTS_FILE, save_safetensors(stored))
+    data, weights_file = save_safetensors(stored), folder / WEIGHTS_FILE
+    if weights_file.is_file() and weights_file.read_bytes() != data:
+        for about_others in (CARD_FILE, METRICS_FILE):
+            (folder / about_others).unlink(missing_ok=True)
+    write_whole(weights_file, data)
     write_whole(folder / CONFIG_FILE, text.encode())
 
 

@@ -1,12 +1,14 @@
 """Statistics of maps, computed by hand."""
 
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
 from torch import Tensor
 
 from tokenlearner.attention import centroids, entropy, overlap
+from tokenlearner.errors import ShapeError
 
 LEFT = [[0.5, 0.0, 0.0, 0.0], [0.5, 0.0, 0.0, 0.0]]  # all of the first column
 TOP = [[0.25, 0.25, 0.25, 0.25], [0.0, 0.0, 0.0, 0.0]]  # all of the first row
@@ -70,6 +72,36 @@ def test_map_of_zeros_counts_as_even() -> None:
     maps = torch.stack((torch.zeros(2, 4), torch.full((2, 4), 0.3)))[None]
     assert overlap(maps).tolist() == pytest.approx([1.0])
     assert entropy(maps).tolist()[0] == pytest.approx([1.0, 1.0])
+
+
+def test_maps_of_a_photo_or_of_clips_with_time_steps() -> None:
+    clips = torch.rand(2, 5, 4, 3, 6)  # batch, step, token, height, width
+    for function in (overlap, entropy, centroids):
+        found = function(clips)
+        for clip, steps in zip(clips, found, strict=True):
+            for step, wanted in zip(clip, steps, strict=True):
+                torch.testing.assert_close(function(step), wanted)
+                torch.testing.assert_close(function(step.numpy()), wanted)
+    assert overlap(clips).shape == (2, 5)
+    assert entropy(clips).shape == (2, 5, 4)
+    assert centroids(clips).shape == (2, 5, 4, 3)
+
+
+@pytest.mark.parametrize("function", [overlap, entropy, centroids])
+def test_too_few_axes(function: Callable[[Tensor], Tensor]) -> None:
+    with pytest.raises(ShapeError, match=r"are \(3, 6\); wanted \[\.\.\., token, height, width\]"):
+        function(torch.rand(3, 6))
+
+
+@pytest.mark.parametrize("function", [overlap, entropy, centroids])
+def test_gradients_are_numbers(function: Callable[[Tensor], Tensor]) -> None:
+    """Also where a softmax left nothing but one cell, and of a map of zeros."""
+    logits = torch.tensor([[200.0, 0.0, 0.0, 0.0], [0.0, 0.0, 1.0, 2.0]], requires_grad=True)
+    maps = torch.cat((logits.softmax(dim=-1), 0 * logits[:1])).view(3, 2, 2)
+    function(maps).sum().backward()
+    assert logits.grad is not None
+    assert logits.grad.isfinite().all()
+    assert logits.grad.abs().sum() > 0
 
 
 def test_half_precision_is_computed_in_single() -> None:

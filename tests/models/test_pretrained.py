@@ -100,6 +100,27 @@ class TestSavePretrained:
         assert "99 %" not in (tmp_path / "b/README.md").read_text()
         assert not (tmp_path / "b/metrics.json").exists()
 
+    @pytest.mark.parametrize("changed", [True, False])
+    def test_back_to_where_it_came_from(self, changed: bool, tmp_path: Path) -> None:
+        save_model(tmp_path, tiny.model())
+        (tmp_path / "README.md").write_text("# a card, 99 %")
+        (tmp_path / "metrics.json").write_text("{}")
+        model = load_model(tmp_path)
+        if changed:
+            next(model.parameters()).data.mul_(0.5)
+        model.save_pretrained(tmp_path)
+        assert ("99 %" in (tmp_path / "README.md").read_text()) != changed
+        assert (tmp_path / "metrics.json").exists() != changed
+
+    def test_over_another_model(self, tmp_path: Path) -> None:
+        save_model(tmp_path, tiny.model())
+        for name in ("README.md", "metrics.json"):
+            (tmp_path / name).write_text("{}")
+        save_model(tmp_path, load_model(tmp_path))
+        assert (tmp_path / "metrics.json").exists()
+        save_model(tmp_path, tiny.model(learner=False))
+        assert {path.name for path in tmp_path.iterdir()} == {"config.json", "model.safetensors"}
+
     def test_the_card_says_how_to_load_the_model_from_where_it_is_now(self, tmp_path: Path) -> None:
         save_model(tmp_path / "a", tiny.model())
         card = '# a card\n\nmodel = tokenlearner.load("{}")\ntokenlearner.load(path)\n'

@@ -220,17 +220,21 @@ class PretrainedModel(nn.Module, ABC):
         self._write_with_card(Path(folder), place=str(folder), dtype=dtype)
 
     def _write_with_card(self, folder: Path, *, place: str, dtype: torch.dtype) -> None:
-        self.write(folder, dtype=dtype)
         info = self.require_info()
+        # Before anything is written: the model may be saved where it was read.
         origin = self.folder if info.source and self._is_as_read() else None
-        if origin is None or not (origin / CARD_FILE).is_file():
+        card, metrics = (
+            file.read_bytes() if origin and (file := origin / name).is_file() else None
+            for name in (CARD_FILE, METRICS_FILE)
+        )
+        self.write(folder, dtype=dtype)
+        if card is None:
             write_whole(folder / CARD_FILE, short_card(info, place, takes=self.takes).encode())
             return
-        card = (origin / CARD_FILE).read_bytes()
         call = f"load({quoted(place)})".encode()
         write_whole(folder / CARD_FILE, _LOAD.sub(lambda _: call, card))
-        if (origin / METRICS_FILE).is_file():
-            write_whole(folder / METRICS_FILE, (origin / METRICS_FILE).read_bytes())
+        if metrics is not None:
+            write_whole(folder / METRICS_FILE, metrics)
 
     def _is_as_read(self) -> bool:
         """Whether the weights are those of the folder that the model was read from."""

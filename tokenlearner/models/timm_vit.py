@@ -225,8 +225,9 @@ class TimmVisionTransformer(PretrainedModel):
         return self.backbone.get_classifier()
 
     def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None:
-        """Replaces the head by a fresh one; `info` is then no longer true."""
+        """Replaces the head by a fresh one. `info`, which is not true of it, is gone then."""
         self.backbone.reset_classifier(num_classes, global_pool)
+        self.info = None
 
     def set_grad_checkpointing(self, enable: bool = True) -> None:
         """Trades time for memory in training: blocks are computed again on the way back."""
