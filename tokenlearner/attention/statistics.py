@@ -12,7 +12,8 @@ import torch
 from tokenlearner.errors import ShapeError
 from tokenlearner.modules.shapes import Float, Tensor
 
-Maps = Float[Tensor, "*batch token height width"] | Float[np.ndarray, "*batch token height width"]
+Maps = Tensor | np.ndarray
+"""`[..., token, height, width]`."""
 
 
 def overlap(maps: Maps) -> Float[Tensor, "*batch"]:
