@@ -1,8 +1,10 @@
 """Files of a model folder: never a pickle, no crafted header, and written whole or not at all."""
 
 import json
+import os
 import pickle
 import struct
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +104,29 @@ class TestWriteWhole:
         for content in (b"one", b"two"):
             write_whole(tmp_path / "file", content)
         assert (tmp_path / "file").read_bytes() == b"two"
+        assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+    def test_a_link_goes_on_leading_where_it_led(self, tmp_path: Path) -> None:
+        (tmp_path / "file").write_bytes(b"one")
+        (tmp_path / "link").symlink_to("file")
+        write_whole(tmp_path / "link", b"two")
+        assert (tmp_path / "link").is_symlink()
+        assert (tmp_path / "file").read_bytes() == b"two"
+
+    def test_what_is_no_file_is_not_replaced(self, tmp_path: Path) -> None:
+        os.mkfifo(tmp_path / "pipe")
+        with ThreadPoolExecutor() as pool:
+            reading = pool.submit((tmp_path / "pipe").read_bytes)
+            write_whole(tmp_path / "pipe", b"two")
+            assert reading.result() == b"two"
+        assert (tmp_path / "pipe").is_fifo()
+
+    def test_two_write_the_same_file(self, tmp_path: Path) -> None:
+        contents = [bytes([value]) * 100_000 for value in (1, 2)]
+        with ThreadPoolExecutor() as pool:
+            for _ in range(30):
+                list(pool.map(lambda content: write_whole(tmp_path / "file", content), contents))
+        assert (tmp_path / "file").read_bytes() in contents
         assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
     def test_keeps_the_old_file_and_cleans_up(

@@ -27,7 +27,8 @@ class Answer(Generic[AnyLearner]):
 
     Attributes:
         model_name: Name of the model.
-        weights_sha256: Checksum of its weights file; empty for a model made by hand.
+        weights_sha256: Checksum of the weights file that it was read from, whatever was done to it
+            since; empty for a model made by hand.
         geometry: Which part of the picture the model saw.
         class_names: Name of each answer.
         probabilities: Of each answer, float32 `[classes]`; they add up to 1 unless several answers

@@ -7,6 +7,7 @@ card, and `metrics.json`. Weights are only ever read by safetensors; a pickle is
 import hashlib
 import json
 import os
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -176,8 +177,17 @@ def check_weights(
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Writes a file so that a reader sees the old content or the new, never a part."""
-    temporary = path.with_name(path.name + ".new")
+    """Writes a file so that a reader sees the old content or the new, never a part.
+
+    A link goes on leading where it led, and what is no file, such as a pipe, is written as it is.
+    """
+    path = path.resolve()
+    if path.exists() and not path.is_file():
+        path.write_bytes(data)
+        return
+    # A name of its own: two may write the same file at once.
+    writer = f"{os.getpid()}-{threading.get_native_id()}"
+    temporary = path.with_name(f"{path.name}.{writer}.new")
     try:
         temporary.write_bytes(data)
         os.replace(temporary, path)

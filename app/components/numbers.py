@@ -44,6 +44,8 @@ def describe_saving(macs: int, baseline_macs: int) -> str:
         return "About the same compute"
     if 50 <= saved_percent < 51:
         return "Half the compute"
+    if macs >= 3 * baseline_macs:
+        return f"{format_times(macs / baseline_macs)} the compute"
     return f"{abs(saved_percent):.3g} % {'less' if saved_percent > 0 else 'more'} compute"
 
 

@@ -41,7 +41,8 @@ def test_shares(share: float, text: str) -> None:
         (1000, 1000, "About the same compute"),
         (1001, 1000, "About the same compute"),
         (1120, 1000, "12 % more compute"),
-        (3, 1, "200 % more compute"),
+        (2999, 1000, "200 % more compute"),
+        (156, 10, "15.6× the compute"),
     ],
 )
 def test_savings(macs: int, baseline: int, text: str) -> None:

@@ -1,5 +1,6 @@
 """The fast copy gives the model's answers and maps, and is nothing else."""
 
+import copy
 from dataclasses import replace
 from typing import Any
 
@@ -176,11 +177,23 @@ def test_what_it_is_not_for_is_said() -> None:
         _ = fast.info
     with pytest.raises(ConfigError, match="has no config; take that of the model it was made from"):
         _ = fast.config  # what counting asks for first
+    with pytest.raises(ConfigError, match="cannot be copied or pickled"):
+        copy.deepcopy(fast)
+    with pytest.raises(ConfigError, match="stays on its device and in its number format"):
+        fast.to(torch.bfloat16)
     assert fast.eval() is fast
     with pytest.raises(ShapeError, match="images of 32x7 px; a patch is 8x8 px"):
         fast(torch.randn(1, 3, 32, 7))
     with pytest.raises(ConfigError, match=r"dtype is torch.float16; on cpu it must be one of"):
         optimise(model, dtype=torch.float16)
+
+
+@pytest.mark.usefixtures("_as_users_run_it")
+def test_other_models_are_refused() -> None:
+    others: list[Any] = [optimise(started_model()), nn.Linear(2, 2)]
+    for other in others:
+        with pytest.raises(ConfigError, match=f"got a {type(other).__name__}; wanted a model of"):
+            optimise(other)
 
 
 @pytest.mark.gpu

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tokenlearner.errors import ConfigError
-from tokenlearner.models import TokenLearnerConfig, VisionTransformerConfig
+from tokenlearner.models import TokenLearnerConfig, VisionTransformer, VisionTransformerConfig
 from tokenlearner.models.presets import conv_vit, mini_vit
 
 LEARNER = TokenLearnerConfig(num_tokens=4, at=1)
@@ -19,8 +19,14 @@ LEARNER = TokenLearnerConfig(num_tokens=4, at=1)
         ({"head_dim": 0}, "head_dim is 0; it must be at least 1"),
         ({"representation_size": 0}, "representation_size is 0; it must be at least 1"),
         ({"head_dim": None, "num_heads": 3}, "dim=128 is no multiple of num_heads=3"),
-        ({"image_size": (62,)}, r"image_size is \(62,\); wanted a height and a width"),
-        ({"patch_size": (0, 0)}, r"patch_size is \(0, 0\); wanted a height and a width"),
+        ({"depth": 2.0}, "depth is 2.0; it must be a whole number"),
+        ({"num_classes": -1}, "num_classes is -1; it must be 0 or more"),
+        ({"activation": "relu"}, r"activation is 'relu'; it must be one of \('gelu_tanh', 'gelu'"),
+        ({"token_learner": {"at": 2}}, "token_learner is {'at': 2}; wanted a TokenLearnerConfig"),
+        ({"image_size": 224}, r"image_size is 224; wanted \(height, width\) in px"),
+        ({"image_size": (62,)}, r"image_size is \(62,\); wanted \(height, width\) in px"),
+        ({"patch_size": (0, 0)}, r"patch_size is \(0, 0\); wanted \(height, width\) in px"),
+        ({"stem_widths": (8, 0)}, r"stem_widths is \(8, 0\); wanted numbers of channels"),
         ({"image_size": (4, 48)}, r"image_size=\(4, 48\) holds no patch of \(6, 6\)"),
         ({"stem_widths": (8, 8)}, "a stem of 3 stages makes cells of 8 px, but patch_size"),
         ({"attention_dropout": 1.5}, "attention_dropout is 1.5; it must be in 0 <= p < 1"),
@@ -38,6 +44,16 @@ LEARNER = TokenLearnerConfig(num_tokens=4, at=1)
 def test_a_vision_transformer_that_cannot_be(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         replace(mini_vit(), **changes)
+
+
+@pytest.mark.usefixtures("_as_users_run_it")
+def test_lists_as_json_has_them() -> None:
+    made: Any = {"image_size": [48, 48], "patch_size": [6, 6], "stem_widths": []}
+    assert hash(replace(mini_vit(), **made)) == hash(mini_vit())
+    with pytest.raises(ConfigError, match="image_size is 32; wanted"):
+        VisionTransformerConfig.from_dict({**mini_vit().to_dict(), "image_size": 32})
+    with pytest.raises(ConfigError, match=r"config is {.*}; wanted a VisionTransformerConfig"):
+        VisionTransformer(mini_vit().to_dict())  # pyright: ignore[reportArgumentType]
 
 
 @pytest.mark.parametrize(

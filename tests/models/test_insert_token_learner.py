@@ -34,6 +34,18 @@ def test_dtype_follows_the_model() -> None:
     assert model(images().bfloat16()).dtype == torch.bfloat16
 
 
+def test_options_of_the_versions() -> None:
+    every: tuple[dict[str, Any], ...] = (
+        {"version": "1.0", "pooling": "mean"},
+        {"bottleneck_dim": 5},
+        {"version": "grouped", "groups": 2},
+    )
+    for options in every:
+        learner = insert_token_learner(backbone(), 3, **options).token_learner
+        assert learner is not None
+        assert {name: getattr(learner, name) for name in options} == options
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -41,6 +53,7 @@ def test_dtype_follows_the_model() -> None:
         ({"at": -1}, "at is -1; it must be 0"),
         ({"num_tokens": 0}, "num_tokens is 0; it must be at least 1"),
         ({"version": "2"}, "version is '2'; it must be '1.0', '1.1' or 'grouped'"),
+        ({"pooling": "mean"}, "pooling and fold_to_square are options of version 1.0 only"),
     ],
 )
 @pytest.mark.usefixtures("_as_users_run_it")

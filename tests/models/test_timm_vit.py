@@ -22,6 +22,7 @@ from tests.models.timm_models import (
     images,
     with_learner,
 )
+from tokenlearner import describe_timm
 from tokenlearner.errors import ShapeError
 from tokenlearner.models import (
     TimmVisionTransformer,
@@ -291,7 +292,9 @@ class TestTraining:
 
     def test_the_head_can_be_replaced(self) -> None:
         model = with_learner()
+        model.info = describe_timm(model, pretrained=True)
         model.reset_classifier(7)
+        assert model.info is None  # it told of a trained head
         assert model.num_classes == model.config.num_classes == 7
         assert model(images()).shape == (2, 7)
 

@@ -192,6 +192,10 @@ def test_shape_errors_say_what_to_do(make: Callable[[int, int], Learner]) -> Non
         learner(sequence, return_maps=True)
     with pytest.raises(ShapeError, match=r"grid=\(4, 4\) has 16 cells, but there are 15 positions"):
         learner(sequence, grid=(4, 4))
+    with pytest.raises(ShapeError, match=r"grid is \(-3, -5\); wanted \(rows, columns\), both at"):
+        learner(sequence, grid=(-3, -5))
+    with pytest.raises(ShapeError, match="wanted at least one position"):
+        learner(sequence[:, :0])
     with pytest.raises(ShapeError, match=r"map is 3x5, but grid=\(5, 3\); leave grid out"):
         learner(torch.randn(2, CHANNELS, *GRID), grid=(5, 3))
     with pytest.raises(ShapeError, match=r"shape \(2, 8\); wanted tokens \[batch, position, dim\]"):

@@ -129,6 +129,20 @@ class TestEvaluate:
         assert one.loss == pytest.approx(three.loss, rel=1e-5)
         assert (one.num_images, three.num_images) == (8, 8)
 
+    def test_a_model_that_is_training_goes_on(self, data: LabelledImages) -> None:
+        model = tiny.model()
+        wanted = evaluate(model, data, device=CPU)
+        model.train()
+        model.embedding.eval()  # as a frozen part is kept
+        assert evaluate(model, data, device=CPU) == wanted
+        assert model.training
+        assert model.encoder.training
+        assert not model.embedding.training
+
+    def test_no_batch(self, data: LabelledImages) -> None:
+        with pytest.raises(ConfigError, match="batch_size is 0; it must be at least 1"):
+            evaluate(tiny.model(), data, device=CPU, batch_size=0)
+
     def test_in_the_number_format_of_the_weights(self, data: LabelledImages) -> None:
         model = tiny.model()
         whole, half = evaluate(model, data, device=CPU), evaluate(model.half(), data, device=CPU)

@@ -30,6 +30,7 @@ _TORCH_DTYPES = {
     "bf16": torch.bfloat16,
     "fp16": torch.float16,
 }
+_MANY_MODELS = 100_000  # that share their code
 _GRAPH_WARMUP = 3
 
 
@@ -143,7 +144,13 @@ def prepare(
     if execution.compiles(images.device):
         try:
             # Past its limit of shapes and models the compiler would fall back on eager, unasked.
-            with torch._dynamo.config.patch(fail_on_recompile_limit_hit=True):
+            # Forgetting the others (`torch.compiler.reset`) would have them compiled again while
+            # somebody else measures them.
+            with torch._dynamo.config.patch(
+                fail_on_recompile_limit_hit=True,
+                recompile_limit=_MANY_MODELS,
+                accumulated_recompile_limit=_MANY_MODELS,
+            ):
                 run()
         except Exception as error:  # the compiler, its compiler and its cache fail in any way
             if is_out_of_memory(error):

@@ -143,8 +143,6 @@ def compare(
     plan = plan or Plan(warmup_passes=3 if device.type == "cpu" else 20)
     for candidate in candidates:
         candidate.execution.check(device)
-    if any(candidate.execution.compiles(device) for candidate in candidates):
-        torch.compiler.reset()  # it refuses to specialise on more than a few shapes
     comparison = Comparison(
         entries=tuple(_describe(candidate, batch_size) for candidate in candidates),
         batch_size=batch_size,

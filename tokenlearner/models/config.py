@@ -1,7 +1,7 @@
 """What a vision transformer is made of, as plain data."""
 
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, get_args
 
 from tokenlearner.errors import ConfigError
 from tokenlearner.modules.grids import Grid
@@ -110,10 +110,25 @@ class VisionTransformerConfig:
     def __post_init__(self) -> None:
         _require_at_least_one(self, "dim", "depth", "num_heads", "mlp_dim")
         _require_at_least_one(self, "head_dim", "representation_size")
-        for name in ("image_size", "patch_size"):
-            size = getattr(self, name)
-            if len(size) != 2 or min(size) < 1:
-                raise ConfigError(f"{name} is {size}; wanted a height and a width of at least 1 px")
+        for name in ("image_size", "patch_size", "stem_widths"):
+            sizes = getattr(self, name)
+            is_pair = name == "stem_widths" or (isinstance(sizes, list | tuple) and len(sizes) == 2)
+            if not is_pair or not all(isinstance(size, int) and size > 0 for size in sizes):
+                raise ConfigError(
+                    f"{name} is {sizes!r}; wanted "
+                    + ("numbers of channels" if name == "stem_widths" else "(height, width) in px")
+                )
+            object.__setattr__(self, name, tuple(sizes))  # of a list, as JSON has it
+        if not isinstance(self.num_classes, int) or self.num_classes < 0:
+            raise ConfigError(f"num_classes is {self.num_classes!r}; it must be 0 or more")
+        if self.activation not in get_args(Activation):
+            raise ConfigError(
+                f"activation is {self.activation!r}; it must be one of {get_args(Activation)}"
+            )
+        if not isinstance(self.token_learner, TokenLearnerConfig | None):
+            raise ConfigError(
+                f"token_learner is {self.token_learner!r}; wanted a TokenLearnerConfig or None"
+            )
         for name in ("embedding_dropout", "dropout", "attention_dropout", "stochastic_depth"):
             if not 0 <= getattr(self, name) < 1:
                 raise ConfigError(f"{name} is {getattr(self, name)}; it must be in 0 <= p < 1")
@@ -186,10 +201,8 @@ class VisionTransformerConfig:
         Raises:
             ConfigError: If a field is unknown, missing or out of range.
         """
-        data = dict(data)
-        for name in ("image_size", "patch_size", "stem_widths"):
-            if name in data:
-                data[name] = tuple(data[name])
+        # JSON knows no tuples.
+        data = {key: tuple(v) if isinstance(v, list) else v for key, v in data.items()}
         if data.get("token_learner") is not None:
             data["token_learner"] = build_config(TokenLearnerConfig, data["token_learner"])
         return build_config(cls, data)
@@ -198,7 +211,11 @@ class VisionTransformerConfig:
 def _require_at_least_one(config: object, *names: str) -> None:
     for name in names:
         value = getattr(config, name)
-        if value is not None and value < 1:
+        if value is None:
+            continue
+        if not isinstance(value, int):
+            raise ConfigError(f"{name} is {value!r}; it must be a whole number")
+        if value < 1:
             raise ConfigError(f"{name} is {value}; it must be at least 1")
 
 

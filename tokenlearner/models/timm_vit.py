@@ -15,6 +15,7 @@ from tokenlearner.models.pretrained import PretrainedModel
 from tokenlearner.models.timm_config import TimmConfig, check_backbone, from_dict, to_dict
 from tokenlearner.modules.grids import Grid
 from tokenlearner.modules.shapes import Float, Tensor
+from tokenlearner.modules.token_learner import Pooling
 
 
 def insert_token_learner(
@@ -23,6 +24,10 @@ def insert_token_learner(
     at: int | None = None,
     version: Version = "1.1",
     fuser: bool = False,
+    *,
+    pooling: Pooling = "sum",
+    bottleneck_dim: int = 64,
+    groups: int = 1,
 ) -> "TimmVisionTransformer":
     """Puts a TokenLearner, still untrained, inside a vision transformer of timm.
 
@@ -37,14 +42,26 @@ def insert_token_learner(
             given.
         version: `1.0` (convolutions, sigmoid), `1.1` (MLP, softmax) or `grouped`.
         fuser: Write the result of every block from `at` on back onto the grid.
+        pooling: Version 1.0: `sum` or `mean` over positions.
+        bottleneck_dim: Version 1.1 and fuser: hidden width of the MLP that draws the maps.
+        groups: Version grouped: groups of its convolutions.
 
     Raises:
-        ConfigError: If the model is of another kind, or has no such block.
+        ConfigError: If the model is of another kind, or has no such block, or options do not go
+            together.
     """
     check_backbone(model, None)
     if at is None:
         at = len(cast(nn.ModuleList, model.blocks)) // 2
-    config = TokenLearnerConfig(num_tokens=num_tokens, at=at, version=version, fuser=fuser)
+    config = TokenLearnerConfig(
+        num_tokens=num_tokens,
+        at=at,
+        version=version,
+        fuser=fuser,
+        pooling=pooling,
+        bottleneck_dim=bottleneck_dim,
+        groups=groups,
+    )
     return TimmVisionTransformer(model, config)
 
 

@@ -39,6 +39,8 @@ class VisionTransformer(TransformerClassifier):
             raise ConfigError(
                 "this configuration is for clips; make a VideoVisionTransformer of it"
             )
+        if not isinstance(config, VisionTransformerConfig):
+            raise ConfigError(f"config is {config!r}; wanted a VisionTransformerConfig")
         if config.stem_widths:
             embedding = ConvStem(config.dim, config.stem_widths)
         else:

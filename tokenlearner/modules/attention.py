@@ -51,6 +51,8 @@ class Attention(nn.Module):
         attention_dropout: float = 0.0,
     ) -> None:
         super().__init__()
+        if dim < 1 or num_heads < 1:
+            raise ConfigError(f"dim={dim}, num_heads={num_heads}; both must be at least 1")
         if head_dim is None and dim % num_heads:
             raise ConfigError(
                 f"dim={dim} is no multiple of num_heads={num_heads}; change one, or give head_dim"

@@ -2,6 +2,7 @@
 
 from torch import nn
 
+from tokenlearner.errors import ConfigError
 from tokenlearner.modules.attention import Attention
 from tokenlearner.modules.dropout import dropout
 from tokenlearner.modules.mlp import Activation, Mlp
@@ -57,6 +58,8 @@ class Block(nn.Module):
         stochastic_depth: float = 0.0,
     ) -> None:
         super().__init__()
+        if not 0 <= stochastic_depth < 1:
+            raise ConfigError(f"stochastic_depth is {stochastic_depth}; it must be in 0 <= p < 1")
         self.stochastic_depth = stochastic_depth
         self.norm1 = nn.LayerNorm(dim, eps=LAYER_NORM_EPS)
         self.attention = Attention(

@@ -28,14 +28,17 @@ def flatten_grid(x: Tensor, grid: Grid | None) -> tuple[Tensor, Grid | None]:
     """Returns tokens `[batch, position, dim]` and the grid they lie on.
 
     `[batch, dim, height, width]` is flattened row by row; `[batch, position, dim]` passes through
-    with the `grid` that was given, which must have as many cells as there are positions.
+    with the `grid` that was given, which must have as many cells as there are positions. There must
+    be one at least.
 
     Raises:
         ShapeError: If `x` is neither, or does not fit `grid`.
     """
+    if grid is not None and (len(grid) != 2 or min(grid) < 1):
+        raise ShapeError(f"grid is {grid}; wanted (rows, columns), both at least 1")
     if x.ndim == 4:
         rows, columns = x.shape[2:]
-        if grid is not None and grid != (rows, columns):
+        if grid is not None and tuple(grid) != (rows, columns):
             raise ShapeError(
                 f"the feature map is {rows}x{columns}, but grid={grid}; leave grid out"
             )
@@ -45,6 +48,8 @@ def flatten_grid(x: Tensor, grid: Grid | None) -> tuple[Tensor, Grid | None]:
             f"got a tensor of shape {tuple(x.shape)}; wanted tokens [batch, position, dim] or a "
             "feature map [batch, dim, height, width]"
         )
+    if x.shape[1] < 1:
+        raise ShapeError(f"the tokens are {tuple(x.shape)}; wanted at least one position")
     if grid is not None and grid[0] * grid[1] != x.shape[1]:
         raise ShapeError(
             f"grid={grid} has {grid[0] * grid[1]} cells, but there are {x.shape[1]} positions"

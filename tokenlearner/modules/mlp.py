@@ -42,6 +42,11 @@ class Mlp(nn.Module):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
+        if min(in_features, hidden_features, out_features) < 1:
+            raise ConfigError(
+                f"an MLP of {in_features}, {hidden_features} and {out_features} channels; all must "
+                "be at least 1"
+            )
         self.fc1 = nn.Linear(in_features, hidden_features)
         self.activation = make_activation(activation)
         self.fc2 = nn.Linear(hidden_features, out_features)

@@ -95,7 +95,7 @@ def _draw(
         for step, frame in enumerate(frames):
             tile = paint(frame, explanation.geometry, steps[step], settings, steps=steps)
             page.paste(PILImage.fromarray(tile), (left + step * (width + _GAP_PX), y))
-    return np.asarray(page)
+    return np.array(page)
 
 
 def _write_times(

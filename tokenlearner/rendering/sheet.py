@@ -79,7 +79,7 @@ def render_sheet(
     centre = y + photo.shape[0] + _CAPTION_PX // 2 + _RING_PX
     draw.text((x, centre), "strongest token, everywhere", INK, _font(17), anchor="lm")
     _draw_scale(sheet, draw, maps, replace(settings, mode="token", tokens=()))
-    return np.asarray(sheet)
+    return np.array(sheet)
 
 
 def make_tile(

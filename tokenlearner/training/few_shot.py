@@ -28,7 +28,7 @@ from tokenlearner.efficiency.machine import describe_hardware, describe_versions
 from tokenlearner.errors import ConfigError, DataError
 from tokenlearner.modules.shapes import Float, Tensor
 from tokenlearner.training.data import LabelledImages
-from tokenlearner.training.metrics import iter_batches, list_names
+from tokenlearner.training.metrics import answering, iter_batches, list_names
 from tokenlearner.training.ridge import ridge_accuracies
 
 STRENGTH = 2.0**10
@@ -109,7 +109,8 @@ def few_shot(
     """Measures how well a model's features tell classes apart that it may never have seen.
 
     Args:
-        model: With its `info` and a head, which is not used; moved to `device`.
+        model: With its `info` and a head, which is not used; moved to `device`. If it is training,
+            it is again afterwards.
         train: Photos to draw from, with one label each. Their classes need not be the model's.
         test: Photos to measure on, of the same classes.
         shots: Training photos per class.
@@ -170,11 +171,12 @@ def iter_features(
         ShapeError: If the model has no head.
     """
     preprocessing = model.require_info().preprocessing
-    model = model.to(device).eval()
+    model = model.to(device)
     like = next(model.parameters())
     for batch in iter_batches(data, preprocessing, batch_size):
-        with torch.inference_mode():
-            yield model.trace(batch.to(like)).representation.float().cpu()
+        with answering(model):
+            features = model.trace(batch.to(like)).representation.float().cpu()
+        yield features
 
 
 def score(

@@ -3,11 +3,13 @@
 import datetime
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
 import torch.nn.functional as F
+from torch import nn
 
 from tokenlearner.checkpoints import AnyModel, ClipModel
 from tokenlearner.efficiency.machine import describe_hardware, describe_versions
@@ -78,7 +80,7 @@ def evaluate(
     """Measures a model in the number format of its weights, float32 for loaded ones.
 
     Args:
-        model: With its `info`; moved to `device`.
+        model: With its `info`; moved to `device`. If it is training, it is again afterwards.
         data: Photos or clips whose class names are the model's, in any order.
         device: Where to compute.
         batch_size: Photos in a pass; changes the speed, not the result.
@@ -86,8 +88,8 @@ def evaluate(
         views: How often each clip is looked at.
 
     Raises:
-        ConfigError: If the model has no `info` or one that does not name its answers, or photos
-            have several labels and torchmetrics is not installed.
+        ConfigError: If the model has no `info` or one that does not name its answers, photos have
+            several labels and torchmetrics is not installed, or `batch_size` is below 1.
         DataError: If the classes are others, there are no photos, or one cannot be decoded.
     """
     answers = iter_logits(model, data, device=device, batch_size=batch_size, views=views)
@@ -111,22 +113,36 @@ def iter_logits(
     order = _match_classes(data, info)
     if data.multi_label:
         load_average_precision()  # if it is missing, now and not after hours of computing
-    model = model.to(device).eval()
+    model = model.to(device)
     like = next(model.parameters())
     if isinstance(data, LabelledClips):
         if not isinstance(model, ClipModel):
             raise ConfigError(f"{info.name} takes photos, but {data.source} holds clips")
         for clip in iter_views(data, info.preprocessing, model.config.num_frames, views):
             parts = clip.split(max(1, batch_size))
-            with torch.inference_mode():
+            with answering(model):
                 answers = torch.cat([model(part.to(like)).float().cpu() for part in parts])
             yield answers.mean(dim=0, keepdim=True)[:, order]
         return
     if isinstance(model, ClipModel):
         raise ConfigError(f"{info.name} takes clips, but {data.source} holds photos")
     for batch in iter_batches(data, info.preprocessing, batch_size):
+        with answering(model):
+            answers = model(batch.to(like)).float().cpu()
+        yield answers[:, order]
+
+
+@contextmanager
+def answering(model: nn.Module) -> Iterator[None]:
+    """Without gradients and in eval mode for a while; then every part is in its own mode again."""
+    training = [part for part in model.modules() if part.training]
+    try:
         with torch.inference_mode():
-            yield model(batch.to(like)).float().cpu()[:, order]
+            model.eval()
+            yield
+    finally:
+        for part in training:
+            part.training = True
 
 
 def iter_batches(
@@ -135,8 +151,11 @@ def iter_batches(
     """Yields all photos as a model's input, on the CPU.
 
     Raises:
+        ConfigError: If `batch_size` is below 1.
         DataError: If there are no photos, or one cannot be decoded.
     """
+    if batch_size < 1:
+        raise ConfigError(f"batch_size is {batch_size}; it must be at least 1")
     if not len(data):
         raise DataError(f"{data.source} holds no photos; nothing to measure")
     images = data.images()
