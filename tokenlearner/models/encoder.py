@@ -1,13 +1,12 @@
 """The transformer encoder, with or without TokenLearner and TokenFuser."""
 
-from dataclasses import dataclass, field
-
 import torch
 from torch import nn
 
 from tokenlearner.errors import ShapeError
+from tokenlearner.models.block_stack import Record, run_blocks
 from tokenlearner.models.config import TokenLearnerConfig, VisionTransformerConfig
-from tokenlearner.models.outputs import EncoderTrace, FuserTrace, LearnerTrace
+from tokenlearner.models.outputs import EncoderTrace
 from tokenlearner.modules.blocks import Block
 from tokenlearner.modules.dropout import Dropout
 from tokenlearner.modules.embed import resample_position_embedding
@@ -21,16 +20,6 @@ from tokenlearner.modules.token_learner import (
     TokenLearnerGrouped,
     TokenLearnerV11,
 )
-
-
-@dataclass(slots=True)
-class _Record:
-    """Collects intermediates during one call."""
-
-    positioned: Tensor | None = None
-    blocks: list[Tensor] = field(default_factory=list)
-    learners: list[LearnerTrace] = field(default_factory=list)
-    fusers: list[FuserTrace] = field(default_factory=list)
 
 
 class Encoder(nn.Module):
@@ -120,7 +109,8 @@ class Encoder(nn.Module):
         Raises:
             ShapeError: If `grid`, `steps` and `tokens` do not fit.
         """
-        return self._encode(tokens, grid or self.grid, steps or self.steps, None)
+        grid, steps = grid or self.grid, steps or self.steps
+        return self._encode(self._place(tokens, grid, steps), grid, steps, None)
 
     def trace(
         self,
@@ -130,85 +120,50 @@ class Encoder(nn.Module):
         steps: int | None = None,
     ) -> EncoderTrace:
         """Does what `forward` does and returns everything on the way."""
-        record = _Record()
-        encoded = self._encode(tokens, grid or self.grid, steps or self.steps, record)
-        assert record.positioned is not None
-        return EncoderTrace(
-            positioned=record.positioned,
-            blocks=tuple(record.blocks),
-            learners=tuple(record.learners),
-            fusers=tuple(record.fusers),
-            encoded=encoded,
-        )
+        grid, steps, record = grid or self.grid, steps or self.steps, Record()
+        positioned = self._place(tokens, grid, steps)
+        return record.to_trace(positioned, self._encode(positioned, grid, steps, record))
 
     def _encode(
-        self, tokens: Tensor, grid: Grid, steps: int | None, record: _Record | None
+        self, positioned: Tensor, grid: Grid, steps: int | None, record: Record | None
     ) -> Tensor:
-        x = self.dropout(self._place(tokens, grid, steps))
-        if record:
-            record.positioned = x
-        for index, block in enumerate(self.blocks):
-            name = str(index)
-            before = None
-            if name in self.learners:
-                apart, before = self._split(x, steps)
-                learned, maps = _in_each_step(self.learners[name], before, grid=grid)
-                x = _join(apart, learned)
-                if record:
-                    record.learners.append(LearnerTrace(index, maps, before, learned))
-            x = block(x)
-            if record:
-                record.blocks.append(x)
-            if name in self.fusers:
-                assert before is not None
-                apart, learned = self._split(x, steps)
-                update, maps = _in_each_step(self.fusers[name], learned, before)
-                x = _join(apart, before + update)
-                if record:
-                    record.fusers.append(FuserTrace(index, maps.unflatten(-1, grid), update))
+        x = run_blocks(
+            positioned,
+            len(self.blocks),
+            lambda index, x: self.blocks[index](x),
+            self.learners,
+            self.fusers,
+            grid=grid,
+            steps=steps,
+            num_apart=self._num_apart,
+            record=record,
+        )
         return self.norm(x)
 
+    @property
+    def _num_apart(self) -> int:
+        return 0 if self.class_token is None else 1
+
     def _place(self, tokens: Tensor, grid: Grid, steps: int | None) -> Tensor:
-        """Puts the class token first and adds the position embedding."""
+        """Puts the class token first, adds the position embedding, and drops out."""
         if tokens.shape[1] != (steps or 1) * grid[0] * grid[1]:
             times = f" at {steps} steps" if steps else ""
             raise ShapeError(
                 f"got {tokens.shape[1]} tokens, which do not fill a grid of {grid}{times}; pass "
                 "their own grid=(rows, columns)" + (" and steps" if steps else "")
             )
-        num_apart = 0 if self.class_token is None else 1
         embedding = resample_position_embedding(
-            self.position_embedding[:, num_apart:],
+            self.position_embedding[:, self._num_apart :],
             old=self.grid,
             new=grid,
             old_steps=self.steps or 1,
             new_steps=steps or 1,
         )
         placed = tokens + embedding
-        if self.class_token is None:
-            return placed
-        first = self.class_token + self.position_embedding[:, :1]
-        return torch.cat((first.expand(len(tokens), -1, -1), placed), dim=1)
-
-    def _split(self, x: Tensor, steps: int | None) -> tuple[Tensor | None, Tensor]:
-        """Returns the class token, and the others `[batch, (step,) length, dim]`."""
-        apart = None
         if self.class_token is not None:
-            apart, x = x[:, :1], x[:, 1:]
-        return apart, x if steps is None else x.unflatten(1, (steps, -1))
-
-
-def _in_each_step(module: nn.Module, *tokens: Tensor, **grid: Grid) -> tuple[Tensor, Tensor]:
-    """Applies a learner or fuser to every image, or to every step of every clip."""
-    places = tokens[0].shape[:-2]
-    result, maps = module(*(x.flatten(0, -3) for x in tokens), return_maps=True, **grid)
-    return result.unflatten(0, places), maps.unflatten(0, places)
-
-
-def _join(apart: Tensor | None, tokens: Tensor) -> Tensor:
-    """Undoes `Encoder._split`."""
-    x = tokens.flatten(1, -2)
-    return x if apart is None else torch.cat((apart, x), dim=1)
+            first = self.class_token + self.position_embedding[:, :1]
+            placed = torch.cat((first.expand(len(tokens), -1, -1), placed), dim=1)
+        return self.dropout(placed)
 
 
 def make_learner(

@@ -1,16 +1,15 @@
 """TokenLearner inside the vision transformers of timm, pretrained or not."""
 
-from dataclasses import dataclass, field
 from typing import Any, cast
 
-import torch
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from tokenlearner.errors import ShapeError
+from tokenlearner.models.block_stack import Record, run_blocks
 from tokenlearner.models.config import TokenLearnerConfig, Version
 from tokenlearner.models.encoder import make_fuser, make_learner
-from tokenlearner.models.outputs import EncoderTrace, FuserTrace, LearnerTrace, Trace
+from tokenlearner.models.outputs import EncoderTrace, Trace
 from tokenlearner.models.pretrained import PretrainedModel
 from tokenlearner.models.timm_config import TimmConfig, check_backbone, from_dict, to_dict
 from tokenlearner.modules.grids import Grid
@@ -63,17 +62,6 @@ def insert_token_learner(
         groups=groups,
     )
     return TimmVisionTransformer(model, config)
-
-
-@dataclass(slots=True)
-class _Record:
-    """Collects intermediates during one call."""
-
-    embedded: Tensor | None = None
-    positioned: Tensor | None = None
-    blocks: list[Tensor] = field(default_factory=list)
-    learners: list[LearnerTrace] = field(default_factory=list)
-    fusers: list[FuserTrace] = field(default_factory=list)
 
 
 class TimmVisionTransformer(PretrainedModel):
@@ -181,7 +169,8 @@ class TimmVisionTransformer(PretrainedModel):
         self, images: Float[Tensor, "batch 3 height width"]
     ) -> Float[Tensor, "batch length dim"]:
         """Returns the tokens after the last block and the final norm, the prefix first."""
-        return self._encode(images, None)
+        _, positioned, rotations = self._positioned(images)
+        return self._encode(positioned, rotations, self._grid(images), None)
 
     def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor | tuple[Tensor, Tensor]:
         """Pools what `forward_features` returned and classifies it, as timm's model does."""
@@ -224,18 +213,10 @@ class TimmVisionTransformer(PretrainedModel):
             embedded: The patch tokens before the position embedding.
             encoder: All that happened after.
         """
-        record = _Record()
-        encoded = self._encode(images, record)
-        assert record.embedded is not None
-        assert record.positioned is not None
-        encoder = EncoderTrace(
-            positioned=record.positioned,
-            blocks=tuple(record.blocks),
-            learners=tuple(record.learners),
-            fusers=tuple(record.fusers),
-            encoded=encoded,
-        )
-        return record.embedded, encoder
+        grid, record = self._grid(images), Record()
+        embedded, positioned, rotations = self._positioned(images)
+        encoded = self._encode(positioned, rotations, grid, record)
+        return embedded, record.to_trace(positioned, encoded)
 
     def get_classifier(self) -> Any:
         """Returns timm's head; two of them for a distilled DeiT."""
@@ -254,40 +235,38 @@ class TimmVisionTransformer(PretrainedModel):
         """Returns the names of parameters that weight decay should spare."""
         return {f"backbone.{name}" for name in self.backbone.no_weight_decay()}
 
-    def _encode(self, images: Tensor, record: _Record | None) -> Tensor:
-        self._check(images)
-        grid, num_prefix = self._grid(images), self.backbone.num_prefix_tokens
-        patches = self.backbone.patch_embed(images)
-        x, rotations = self._positioned(patches)
-        if record:
-            record.embedded = patches.flatten(1, 2) if patches.ndim == 4 else patches
-            record.positioned = x
-        for index, block in enumerate(self.backbone.blocks):
-            name = str(index)
-            before = x[:, num_prefix:]
-            if name in self.learners:
-                rotations = None
-                tokens, maps = self.learners[name](before, grid=grid, return_maps=True)
-                x = torch.cat((x[:, :num_prefix], tokens), dim=1)
-                if record:
-                    record.learners.append(LearnerTrace(index, maps, before, tokens))
-            x = self._run(block, index, x, rotations)
-            if record:
-                record.blocks.append(x)
-            if name in self.fusers:
-                update, maps = self.fusers[name](x[:, num_prefix:], before, return_maps=True)
-                x = torch.cat((x[:, :num_prefix], before + update), dim=1)
-                if record:
-                    record.fusers.append(FuserTrace(index, maps.unflatten(2, grid), update))
+    def _encode(
+        self, positioned: Tensor, rotations: Tensor | None, grid: Grid, record: Record | None
+    ) -> Tensor:
+        learner = self.token_learner
+
+        def call(index: int, x: Tensor) -> Tensor:
+            has_places = learner is None or index < learner.at
+            return self._run(index, x, rotations if has_places else None)
+
+        x = run_blocks(
+            positioned,
+            len(self.backbone.blocks),
+            call,
+            self.learners,
+            self.fusers,
+            grid=grid,
+            num_apart=self.backbone.num_prefix_tokens,
+            record=record,
+        )
         return self.backbone.norm(x)
 
-    def _positioned(self, patches: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Adds prefix and positions; the second value is what Eva rotates queries and keys by."""
+    def _positioned(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Returns the patch tokens, all tokens in their places, and what Eva rotates them by."""
+        self._check(images)
+        patches = self.backbone.patch_embed(images)
         x = self.backbone._pos_embed(patches)
         x, rotations = x if isinstance(x, tuple) else (x, None)
-        return self.backbone.norm_pre(x), rotations
+        embedded = patches.flatten(1, 2) if patches.ndim == 4 else patches
+        return embedded, self.backbone.norm_pre(x), rotations
 
-    def _run(self, block: nn.Module, index: int, x: Tensor, rotations: Tensor | None) -> Tensor:
+    def _run(self, index: int, x: Tensor, rotations: Tensor | None) -> Tensor:
+        block = self.backbone.blocks[index]
         arguments: dict[str, Any] = {}
         if rotations is not None:
             per_block = getattr(self.backbone, "rope_mixed", False)
