@@ -22,7 +22,7 @@ from app.background import Progress, Report, wait_for
 from app.clip_state import OwnClip
 from app.components.attention_player import ClipMedia
 from app.gallery import ClipSample, load_clips
-from app.shelf import Shelf
+from app.shelf import Budget, Shelf
 from tokenlearner.checkpoints import ClipModel
 from tokenlearner.clips import ClipExplanation, explain_clip
 from tokenlearner.media import ClipFacts, display_clip, probe, read_clip, read_stretch
@@ -32,7 +32,7 @@ FRAME_SIDE_PX = 1280
 
 _LONGEST_SOUND_S = 120.0  # a player without sound is better than a long wait
 _WEBM = b"\x1a\x45\xdf\xa3"
-_SHARED_BYTES, _OWN_BYTES = 800 * 2**20, 400 * 2**20
+_SHARED_BYTES, _OWN_BYTES, _ALL_OWN_BYTES = 800 * 2**20, 400 * 2**20, 2_000 * 2**20
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
@@ -76,7 +76,12 @@ def _shared_shelf() -> Shelf:
 
 @st.cache_resource(max_entries=1, show_spinner=False, scope="session")
 def _own_shelf() -> Shelf:
-    return Shelf(_OWN_BYTES)
+    return Shelf(_OWN_BYTES, _all_own_shelves())
+
+
+@st.cache_resource(max_entries=1, show_spinner=False)
+def _all_own_shelves() -> Budget:
+    return Budget(_ALL_OWN_BYTES)
 
 
 @st.cache_resource(max_entries=1, show_spinner=False)
