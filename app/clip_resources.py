@@ -121,7 +121,7 @@ def read_own_clip(content: bytes, name: str) -> OwnClip:
     Raises:
         MediaError: If it cannot be used.
     """
-    with turns.device_turn():
+    with turns.place(turns.LOOKING):
         return OwnClip(
             name=name,
             content=content,

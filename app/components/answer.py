@@ -3,7 +3,7 @@
 import streamlit as st
 
 from app.components.numbers import format_share
-from app.components.plain_text import plain
+from app.components.plain_text import class_title, plain
 from tokenlearner.clips import ClipExplanation
 from tokenlearner.inference import Explanation
 
@@ -23,7 +23,7 @@ def answer(explanation: Explanation, *, subject: str | None, subject_is_known: b
     name, share = explanation.predictions[0]
     with st.container(key="answer", gap="small"):
         badge = verdict(name, subject=subject, subject_is_known=subject_is_known)
-        st.markdown(f"## {plain(name)} · {format_share(share)} {badge}", anchors=False)
+        st.markdown(f"## {plain(class_title(name))} · {format_share(share)} {badge}", anchors=False)
         said = remarks(explanation, "photo", subject=subject)
         if not subject_is_known:  # so it may be anything
             said[-1] = f"The model can only answer with {list_classes(explanation.class_names)}."
@@ -54,7 +54,9 @@ def remarks(
         subject: The class that it shows, if that is one of the model's and known.
     """
     name, share = explanation.predictions[0]
-    said = [f"The {thing} shows “{plain(subject)}”."] if subject not in (None, name) else []
+    said = []
+    if subject is not None and subject != name:
+        said.append(f"The {thing} shows “{plain(class_title(subject))}”.")
     if share < LOW_CONFIDENCE:
         said.append("**Low confidence:** no answer reaches 50 %.")
     count = len(explanation.class_names)
@@ -64,7 +66,7 @@ def remarks(
 
 def list_classes(names: tuple[str, ...]) -> str:
     """All that a model can answer with, or examples where there are many, as Markdown."""
-    shown = [plain(name) for name in names[:_CLASSES_IN_FULL]]
+    shown = [plain(class_title(name)) for name in names[:_CLASSES_IN_FULL]]
     if len(names) > len(shown):
         return f"one of {len(names):,} things, such as {', '.join(shown[:8])}"
     return f"{', '.join(shown[:-1])} or {shown[-1]}" if len(shown) > 1 else "".join(shown)

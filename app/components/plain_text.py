@@ -17,6 +17,11 @@ def plain(text: str) -> str:
     return re.sub(r"([\\`*_{}\[\]()#+\-!|$:<>~&])", r"\\\1", text)
 
 
+def class_title(name: str) -> str:
+    """A class as people read it; folders of photos are often called like `swipe_left`."""
+    return name.replace("_", " ").strip() or name
+
+
 def without_paths(text: str, names: Mapping[str, str]) -> str:
     """A message that visitors may read: it names folders as they know them, or says less.
 

@@ -6,6 +6,7 @@ import numpy as np
 import streamlit as st
 
 from app.components.numbers import format_share
+from app.components.plain_text import class_title
 from tokenlearner.clips import ClipExplanation
 from tokenlearner.inference import Explanation
 
@@ -27,7 +28,7 @@ def predictions_chart(chosen: _Answer, other: _Answer | None, *, count: int = 5)
     """
     # By number, because names may be alike: ImageNet has two kinds of crane.
     top = np.argsort(-chosen.probabilities, kind="stable")[:count].tolist()
-    names = [chosen.class_names[index] for index in top]
+    names = [class_title(chosen.class_names[index]) for index in top]
     models = [chosen] if other is None else [chosen, other]
     traces = [_bars(top, model) for model in models]
     with st.container(key="predictions", gap="small"):
@@ -60,7 +61,7 @@ def _bars(top: list[int], explanation: _Answer) -> dict[str, Any]:
         "y": list(range(len(top))),
         "x": shares,
         "text": [format_share(share) for share in shares],
-        "hovertext": [explanation.class_names[index] for index in top],
+        "hovertext": [class_title(explanation.class_names[index]) for index in top],
         "textposition": "outside",
         "cliponaxis": False,
         "constraintext": "none",
@@ -109,7 +110,7 @@ def _legend(models: list[_Answer]) -> str:
 
 def _describe(top: list[int], chosen: _Answer, other: _Answer | None) -> str:
     said = [
-        f"{chosen.class_names[index]}: {_share(chosen, index)}"
+        f"{class_title(chosen.class_names[index])}: {_share(chosen, index)}"
         + (f" ({_share(other, index)} {_label(other)})" if other is not None else "")
         for index in top
     ]

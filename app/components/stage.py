@@ -5,7 +5,7 @@ import streamlit as st
 from app.components.answer import verdict
 from app.components.notices import show_notices
 from app.components.numbers import describe_saving, format_share, lower_first
-from app.components.plain_text import plain
+from app.components.plain_text import class_title, plain
 from app.components.provenance import warning_badge
 from app.components.view_button import view_button
 from app.resources import Result
@@ -27,7 +27,7 @@ def stage_line(
     name, share = result.chosen.predictions[0]
     warning_badge(info)
     badge = verdict(name, subject=subject, subject_is_known=subject_is_known)
-    said = [f"**{plain(name)}** {format_share(share)} {badge}"]
+    said = [f"**{plain(class_title(name))}** {format_share(share)} {badge}"]
     if result.pair is not None:
         before, after = result.pair
         tokens, saving = after.tokens_per_layer, describe_saving(after.macs, before.macs)

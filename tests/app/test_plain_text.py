@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.components.plain_text import without_paths
+from app.components.plain_text import class_title, without_paths
 
 NAMES = {"/srv/models": "the folder", "/srv/models/mine (2)": "mine (2)"}
 
@@ -35,3 +35,9 @@ def test_rather_vague_than_a_path(message: str) -> None:
     assert without_paths(message, NAMES) == (
         "A file on the server cannot be used; the server’s log says which one and why."
     )
+
+
+def test_classes_as_people_read_them() -> None:
+    assert class_title("swipe_left") == "swipe left"
+    assert class_title("English springer") == "English springer"
+    assert class_title("_") == "_"

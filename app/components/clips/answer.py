@@ -9,7 +9,7 @@ from app.clip_resources import ClipResult
 from app.components.answer import list_classes, remarks, verdict
 from app.components.cost import tokens_diagram
 from app.components.numbers import describe_saving, format_gflops, format_share
-from app.components.plain_text import plain
+from app.components.plain_text import class_title, plain
 from app.components.predictions import predictions_chart
 from tokenlearner.clips import ClipExplanation
 
@@ -46,11 +46,11 @@ def clip_answer(
     badge = verdict(name, subject=subject, subject_is_known=subject_is_known)
     said = [_how(chosen), *remarks(chosen, "clip", subject=subject)]
     with st.container(key="clip_answer", gap="small"):
-        st.markdown(f"## {plain(name)} · {format_share(share)} {badge}", anchors=False)
+        st.markdown(f"## {plain(class_title(name))} · {format_share(share)} {badge}", anchors=False)
         st.caption(" ".join(said), help=list_classes(chosen.class_names))
         if result.other is not None:
             name, share = result.other.predictions[0]
-            said = f"{plain(other_title)}: **{plain(name)}** · {format_share(share)}."
+            said = f"{plain(other_title)}: **{plain(class_title(name))}** · {format_share(share)}."
             how = _how(result.other)
             st.caption(said if how == _how(chosen) else f"{said} {how}")
 
@@ -76,7 +76,7 @@ def answers(result: ClipResult) -> None:
         predictions_chart(chosen, other if is_comparable else None, count=_TOP)
         return
     top = np.argsort(-chosen.probabilities, kind="stable")[:_TOP].tolist()
-    names = [chosen.class_names[index] for index in top]
+    names = [class_title(chosen.class_names[index]) for index in top]
     with st.container(key="clip_predictions", gap="small"):
         st.html(_legend(names, chosen.probabilities[top]))
         st.plotly_chart(

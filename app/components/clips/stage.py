@@ -6,7 +6,7 @@ from app.clip_resources import ClipResult
 from app.components.answer import verdict
 from app.components.notices import show_notices
 from app.components.numbers import format_gflops, format_share
-from app.components.plain_text import plain
+from app.components.plain_text import class_title, plain
 from app.components.stage import leave_stage_button
 
 
@@ -27,6 +27,9 @@ def clip_stage_line(
             cost = f"{format_gflops(result.chosen.macs)} GFLOPs"
             frames = f"{len(result.chosen.frames)} frames"
             badge = verdict(name, subject=subject, subject_is_known=subject_is_known)
-            said = (f"**{plain(name)}** {format_share(share)} {badge}", f"{frames}: {cost}")
+            said = (
+                f"**{plain(class_title(name))}** {format_share(share)} {badge}",
+                f"{frames}: {cost}",
+            )
             st.markdown(" &ensp;·&ensp; ".join(said))
         leave_stage_button()
