@@ -4,17 +4,19 @@ from pathlib import Path
 
 import pytest
 import streamlit as st
+import torch
 from streamlit.testing.v1 import AppTest
 
 from app import resources
 from app.components.efficiency import measuring
-from app.components.numbers import format_gflops
+from app.components.numbers import format_gflops, format_megabytes
 from app.recorded import read_placement, read_recorded
 from tests import tiny
 from tokenlearner import zoo
 from tokenlearner.checkpoints import for_images, save_model
 from tokenlearner.efficiency import count_macs, count_model
-from tokenlearner.efficiency.throughput import Stopped
+from tokenlearner.efficiency.memory import activation_bytes
+from tokenlearner.efficiency.throughput import Stopped, input_shape
 from tokenlearner.models import (
     ModelInfo,
     TokenLearnerConfig,
@@ -53,6 +55,8 @@ def test_opens_with_what_the_pair_costs() -> None:
     ]
     for model in pair:
         assert f"<td>{format_gflops(count_model(model).macs)}</td>" in said
+        size = activation_bytes(model, input_shape(model, 8), torch.float32)
+        assert f"<td>{format_megabytes(size)}</td>" in said
     assert "32.9 % less compute" in said
     assert "−32.9 %" in said
     assert "2.65 M" in said

@@ -71,6 +71,7 @@ def test_measured_and_stopped(open_page: Open) -> None:
     (mine, *_) = json.loads(Path(download.value.path()).read_text())
     assert mine["entries"][1]["name"] == "cifar10-mini-vit-tl8"
     assert mine["rounds"]
+    assert (mine["title"], mine["finished"]) == ("CIFAR-10 Keras, 8 tokens", True)
 
     # It stays for the session, on other pages too.
     page.get_by_role("tab", name="Placement explorer").click()

@@ -87,7 +87,32 @@ def test_what_the_baseline_has_too_is_no_reason() -> None:
     slow = profile(stage("block 0", 5.0, 4e9), stage("learner 1", 0.5, 0.5e9))
     loss = find_losses(BASE, slow)[0]
     assert (loss.part.name, loss.reason) == ("blocks before the learner", "same work")
-    assert "the same as in the baseline, so this is how exactly was measured" in loss.words
+    assert explain_losses(0.9, find_losses(BASE, slow)) == (
+        "90 % of what the multiply-accumulates promise; no part of the model stands out in the "
+        "profile, so suspect the measurement or the machine. The profile realised another share "
+        "than the measurement, 82 %, so its losses do not add up to what is missing."
+    )
+
+
+def test_what_both_models_do_alike_is_named_as_no_loss() -> None:
+    slow = profile(
+        stage("embedding", 2.0, 1e9),
+        stage("block 0", 5.0, 4e9),
+        stage("learner 1", 1.5, 0.5e9, tokens=8),
+        stage("block 1", 1.0, 0.5e9, tokens=8),
+        stage("head", 0.5, 0),
+    )
+    losses = find_losses(BASE, slow)
+    same = {loss.part.name for loss in losses if loss.reason == "same work"}
+    assert same == {"embedding", "blocks before the learner"}
+    said = explain_losses(0.6, losses)
+    assert "in the embedding" not in said
+    assert "in the blocks before" not in said
+    assert said.startswith("60 % of what the multiply-accumulates promise. Lost: 10 % of the time ")
+    assert said.endswith(
+        "; 5 % elsewhere. What both models do alike took 20 % of the time more than its "
+        "multiply-accumulates account for."
+    )
 
 
 def test_blocks_that_the_baseline_has_not_are_no_same_work() -> None:
@@ -111,3 +136,14 @@ def test_what_is_said() -> None:
         "baseline 1)."
     )
     assert "suspect the measurement or the machine" in explain_losses(0.9, losses[1:])
+    assert explain_losses(0.9, ()).endswith("so suspect the measurement or the machine.")
+
+
+@pytest.mark.parametrize(("realised", "adds_up"), [(0.47, False), (0.71, True), (0.81, False)])
+def test_losses_that_do_not_add_up_say_so(realised: float, adds_up: bool) -> None:
+    said = explain_losses(realised, find_losses(BASE, fast()))
+    told = (
+        " The profile realised another share than the measurement, 75 %, so its losses do not add "
+        "up to what is missing."
+    )
+    assert said.endswith(told) != adds_up

@@ -28,8 +28,8 @@ from tokenlearner.cli.evaluate import write_json
 from tokenlearner.efficiency.comparison import Comparison
 from tokenlearner.efficiency.execution import Execution
 from tokenlearner.efficiency.machine import choose_device, describe_hardware
-from tokenlearner.efficiency.profile import profile
-from tokenlearner.efficiency.reality import KEPT, Loss, explain_losses, find_losses
+from tokenlearner.efficiency.profile import Profile, profile
+from tokenlearner.efficiency.reality import KEPT, explain_losses, find_losses
 from tokenlearner.efficiency.rounds import Plan
 from tokenlearner.efficiency.throughput import POWERS, Candidate, Progress, Stopped, sweep
 from tokenlearner.errors import MeasurementError
@@ -167,6 +167,7 @@ class _Session:
     done: list[Comparison] = field(default_factory=list)
     stops: list[str] = field(default_factory=list)
     words: dict[int, str] = field(default_factory=dict)
+    profiles: dict[int, tuple[Profile, ...]] = field(default_factory=dict)
     interrupted: bool = False
 
     @property
@@ -197,35 +198,43 @@ class _Session:
             realised = result.realised_ratio() if len(self.pair) > 1 else None
             if realised is None:
                 continue
+            if result.all_disturbed:
+                self.words[index] = "too busy to tell: other programs were busy in every round"
+                continue
             try:
-                losses = self._find_losses(result) if realised.median < KEPT else ()
+                profiles = self._profile(result) if realised.median < KEPT else ()
             except MeasurementError as error:
                 self.words[index] = f"why less is realised is not known: {error}"
             else:
+                self.profiles[index] = profiles
+                losses = find_losses(*profiles) if profiles else ()
                 self.words[index] = explain_losses(realised.median, losses)
 
-    def _find_losses(self, result: Comparison) -> tuple[Loss, ...]:
+    def _profile(self, result: Comparison) -> tuple[Profile, ...]:
         """Times the stages of both models."""
         execution = result.entries[0].execution
         if not execution.has_stages(self.device):
             raise MeasurementError(
                 f"{execution.mode} leaves no stages that could be timed here; measure eager"
             )
-        profiles = profile(
+        return profile(
             dict(self.pair),
             batch_size=result.batch_size,
             device=self.device,
             dtype=execution.dtype,
             optimised=execution.mode == "optimised",
         )
-        return find_losses(*profiles)
 
     def report(self, command: str) -> dict[str, Any]:
         """Returns what `--json` writes."""
         return {
             "command": command,
             "comparisons": [
-                result.to_dict() | {"words": self.words.get(index, "")}
+                result.to_dict()
+                | {
+                    "words": self.words.get(index, ""),
+                    "profiles": [one.to_dict() for one in self.profiles.get(index, ())],
+                }
                 for index, result in enumerate(self.done)
             ],
             "stopped": self.stops,
@@ -254,7 +263,7 @@ def _show(session: _Session, console: Console, *, wanted: int) -> None:
     for stop in session.stops:
         console.print(f"stopped at {stop}")
     if any(result.all_disturbed for result in session.done):
-        console.print("other programs were busy in every round of a line marked *: measure again")
+        console.print("a line marked * was disturbed in every round by others: measure again")
     if session.interrupted:
         kept = len(session.done)
         lines = "nothing is measured" if not kept else f"{kept} of {wanted} lines are kept"

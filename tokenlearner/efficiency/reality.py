@@ -4,7 +4,7 @@ If every multiply-accumulate took as long as the baseline's do on average, the p
 kept. What a part takes longer than that is lost there.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,11 +16,12 @@ KEPT = 0.97
 """A realised fraction from which on the promise counts as kept: timing is no more exact."""
 
 _OTHER_WORK = {"head": "positions, last norm, pooling and answers, little of which is counted"}
-_BEFORE = "blocks before the learner"
 _AFTER = "blocks after the learner"
 _DOMINATES = 0.5
 _SMALL_ROWS = 512
 _SLOW = 0.8
+_LEAST = 0.01  # a share of the time that is worth a word
+_INEXACT = 0.05  # a profile of a few passes is no more exact
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,7 +69,7 @@ class Loss:
         reason: `launches`: calling the operations takes the time; `memory`: reading weights and
             tokens does; `small products`: matrices of so few rows that the kernels do not come up
             to speed; `other work`: norms, softmax and activations, which nobody counts; `same
-            work`: the baseline's own, so that only the measurement can differ.
+            work`: the baseline does it, too, so that it is never named as a loss.
         words: The same for people.
     """
 
@@ -107,15 +108,16 @@ def find_losses(base: Profile, fast: Profile) -> tuple[Loss, ...]:
     losses = []
     for part in group(fast):
         lost = part.seconds - part.macs * price
-        is_shared = all(own.get(stage.name) == stage.macs for stage in part.stages)
+        # The head's norm and pooling, which nobody counts, work on other tokens.
+        is_shared = part.name != "head" and all(own.get(s.name) == s.macs for s in part.stages)
         reason = _reason(part, fast, usual=1 / price, is_shared=is_shared)
         words = _words(part, fast, reason, usual=1 / price)
         losses.append(Loss(part=part, ratio=lost / fast.seconds, reason=reason, words=words))
     return tuple(sorted(losses, key=lambda loss: -loss.ratio))
 
 
-def explain_losses(realised_ratio: float, losses: Iterable[Loss]) -> str:
-    """Says in a sentence or two what became of the promise.
+def explain_losses(realised_ratio: float, losses: Sequence[Loss]) -> str:
+    """Says in a few sentences what became of the promise.
 
     Args:
         realised_ratio: As measured, by whole passes.
@@ -124,19 +126,43 @@ def explain_losses(realised_ratio: float, losses: Iterable[Loss]) -> str:
     told = f"{100 * realised_ratio:.0f} % of what the multiply-accumulates promise"
     if realised_ratio >= KEPT:
         return f"{told}: kept."
-    main = [loss for loss in losses if loss.ratio >= 0.01][:2]
+    own = [loss for loss in losses if loss.reason != "same work"]
+    main = [loss for loss in own if loss.ratio >= _LEAST][:2]
     if not main:
-        return (
-            f"{told}; no part of the model stands out in the profile, so suspect the measurement "
-            "or the machine."
+        told += (
+            "; no part of the model stands out in the profile, so suspect the measurement or the "
+            "machine."
         )
-    lost = "; ".join(f"{100 * loss.ratio:.0f} % of the time in the {loss.words}" for loss in main)
-    return f"{told}. Lost: {lost}."
+    else:
+        lost = [f"{100 * loss.ratio:.0f} % of the time in the {loss.words}" for loss in main]
+        rest = sum(loss.ratio for loss in own if loss not in main)
+        if rest >= _LEAST:
+            lost.append(f"{100 * rest:.0f} % elsewhere")
+        told += f". Lost: {'; '.join(lost)}."
+    return told + _what_is_left(realised_ratio, losses)
+
+
+def _what_is_left(realised_ratio: float, losses: Sequence[Loss]) -> str:
+    """Says why the losses that are named do not add up to what is missing; nothing if they do."""
+    profiled_ratio = 1 - sum(loss.ratio for loss in losses)
+    shared_ratio = sum(loss.ratio for loss in losses if loss.reason == "same work")
+    if losses and abs(profiled_ratio - realised_ratio) > _INEXACT:
+        return (
+            f" The profile realised another share than the measurement, {100 * profiled_ratio:.0f} "
+            "%, so its losses do not add up to what is missing."
+        )
+    if abs(shared_ratio) > _INEXACT:
+        more_or_less = "more" if shared_ratio > 0 else "less"
+        return (
+            f" What both models do alike took {100 * abs(shared_ratio):.0f} % of the time "
+            f"{more_or_less} than its multiply-accumulates account for."
+        )
+    return ""
 
 
 def _reason(part: Part, profile: Profile, usual: float, *, is_shared: bool) -> Reason:
     seconds = part.seconds
-    if part.name == _BEFORE and is_shared:
+    if is_shared:
         return "same work"
     if sum(stage.launch_seconds for stage in part.stages) >= _DOMINATES * seconds:
         return "launches"
@@ -156,7 +182,7 @@ def _words(part: Part, profile: Profile, reason: Reason, usual: float) -> str:
         f"byte where this device can do {profile.limits.balance:.2g}",
         "small products": f"matrices of {_rows(part, profile):,} rows are too small for the "
         "kernels",
-        "same work": "the same as in the baseline, so this is how exactly was measured",
+        "same work": "the same work as in the baseline",
         "other work": _OTHER_WORK.get(
             part.name, "norms, softmax, activations and copies, which the count leaves out"
         ),

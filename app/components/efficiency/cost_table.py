@@ -49,21 +49,28 @@ class Row:
     values: Sequence[float | None]
 
 
+def activation_row(sizes: Sequence[int]) -> Row:
+    """What the tensors of a batch take in each model, by their shapes, in bytes."""
+    texts = [format_megabytes(size) for size in sizes]
+    return Row(label="activation memory", texts=texts, values=sizes)
+
+
 def measured_rows(columns: Sequence[Column], comparison: Comparison | None) -> list[Row]:
     """What was measured of these models; rows of dashes before the first round is over."""
     several = columns[0].unit + "s"
-    labels = (f"{several} per second", "latency of a batch", "memory for a batch")
+    labels = (f"{several} per second", "latency of a batch", "peak memory")
     if comparison is None:
         nothing = [None] * len(columns)
         return [Row(label=label, texts=["–"] * len(columns), values=nothing) for label in labels]
     indices = range(len(columns))
     rates = [comparison.images_per_second(index).median for index in indices]
     waits = [comparison.latency_ms(index) for index in indices]
-    sizes = [entry.peak_bytes or entry.activation_bytes for entry in comparison.entries]
+    peaks = [entry.peak_bytes for entry in comparison.entries]
+    most = ["–" if peak is None else format_megabytes(peak) for peak in peaks]
     return [
         Row(label=labels[0], texts=[format_number(rate) for rate in rates], values=rates),
         Row(label=labels[1], texts=[f"{format_number(wait)} ms" for wait in waits], values=waits),
-        Row(label=labels[2], texts=[format_megabytes(size) for size in sizes], values=sizes),
+        Row(label=labels[2], texts=most, values=peaks),
     ]
 
 

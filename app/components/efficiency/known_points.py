@@ -10,6 +10,7 @@ from app.components.efficiency.designs import Design
 from app.components.efficiency.session import measurements
 from app.components.efficiency.settings import Placement
 from app.recorded import PlacementSweep
+from tokenlearner import zoo
 from tokenlearner.efficiency.comparison import Comparison
 from tokenlearner.efficiency.published import Row, tables
 from tokenlearner.rendering.charts import accuracy_by_place_chart
@@ -20,7 +21,8 @@ _LOCATION = "location"
 def measured_speeds(placement: Placement, design: Design) -> list[dict[str, Any]]:
     """Measured speed-ups of this model at this size, wherever its learner stood.
 
-    Models with extra blocks or fusers have other curves, and nobody has measured them.
+    Only over the plain model, as the curves are, and only where some round was quiet. Models with
+    extra blocks or fusers have other curves, and nobody has measured them.
     """
     if placement.extra_layers or placement.fuser:
         return []
@@ -29,13 +31,15 @@ def measured_speeds(placement: Placement, design: Design) -> list[dict[str, Any]
     for recorded in resources.recorded():
         if recorded.place is not None and recorded.place[:3] == size:
             _, _, _, num_tokens, at = recorded.place
-            found.append(_point(recorded.comparison, num_tokens, at))
+            found.append((recorded.comparison, num_tokens, at))
     if design.model and (placement.patch_px, placement.side_px) == design.usual:
+        num_tokens, at = design.learner.num_tokens, design.learner.at
+        pairs = _pairs(design.model)
         for measurement in measurements():
-            comparison = measurement.comparison
-            if len(comparison.entries) > 1 and comparison.entries[-1].name == design.model:
-                found.append(_point(comparison, design.learner.num_tokens, design.learner.at))
-    return found
+            names = tuple(entry.name for entry in measurement.comparison.entries)
+            if names in pairs:
+                found.append((measurement.comparison, num_tokens, at))
+    return [_point(*one) for one in found if not one[0].all_disturbed]
 
 
 def accuracy_by_place(sweep: PlacementSweep | None, *, height: int) -> None:
@@ -57,6 +61,12 @@ def accuracy_by_place(sweep: PlacementSweep | None, *, height: int) -> None:
         "All the places that anybody trained; the published values are read off a plot. For other "
         "choices no accuracy is known, so the sliders move nothing here."
     )
+
+
+def _pairs(model: str) -> set[tuple[str, str]]:
+    """The names that a measured pair must have; the visitor can pair other models, too."""
+    plain = (zoo.entry(model).baseline, resources.bare_name(model))
+    return {(name, model) for name in plain if name is not None}
 
 
 def _point(comparison: Comparison, num_tokens: int, at: int) -> dict[str, Any]:

@@ -45,7 +45,8 @@ class Setup:
         batch_size: Photos or clips in a pass.
         execution: How they run.
         plan: How long.
-        explains: Whether to find out afterwards why the promise was kept or not.
+        thorough: Whether to find out afterwards why the promise was kept or not, if the models run
+            stage by stage and some round was quiet.
     """
 
     names: tuple[str, ...]
@@ -54,7 +55,7 @@ class Setup:
     batch_size: int
     execution: Execution
     plan: Plan
-    explains: bool = False
+    thorough: bool = False
 
     @property
     def found(self) -> Measurement | None:
@@ -103,8 +104,8 @@ def measuring_choices(settings: EfficiencySettings, names: Sequence[str], device
             settings,
             list(PLANS),
             width=116,
-            help="Quick takes about ten seconds. Thorough takes about a minute and, for eager "
-            "models, finds out where the time goes.",
+            help="Quick takes about ten seconds. Thorough takes about a minute and finds out where "
+            "the time goes" + (", of eager models." if is_gpu else "."),
         )
     return Setup(
         names=tuple(names),
@@ -113,7 +114,7 @@ def measuring_choices(settings: EfficiencySettings, names: Sequence[str], device
         batch_size=batch_size,
         execution=Execution(dtype=dtype, mode=mode),
         plan=PLANS[length],
-        explains=length == "Thorough" and mode == "eager",
+        thorough=length == "Thorough",
     )
 
 
@@ -177,15 +178,20 @@ def measure(setup: Setup, *, show: Callable[[str, float], None]) -> None:
                 break
             if event.comparison.rounds:
                 comparison = event.comparison
-                keep(Measurement(comparison=comparison, states=setup.states))
+                keep(_measurement(setup, comparison))
             done_ratio = event.done_ratio
             show(_words(event, alone=is_alone()), done_ratio)
             time.sleep(_PAUSE_S)
         assert comparison is not None, "at least one round is over"
-        found = Measurement(comparison=comparison, finished=True, states=setup.states)
+        found = replace(_measurement(setup, comparison), finished=True)
         keep(found)
-        if setup.explains and len(setup.names) > 1:
+        has_reason = len(setup.names) > 1 and setup.execution.has_stages(device)
+        if setup.thorough and has_reason and not comparison.all_disturbed:
             keep(replace(found, reason=_find_reason(setup, models, comparison, show)))
+
+
+def _measurement(setup: Setup, comparison: Comparison) -> Measurement:
+    return Measurement(comparison=comparison, thorough=setup.thorough, states=setup.states)
 
 
 def _find_reason(
@@ -208,6 +214,7 @@ def _find_reason(
             batch_size=setup.batch_size,
             device=device,
             dtype=setup.execution.dtype,
+            optimised=setup.execution.mode == "optimised",
             passes=_PROFILE_PASSES,
             limits=limits,
         )

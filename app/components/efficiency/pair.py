@@ -9,11 +9,21 @@ from app import resources
 from app.catalogue import folder_of
 from app.components.cost import tokens_diagram
 from app.components.efficiency.chart import show_chart
-from app.components.efficiency.cost_table import Column, cost_table, measured_rows
-from app.components.efficiency.measuring import measure_safely, measuring_choices, problem_with
+from app.components.efficiency.cost_table import (
+    Column,
+    activation_row,
+    cost_table,
+    measured_rows,
+)
+from app.components.efficiency.measuring import (
+    Setup,
+    measure_safely,
+    measuring_choices,
+    problem_with,
+)
+from app.components.efficiency.memory import activations
 from app.components.efficiency.reality import reality_check
 from app.components.efficiency.records import records
-from app.components.efficiency.session import Measurement
 from app.components.efficiency.settings import EfficiencySettings, change_settings
 from app.components.numbers import describe_saving, format_gflops
 from app.components.plain_text import plain
@@ -36,8 +46,9 @@ memory for weights.
 Both models run in turn, round after round, so that a busy moment harms both alike; the numbers are
 medians. Rounds in which other programs took part of the machine are left out.
 
-**Memory** is the most that the weights and the intermediate results of one batch took, as PyTorch
-counted it; of compiled code on a CPU, what the intermediate results alone take by their shapes.
+**Activation memory** is what the intermediate results of one batch take at most at the same time,
+computed from their shapes. **Peak memory** is measured: the most that PyTorch gave away for the
+weights and one batch. For graphs, and on Apple GPUs, it is not known.
 """
 
 
@@ -65,7 +76,7 @@ def pair(settings: EfficiencySettings, model: str, device: str) -> None:
         table = st.empty()
         setup = measuring_choices(settings, [column.name for column in columns], device)
         found = setup.found
-        _draw_table(table, columns, found)
+        _draw_table(table, columns, setup)
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             st.button(
                 "Measure on this machine",
@@ -89,17 +100,16 @@ def pair(settings: EfficiencySettings, model: str, device: str) -> None:
 
     def show(activity: str, done_ratio: float) -> None:
         progress.progress(done_ratio, activity)
-        _draw_table(table, columns, setup.found)
+        _draw_table(table, columns, setup)
 
     show("Preparing", 0.0)
     measure_safely(setup, show=show)
 
 
-def _draw_table(
-    table: DeltaGenerator, columns: Sequence[Column], found: Measurement | None
-) -> None:
-    comparison = None if found is None else found.comparison
-    table.html(cost_table(columns, measured_rows(columns, comparison)))
+def _draw_table(table: DeltaGenerator, columns: Sequence[Column], setup: Setup) -> None:
+    comparison = None if setup.found is None else setup.found.comparison
+    computed = activation_row([activations(name, setup) for name in setup.names])
+    table.html(cost_table(columns, [computed, *measured_rows(columns, comparison)]))
 
 
 def _stages(columns: Sequence[Column]) -> None:

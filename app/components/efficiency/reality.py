@@ -1,6 +1,7 @@
 """The reality check: what the FLOPs promise, what was measured, and why they differ."""
 
 import streamlit as st
+import torch
 
 from app.components.efficiency.session import Measurement
 from app.components.numbers import format_times
@@ -20,7 +21,7 @@ def reality_check(measurement: Measurement) -> None:
     if len(comparison.entries) > 1:
         st.markdown(f"### {headline(comparison)}", anchors=False)
         if not comparison.all_disturbed:
-            st.markdown(plain(measurement.reason or realised(comparison)))
+            st.markdown(plain(measurement.reason or realised(measurement)))
     stopped = "" if measurement.finished else "Stopped early. "
     st.caption(stopped + plain(conditions(comparison)))
 
@@ -36,12 +37,20 @@ def headline(comparison: Comparison) -> str:
     return f"{format_times(speedup.median)} as fast here, {promised}"
 
 
-def realised(comparison: Comparison) -> str:
+def realised(measurement: Measurement) -> str:
     """The part of the promise that is kept, in a sentence, and how to learn about the rest."""
-    kept = comparison.realised_ratio()
+    kept = measurement.comparison.realised_ratio()
     assert kept is not None, "all models of the library are counted"
-    advice = "" if kept.median >= KEPT else " Choose the thorough length to learn where it is lost."
+    advice = "" if kept.median >= KEPT else _advice(measurement)
     return f"{100 * kept.median:.0f} % of what the multiply-accumulates promise.{advice}"
+
+
+def _advice(measurement: Measurement) -> str:
+    comparison = measurement.comparison
+    execution, device = comparison.entries[0].execution, comparison.conditions.device
+    if not execution.has_stages(torch.device(device)):
+        return " A thorough measurement of eager models tells where theirs is lost."
+    return "" if measurement.thorough else " A thorough measurement tells where it is lost."
 
 
 def conditions(comparison: Comparison) -> str:

@@ -1,6 +1,7 @@
 """Everything that was measured: in this session, and recorded on other machines."""
 
 import json
+from dataclasses import dataclass
 from typing import Any
 
 import streamlit as st
@@ -12,32 +13,54 @@ from app.components.numbers import format_number, format_times
 from tokenlearner.efficiency.comparison import Comparison
 
 _NUMBERS = ("batch", "per second", "faster", "promised", "realised", "rounds")
-_ROW_PX, _MOST_PX = 32, 226
+_ROW_PX, _MOST_PX = 32, 194
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Line:
+    """A measurement, as the table and both files tell of it.
+
+    Attributes:
+        title: The last model, for people.
+        comparison: It stands against the first.
+        reason: What became of the promise, in plain words; may be empty.
+        finished: Whether nobody stopped it.
+        here: Whether it was measured in this session.
+    """
+
+    title: str
+    comparison: Comparison
+    reason: str = ""
+    finished: bool = True
+    here: bool = False
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able data, with every round."""
+        return self.comparison.to_dict() | self._facts()
+
+    def rows(self) -> list[dict[str, Any]]:
+        """For a CSV file: one row for each model."""
+        return [
+            _numbers(self.comparison, index) | self._facts()
+            for index in range(len(self.comparison.entries))
+        ]
+
+    def _facts(self) -> dict[str, Any]:
+        return {"title": self.title, "finished": self.finished, "reason": self.reason}
 
 
 def records() -> None:
     """Shows a table of all measurements with their machines; nothing if there are none."""
-    mine, others = measurements(), resources.recorded()
-    if not mine and not others:
+    lines = _lines()
+    if not lines:
         return
-    shown = [
-        _shown(
-            found.comparison,
-            _title(found.comparison),
-            found.reason,
-            here=True,
-            finished=found.finished,
-        )
-        for found in mine
-    ]
-    shown += [_shown(found.comparison, found.title, found.reason, here=False) for found in others]
-    comparisons = [found.comparison for found in (*mine, *others)]
+    shown = list(map(_shown, lines))
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.caption("Measured here and elsewhere", width="content")
-        save_csv([row for comparison in comparisons for row in rows(comparison)], key="measured")
+        save_csv([row for line in lines for row in line.rows()], key="measured")
         st.download_button(
             "JSON, with every round",
-            data=lambda: json.dumps([one.to_dict() for one in comparisons], indent=2),
+            data=lambda: json.dumps([line.to_dict() for line in lines], indent=2),
             file_name="measured.json",
             mime="application/json",
             key="json_measured",
@@ -58,36 +81,49 @@ def records() -> None:
     )
 
 
-def rows(comparison: Comparison) -> list[dict[str, Any]]:
-    """A comparison for a CSV file: one row for each model."""
-    found = []
-    for index, entry in enumerate(comparison.entries):
-        rate = comparison.images_per_second(index)
-        realised = comparison.realised_ratio(index)
-        found.append(
-            {
-                "model": entry.name,
-                "execution": str(entry.execution),
-                "batch_size": comparison.batch_size,
-                "gmacs": None if entry.macs is None else entry.macs / 1e9,
-                "parameters": entry.parameters,
-                "per_second": rate.median,
-                "per_second_lower": rate.lower,
-                "per_second_upper": rate.upper,
-                "latency_p50_ms": comparison.latency_ms(index),
-                "latency_p95_ms": comparison.latency_ms(index, 95),
-                "activation_bytes": entry.activation_bytes,
-                "peak_bytes": entry.peak_bytes,
-                "speedup": comparison.speedup(index).median,
-                "realised_ratio": None if realised is None else realised.median,
-                "rounds": rate.n,
-                "all_disturbed": comparison.all_disturbed,
-                "hardware": comparison.conditions.hardware,
-                "threads": comparison.conditions.threads,
-                "date": comparison.conditions.date,
-            }
+def _lines() -> list[Line]:
+    """What was measured here, the latest first, then what was recorded elsewhere."""
+    mine = [
+        Line(
+            title=_title(found.comparison),
+            comparison=found.comparison,
+            reason=found.reason,
+            finished=found.finished,
+            here=True,
         )
-    return found
+        for found in measurements()
+    ]
+    return mine + [
+        Line(title=found.title, comparison=found.comparison, reason=found.reason)
+        for found in resources.recorded()
+    ]
+
+
+def _numbers(comparison: Comparison, index: int) -> dict[str, Any]:
+    entry = comparison.entries[index]
+    rate = comparison.images_per_second(index)
+    realised = comparison.realised_ratio(index)
+    return {
+        "model": entry.name,
+        "execution": str(entry.execution),
+        "batch_size": comparison.batch_size,
+        "gmacs": None if entry.macs is None else entry.macs / 1e9,
+        "parameters": entry.parameters,
+        "per_second": rate.median,
+        "per_second_lower": rate.lower,
+        "per_second_upper": rate.upper,
+        "latency_p50_ms": comparison.latency_ms(index),
+        "latency_p95_ms": comparison.latency_ms(index, 95),
+        "activation_bytes": entry.activation_bytes,
+        "peak_bytes": entry.peak_bytes,
+        "speedup": comparison.speedup(index).median,
+        "realised_ratio": None if realised is None else realised.median,
+        "rounds": rate.n,
+        "all_disturbed": comparison.all_disturbed,
+        "hardware": comparison.conditions.hardware,
+        "threads": comparison.conditions.threads,
+        "date": comparison.conditions.date,
+    }
 
 
 def _title(comparison: Comparison) -> str:
@@ -96,17 +132,17 @@ def _title(comparison: Comparison) -> str:
     return offer.title if offer else name
 
 
-def _shown(
-    comparison: Comparison, title: str, reason: str, *, here: bool, finished: bool = True
-) -> dict[str, str]:
-    """A comparison for people: the last model against the first."""
+def _shown(line: Line) -> dict[str, str]:
+    """A line for people: the last model against the first."""
+    comparison = line.comparison
     where, last = comparison.conditions, len(comparison.entries) - 1
     promise, realised = comparison.macs_ratio(last), comparison.realised_ratio(last)
     entry = comparison.entries[last]
     rates = (format_number(comparison.images_per_second(index).median) for index in (0, last))
+    why = [*doubts(comparison, finished=line.finished), line.reason]
     return {
-        "model": title,
-        "machine": "this one" if here else where.hardware,
+        "model": line.title,
+        "machine": "this one" if line.here else where.hardware,
         "numbers": " ".join(filter(None, (str(entry.execution), entry.transform))),
         "batch": str(comparison.batch_size),
         "per second": " → ".join(dict.fromkeys(rates)),
@@ -115,7 +151,7 @@ def _shown(
         "realised": "" if realised is None else f"{100 * realised.median:.0f} %",
         "rounds": str(comparison.images_per_second(0).n),
         "date": where.date,
-        "why": " ".join([*doubts(comparison, finished=finished), reason]).strip(),
+        "why": " ".join(why).strip(),
     }
 
 

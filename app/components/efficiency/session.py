@@ -18,12 +18,14 @@ class Measurement:
     Attributes:
         comparison: The plain model, then the one with a learner; at least one round of them.
         finished: Whether nobody stopped it.
-        reason: What became of the promise, in plain words; empty if nobody waited for it.
+        thorough: Whether the reason was asked for, too.
+        reason: What became of the promise, in plain words; empty where that is not known.
         states: What the models' files were like, as `resources.state_of` tells.
     """
 
     comparison: Comparison
     finished: bool = False
+    thorough: bool = False
     reason: str = ""
     states: tuple[str, ...] = ()
 

@@ -1,0 +1,101 @@
+"""What `tokenlearner bench` says of a promise that is not kept, and what it writes of it."""
+
+import json
+from dataclasses import replace
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from tests import tiny
+from tokenlearner.cli import bench as command
+from tokenlearner.cli.main import app
+from tokenlearner.efficiency import rounds
+from tokenlearner.efficiency.execution import Execution
+from tokenlearner.efficiency.profile import Profile
+from tokenlearner.efficiency.rounds import Plan
+from tokenlearner.efficiency.throughput import Candidate, Progress, sweep
+from tokenlearner.errors import MeasurementError
+
+
+@pytest.fixture(autouse=True)
+def _quiet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No other program is busy, and no promise counts as kept."""
+    monkeypatch.setattr(rounds, "others_cpu_seconds", lambda: 0.0)
+    monkeypatch.setattr(command, "KEPT", float("inf"))
+
+
+def call(*arguments: object) -> Any:
+    words = ["bench", *map(str, arguments), "--seconds", "0.01", "--device", "cpu"]
+    return CliRunner(env={"COLUMNS": "200"}).invoke(app, words)
+
+
+def test_what_was_disturbed_gets_no_reason(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    busy = count(step=1000.0)
+    monkeypatch.setattr(rounds, "others_cpu_seconds", lambda: next(busy))
+    file = tmp_path / "bench.json"
+    result = call(source, "--batch", 1, "--json", file)
+    assert result.exit_code == 0, result.output
+    assert "batch 1: too busy to tell: other programs were busy in every round" in result.stdout
+    assert "Lost:" not in result.stdout
+    assert json.loads(file.read_text())["comparisons"][0]["profiles"] == []
+
+
+def test_the_profiles_behind_a_reason_are_written(source: Path, tmp_path: Path) -> None:
+    file = tmp_path / "bench.json"
+    result = call(source, "--batch", 2, "--json", file)
+    assert result.exit_code == 0, result.output
+    (comparison,) = json.loads(file.read_text())["comparisons"]
+    for data, entry in zip(comparison["profiles"], comparison["entries"], strict=True):
+        assert Profile.from_dict(data).macs == 2 * entry["macs"]
+        assert all(stage["seconds"] > 0 for stage in data["stages"] if stage["macs"])
+    learnt = [stage["name"] for stage in comparison["profiles"][1]["stages"]]
+    assert [name for name in learnt if name.startswith("learner")]
+
+
+def test_a_convolutional_network_is_measured_without_a_reason(tmp_path: Path) -> None:
+    tiny.conv_model().save_pretrained(tmp_path / "conv")
+    result = call(tmp_path / "conv", "--batch", 1)
+    assert result.exit_code == 0, result.output
+    assert "tiny-conv without learner has random weights" in result.stdout
+    assert "why less is realised is not known" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("execution", "device", "is_profiled"),
+    [
+        (Execution(), "cuda", True),
+        (Execution(mode="optimised"), "cpu", True),
+        (Execution(mode="optimised"), "cuda", False),
+        (Execution(mode="compile"), "cpu", False),
+        (Execution(mode="graphs"), "cuda", False),
+    ],
+)
+def test_only_what_runs_stage_by_stage_gets_a_reason(
+    execution: Execution, device: str, is_profiled: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An eager profile of a CUDA graph would blame the calls that a graph does not make."""
+    asked: list[bool] = []
+
+    def fail(*_: Any, optimised: bool, **__: Any) -> None:
+        asked.append(optimised)
+        raise MeasurementError("memory does not suffice")
+
+    monkeypatch.setattr(command, "profile", fail)
+    models = [("plain", tiny.model(learner=False)), ("tiny", tiny.model())]
+    plan = Plan(rounds=1, seconds=0.01, warmup_passes=1, sample_seconds=0.001)
+    candidates = [Candidate(name, model) for name, model in models]
+    *_, last = sweep(candidates, device=torch.device("cpu"), batch_sizes=[1], plan=plan)
+    assert isinstance(last, Progress)
+    entries = tuple(replace(entry, execution=execution) for entry in last.comparison.entries)
+    session = command._Session(models, torch.device(device), plan)
+    session.done.append(replace(last.comparison, entries=entries))
+    session.explain()
+    assert asked == ([execution.mode == "optimised"] if is_profiled else [])
+    reason = "memory does not suffice" if is_profiled else f"{execution.mode} leaves no stages"
+    assert f"why less is realised is not known: {reason}" in session.words[0]
