@@ -112,6 +112,13 @@ class TestTrain:
         assert result.stderr.count("\n") == 1
         assert not (tmp_path / "out").exists()
 
+    def test_a_file_is_no_folder_for_a_run(self, data: Path, tmp_path: Path) -> None:
+        (tmp_path / "file").write_text("kept")
+        result = call("train", NAME, "--data", data, "--out", tmp_path / "file")
+        assert result.exit_code == 2
+        assert "is a file" in result.stderr
+        assert (tmp_path / "file").read_text() == "kept"
+
     def test_ctrl_c_says_how_to_go_on(self, data: Path, tmp_path: Path) -> None:
         source = (
             # A shell starts what runs in the background deaf to Ctrl-C.
@@ -203,6 +210,17 @@ class TestEvaluate:
         assert f"{content['metrics']['top1_percent']:.2f} %" in card
         assert content["command"] in card
         assert 'tokenlearner.load("./tiny")' in card
+
+    @pytest.mark.parametrize("command", ["evaluate", "few-shot"])
+    @pytest.mark.parametrize("place", ["", "file/result.json"])
+    def test_a_result_that_cannot_be_written_is_not_measured(
+        self, model: Path, data: Path, tmp_path: Path, command: str, place: str
+    ) -> None:
+        (tmp_path / "file").touch()
+        result = call(command, model, "--data", data, "--json", tmp_path / place)
+        assert result.exit_code in (1, 2)
+        assert "measuring" not in result.output
+        assert "is a directory" in result.stderr or "cannot write" in result.stderr
 
     def test_another_split(self, model: Path, data: Path) -> None:
         result = call("evaluate", model, "--data", data, "--split", "train", "--device", "cpu")

@@ -36,9 +36,14 @@ class TestDryRun:
     def test_tells_what_a_run_takes_and_writes_nothing(self, data: Path, tmp_path: Path) -> None:
         result = call(data, tmp_path / "run", NAME, "--dry-run")
         assert result.exit_code == 0, result.output
-        for wanted in ("parameters", "GFLOPs a photo", "steps", "GiB", "photos/s", "hours"):
+        for wanted in ("parameters", "GFLOPs a photo", "steps", "GiB", "photos/s", "second"):
             assert wanted in result.stdout
         assert not (tmp_path / "run").exists()
+
+    def test_tells_of_a_run_that_is_there(self, data: Path, tmp_path: Path) -> None:
+        assert call(data, tmp_path / "run", NAME).exit_code == 0
+        result = call(data, tmp_path / "run", NAME, "--dry-run")
+        assert f"{tmp_path / 'run'} holds a run, 3 steps far" in result.stdout
 
     @pytest.mark.parametrize("arguments", [[], ["--dry-run"]])
     def test_what_does_not_fit_is_said_before_anything_is_done(
@@ -46,7 +51,7 @@ class TestDryRun:
     ) -> None:
         result = call(data, tmp_path / "run", "cifar10-mini-vit", *arguments)
         assert result.exit_code == 1
-        assert "has 3 classes, but the recipe cifar10-mini-vit is for 10" in result.stderr
+        assert "but the recipe cifar10-mini-vit is for 10" in result.stderr
         assert "preparing" not in result.stdout
         assert not (tmp_path / "run").exists()
 

@@ -268,6 +268,18 @@ class TestLossOfNumbers:
         with pytest.raises(TrainingError, match="the weights are no numbers after step"):
             trainer.save()
 
+    def test_before_the_first_checkpoint(self, data: LabelledImages, tmp_path: Path) -> None:
+        for clip, advice in ((None, ", or take a recipe with a gradient_clip"), (1.0, "")):
+            trainer = start(data, tmp_path, tiny.recipe(gradient_clip=clip))
+            with torch.no_grad():
+                next(trainer.learner.model.parameters()).fill_(math.nan)
+            with pytest.raises(TrainingError) as caught:
+                list(trainer.run())
+            said = (
+                "there is no checkpoint yet. Lower the learning rate (--learning-rate in the shell)"
+            )
+            assert str(caught.value).endswith(said + advice)
+
     def test_the_weights_are_not_though_the_loss_still_was(
         self, data: LabelledImages, tmp_path: Path
     ) -> None:
@@ -281,13 +293,16 @@ class TestErrors:
     def test_other_classes(self, data: LabelledImages, tmp_path: Path) -> None:
         recipe = tiny.recipe(model=replace(tiny.config(), num_classes=4))
         with pytest.raises(
-            DataError, match="has 3 classes, but the recipe imagenette-tiny is for 4"
+            DataError,
+            match=r"has 3 classes \(.*red.*\), but the recipe .*-tiny is for 4; .*fine-tune",
         ):
             start(data, tmp_path, recipe)
 
     def test_several_labels_per_photo(self, data: LabelledImages, tmp_path: Path) -> None:
         several = replace(data, labels=torch.eye(3, dtype=torch.bool).numpy()[data.labels])
-        with pytest.raises(DataError, match=r"softmax loss .* is for one; set loss='sigmoid'"):
+        with pytest.raises(
+            DataError, match=r"softmax loss .* is for one; take a recipe with loss='sigmoid'"
+        ):
             start(several, tmp_path)
         recipe = tiny.recipe(loss="sigmoid", learning_rate=1e-2, stages=((8, 16),))
         reports = list(start(several, tmp_path, recipe).run())
@@ -301,7 +316,7 @@ class TestErrors:
             start(one, tmp_path, single)
 
     def test_fewer_photos_than_are_held_out(self, data: LabelledImages, tmp_path: Path) -> None:
-        with pytest.raises(DataError, match=r"has 24 photos, but the recipe .* holds 24 out; give"):
+        with pytest.raises(DataError, match=r"has 24 photos, but .* holds 24 out; .*--holdout"):
             start(data, tmp_path, tiny.recipe(holdout=24))
 
     def test_the_best_of_nothing(self) -> None:

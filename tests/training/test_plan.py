@@ -11,7 +11,7 @@ from tokenlearner.efficiency.flops import count_macs
 from tokenlearner.errors import TrainingError
 from tokenlearner.training.augment import Augmentation
 from tokenlearner.training.learner import Learner
-from tokenlearner.training.plan import cpu_batch, plan
+from tokenlearner.training.plan import cpu_batch, plan, size_of
 from tokenlearner.training.recipes import RECIPES, Distillation, Recipe
 
 CPU = torch.device("cpu")
@@ -21,10 +21,11 @@ RECIPE = tiny.recipe(batch_size=48, holdout=100, stages=((3, 12), (2, 16)))
 def test_counts() -> None:
     found = plan(RECIPE, 1100, CPU)
     model = tiny.model()
-    assert found.num_parameters == sum(p.numel() for p in model.parameters())
-    assert found.gmacs == count_macs(model.config).gmacs
-    assert found.num_photos == 1000
-    assert found.num_steps == 5 * 21
+    assert found.size == size_of(RECIPE, 1100)
+    assert found.size.num_parameters == sum(p.numel() for p in model.parameters())
+    assert found.size.gmacs == count_macs(model.config).gmacs
+    assert found.size.num_photos == 1000
+    assert found.size.num_steps == 5 * 21
     assert found.seconds > 0
     assert found.images_per_second == pytest.approx(5000 / found.seconds)
     assert not found.memory_is_measured
@@ -33,8 +34,15 @@ def test_counts() -> None:
 def test_clips_of_many_pixels_are_timed_in_smaller_steps_on_a_cpu() -> None:
     """A step of 32 of Charades' clips would not fit in memory."""
     names = ("imagenette-fine-vit", "gestures-vivit", "charades-conv-video-tl8")
-    assert [cpu_batch(RECIPES[name]()) for name in names] == [32, 16, 1]
-    assert cpu_batch(tiny_clips.recipe(stages=((1, 2**12), (1, 16)))) == 1
+    assert [cpu_batch(RECIPES[name](), 0.1) for name in names] == [32, 16, 1]
+    assert cpu_batch(tiny_clips.recipe(stages=((1, 2**12), (1, 16))), 0.1) == 1
+
+
+def test_large_networks_and_parts_of_steps_are_timed_with_fewer_photos_on_a_cpu() -> None:
+    recipe = RECIPES["imagenet-vit-b16-tl16"]()
+    assert [cpu_batch(recipe, gmacs) for gmacs in (0.1, 10, 90, 1000)] == [32, 10, 1, 1]
+    assert cpu_batch(recipe, 0.1, accumulate=recipe.batch_size) == 1
+    assert cpu_batch(recipe, 0.1, accumulate=recipe.batch_size // 6) == 7
 
 
 def test_time_is_in_proportion() -> None:
@@ -95,6 +103,6 @@ def test_lack_of_memory(recipe: Recipe, batch: str, monkeypatch: pytest.MonkeyPa
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 1 GiB.")
 
     monkeypatch.setattr(Learner, "take_step", full)
-    wanted = f"{batch} at once do not fit in the memory of cpu; raise accumulate, which is 1"
+    wanted = rf"{batch} at once do not fit in the memory of cpu; raise accumulate \(--accumulate in"
     with pytest.raises(TrainingError, match=wanted):
         plan(recipe, 100, CPU)

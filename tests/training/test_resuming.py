@@ -236,7 +236,10 @@ class TestFullDisk:
         next(steps)
         before = (tmp_path / CHECKPOINT).read_bytes()
         (tmp_path / f"{CHECKPOINT}.new").symlink_to("/dev/full")
-        with pytest.raises(TrainingError, match=r"checkpoint\.pt: .*; the one before is intact"):
+        with pytest.raises(
+            TrainingError,
+            match=r"checkpoint\.pt: .*No space left on device; the one before is intact",
+        ):
             next(steps)
         assert [path.name for path in tmp_path.iterdir()] == [CHECKPOINT]
         assert (tmp_path / CHECKPOINT).read_bytes() == before

@@ -16,6 +16,7 @@ from PIL import Image as PillowImage
 from tests import tiny
 from tokenlearner.checkpoints import load_model
 from tokenlearner.efficiency.machine import describe_hardware
+from tokenlearner.errors import TrainingError
 from tokenlearner.models import ModelInfo
 from tokenlearner.models.info import Provenance
 from tokenlearner.training.board import attention_picture
@@ -82,6 +83,22 @@ class TestRun:
             assert len(list(run(start(data, tmp_path)))) == 6
         assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.pt"]
 
+    def test_a_disk_that_is_full_in_the_end(
+        self, data: LabelledImages, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        trainer = start(data, tmp_path)
+        list(run(trainer))
+
+        def fill(*_: Any) -> None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        monkeypatch.setattr(Path, "write_bytes", fill)
+        wanted = r"cannot write the model into .*model: .*No space left on device\. The training is"
+        with pytest.raises(TrainingError, match=wanted):
+            export(trainer, data="colours")
+        monkeypatch.undo()
+        assert load_model(export(start(data, tmp_path), data="colours")).info is not None
+
     def test_a_full_disk_takes_the_curves_and_leaves_the_run(
         self, data: LabelledImages, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -133,7 +150,7 @@ class TestExport:
         assert origin.data_licence == "not stated"
         assert origin.weights_licence == "Apache-2.0"
         assert origin.hardware == describe_hardware(CPU)
-        assert origin.hours == round(trainer.seconds / 3600, 3)
+        assert origin.hours == pytest.approx(trainer.seconds / 3600, rel=0.01)
         assert (origin.epochs, origin.seed) == (2, 0)
         assert origin.versions["torch"] == str(torch.__version__)
 

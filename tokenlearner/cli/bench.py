@@ -24,7 +24,7 @@ from tokenlearner.cli.bench_pair import (
     shipped_pair,
 )
 from tokenlearner.cli.bench_table import make_table
-from tokenlearner.cli.evaluate import write_json
+from tokenlearner.cli.evaluate import make_room_for, write_json
 from tokenlearner.efficiency.comparison import Comparison
 from tokenlearner.efficiency.execution import Execution
 from tokenlearner.efficiency.machine import choose_device, describe_hardware
@@ -106,6 +106,7 @@ def bench(
     other programs were busy are left out. "Promised" is the ratio of multiply-accumulates,
     "realised" what the measured speed-up is of it. Ctrl-C keeps what is done.
     """
+    make_room_for(json_file)
     computer = choose_device(device)
     named = {"MODEL": model, "--against": against}
     of_variant = {"--image-size": image_size, "--num-tokens": num_tokens, "--at": at}

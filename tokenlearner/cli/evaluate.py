@@ -1,6 +1,7 @@
 """`tokenlearner evaluate`: measures a model folder, and writes its metrics and card."""
 
 import json
+import os
 import shlex
 from pathlib import Path
 from typing import Annotated
@@ -45,7 +46,9 @@ def evaluate(
     real: Annotated[
         Path | None, typer.Option(help="ImageNet's reassessed labels (real.json), to use as well.")
     ] = None,
-    json_file: Annotated[Path | None, typer.Option("--json", help="Write the result here.")] = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", dir_okay=False, help="Write the result here.")
+    ] = None,
     save: Annotated[
         bool, typer.Option("--save", help="Write metrics.json and README.md into the model folder.")
     ] = False,
@@ -67,6 +70,7 @@ def evaluate(
     Their classes must be the model's, by name. Photos that are missing or corrupt are counted and
     left out, up to one in a hundred.
     """
+    make_room_for(json_file)
     computer = choose_device(device)
     network = zoo.load(model)
     assert network.info is not None
@@ -127,9 +131,24 @@ def evaluate(
         _save(network, content, folder)
 
 
+def make_room_for(file: Path | None) -> None:
+    """Makes a result's folder, so that nobody learns after the work that it cannot be written.
+
+    Raises:
+        ConfigError: If that is so.
+    """
+    if file is None:
+        return
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"cannot write {file}: {error}; choose another place") from error
+    if not os.access(file if file.exists() else file.parent, os.W_OK):
+        raise ConfigError(f"cannot write {file}: it is not allowed there; choose another place")
+
+
 def write_json(file: Path, content: dict[str, object]) -> None:
-    """Writes a result, whole or not at all, says so, and makes the folder if it is missing."""
-    file.parent.mkdir(parents=True, exist_ok=True)
+    """Writes a result, whole or not at all, and says so."""
     write_whole(file, (json.dumps(content, indent=2) + "\n").encode())
     typer.echo(f"wrote {file}")
 
@@ -144,7 +163,8 @@ def _print(metrics: Metrics, title: str, things: str) -> None:
         width = len("top-1")
     typer.echo(title)
     typer.echo(f"{'top-1':<{width}}  {metrics.top1_percent:6.2f} %{_labelled(metrics, things)}")
-    typer.echo(f"{'top-5':<{width}}  {metrics.top5_percent:6.2f} %")
+    if len(classes) > 5:  # among five of five every answer is
+        typer.echo(f"{'top-5':<{width}}  {metrics.top5_percent:6.2f} %")
     if metrics.class_mean_percent is not None:
         typer.echo(f"{'mean':<{width}}  {metrics.class_mean_percent:6.2f} % of the classes' top-1")
     if metrics.real_percent is not None:

@@ -10,7 +10,7 @@ import typer
 
 from tokenlearner import zoo
 from tokenlearner.checkpoints import for_images
-from tokenlearner.cli.evaluate import write_json
+from tokenlearner.cli.evaluate import make_room_for, write_json
 from tokenlearner.cli.photos import read_checked, say_unusable, watch
 from tokenlearner.efficiency.machine import choose_device
 from tokenlearner.errors import ConfigError
@@ -36,7 +36,9 @@ def few_shot(
     max_unusable: Annotated[
         float, typer.Option(min=0, max=1, help="Share of the photos that may be unusable.")
     ] = 0.01,
-    json_file: Annotated[Path | None, typer.Option("--json", help="Write the result here.")] = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", dir_okay=False, help="Write the result here.")
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     batch_size: Annotated[int, typer.Option(min=1, help="Photos in a pass.")] = 64,
 ) -> None:
@@ -50,6 +52,7 @@ def few_shot(
             f"--train-split and --test-split are both {test_split}, so photos would be tested that "
             "were learned from; name two splits"
         )
+    make_room_for(json_file)
     computer = choose_device(device)
     network = for_images(zoo.load(model))
     assert network.info is not None

@@ -15,6 +15,7 @@ from tokenlearner.efficiency.machine import choose_device, describe_hardware, ha
 from tokenlearner.errors import ConfigError
 from tokenlearner.modules.tubelets import Inflation
 from tokenlearner.training.changes import Changes
+from tokenlearner.training.checkpoint import read_state
 from tokenlearner.training.data import (
     LabelledClips,
     LabelledImages,
@@ -25,8 +26,8 @@ from tokenlearner.training.data import (
 from tokenlearner.training.distributed import joined_processes, num_processes, rank, wait_for_all
 from tokenlearner.training.fine_tune import FINE_TUNE
 from tokenlearner.training.fit import check_fit
-from tokenlearner.training.loop import Trainer
-from tokenlearner.training.plan import plan
+from tokenlearner.training.loop import CHECKPOINT, Trainer
+from tokenlearner.training.plan import plan, size_of
 from tokenlearner.training.recipes import RECIPES, Recipe
 from tokenlearner.training.run import export, run
 
@@ -36,7 +37,7 @@ def train(
     data: Annotated[
         str, typer.Option(help="Folder with SPLIT/CLASS/photos or parquet files, or a Hub id.")
     ],
-    out: Annotated[Path, typer.Option(help="Folder of the run.")],
+    out: Annotated[Path, typer.Option(file_okay=False, help="Folder of the run.")],
     init: Annotated[
         str | None,
         typer.Option(help="Model to start from: shipped, a folder or hf-hub:owner/name."),
@@ -162,6 +163,7 @@ def train(
         if num_workers is None:
             num_workers = _default_workers(job.recipe)
         if dry_run:
+            say(size_of(job.recipe, len(photos), model=job.model).describe())
             what_it_takes = plan(
                 job.recipe,
                 len(photos),
@@ -173,6 +175,12 @@ def train(
                 num_workers=num_workers,
             )
             say(what_it_takes.describe())
+            if (out / CHECKPOINT).exists():
+                step = read_state(out / CHECKPOINT)["step"]
+                say(
+                    f"{out} holds a run, {step:,} steps far: the same run goes on from there, any "
+                    "other one is refused"
+                )
             return
         if job.recipe.canvas is not None:
             say(f"preparing {len(photos):,} {photos.things}")

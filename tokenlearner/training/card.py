@@ -12,6 +12,7 @@ from tokenlearner.models.conv_video import ConvVideoNetwork
 from tokenlearner.models.info import Provenance
 from tokenlearner.training.card_model import FEW_CLASSES, describe, describe_limits, describe_use
 from tokenlearner.training.datasets import Dataset, dataset_titled
+from tokenlearner.training.durations import describe_duration
 from tokenlearner.training.recipes import RECIPES, Recipe
 
 
@@ -94,7 +95,7 @@ def _front_matter(
             ("accuracy", "top-1 (%)", "top1_percent"),
             ("accuracy", "top-5 (%)", "top5_percent"),
         )
-        if key in metrics
+        if key in metrics and (key != "top5_percent" or len(info.class_names) > 5)
     ]
     network = (
         "convolutional-network" if isinstance(model, ConvVideoNetwork) else "vision-transformer"
@@ -152,7 +153,7 @@ def _training(provenance: Provenance) -> str:
         else provenance.recipe,
         "started from": provenance.started_from or "random weights" * bool(provenance.command),
         "hardware": provenance.hardware,
-        "time": None if provenance.hours is None else f"{provenance.hours:.3g} hours",
+        "time": None if provenance.hours is None else describe_duration(3600 * provenance.hours),
         "epochs": provenance.epochs,
         "seed": provenance.seed,
         "ended": provenance.date,
@@ -219,6 +220,7 @@ def _results(measured: Dataset | None, report: Mapping[str, Any], num_classes: i
             f"| {name} | {value:.1f} % |" for name, value in metrics["per_class_percent"].items()
         )
         classes = "| class | top-1 |\n| --- | ---: |\n" + "\n".join(rows) + "\n\n"
+    top5 = f"| top-5 | {metrics['top5_percent']:.2f} % |\n" * (num_classes > 5)
     return (
         f"On the {data['split']} split of {measured.title if measured else data['source']}, "
         f"{metrics['num_images']:,} {things}, "
@@ -226,7 +228,7 @@ def _results(measured: Dataset | None, report: Mapping[str, Any], num_classes: i
         "| | |\n| --- | ---: |\n"
         f"| top-1 | {metrics['top1_percent']:.2f} % |\n"
         f"{_certainty(metrics, num_classes)}"
-        f"| top-5 | {metrics['top5_percent']:.2f} % |\n"
+        f"{top5}"
         f"| loss | {metrics['loss']:.3f} nats |\n"
         f"{_more_results(metrics)}\n{classes}"
         f"```\n{report['command']}\n```\n\n"

@@ -29,9 +29,17 @@ def write_state(state: dict[str, Any], path: Path) -> None:
         temporary.unlink(missing_ok=True)
         before = "the one before is intact. " if path.exists() else ""
         raise TrainingError(
-            f"cannot write {path}: {error}; {before}See to it, as by freeing some space, and start "
-            "the same command again"
+            f"cannot write {path}: {_cause(error)}; {before}See to it, as by freeing some space, "
+            "and start the same command again"
         ) from error
+
+
+def _cause(error: BaseException) -> BaseException:
+    """What the system said, where torch.save reports only what it could then not do any more."""
+    found: BaseException | None = error
+    while found is not None and not isinstance(found, OSError):
+        found = found.__context__
+    return found or error
 
 
 def read_state(path: Path) -> dict[str, Any]:

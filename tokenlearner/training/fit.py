@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 
 import torch
@@ -34,8 +35,9 @@ def check_fit(
         )
     if len(data.class_names) != recipe.model.num_classes:
         raise DataError(
-            f"{data.source} has {len(data.class_names)} classes, but the recipe {recipe.name} "
-            f"is for {recipe.model.num_classes}; give it the data set it was written for"
+            f"{data.source} has {_classes(data.class_names)}, but the recipe {recipe.name} is for "
+            f"{recipe.model.num_classes}; give it the data set it was written for, or take a "
+            "recipe for any: scratch-vit, or fine-tune with a model to start from"
         )
     if len(data.class_names) == 1 and recipe.loss == "softmax":
         raise DataError(
@@ -45,12 +47,12 @@ def check_fit(
     if len(data) <= recipe.holdout:
         raise DataError(
             f"{data.source} has {len(data):,} {data.things}, but the recipe {recipe.name} holds "
-            f"{recipe.holdout:,} out; give it more"
+            f"{recipe.holdout:,} out; give it more, or hold fewer out (--holdout in the shell)"
         )
     if data.multi_label and recipe.loss == "softmax":
         raise DataError(
             f"{data.source} has any number of classes per {data.things[:-1]}, but the softmax "
-            f"loss of the recipe {recipe.name} is for one; set loss='sigmoid'"
+            f"loss of the recipe {recipe.name} is for one; take a recipe with loss='sigmoid'"
         )
     if model is None and isinstance(recipe.model, TimmConfig):
         raise ConfigError(
@@ -85,6 +87,11 @@ def check_fit(
             f"{data.source} has the classes {', '.join(data.class_names)}, but the teacher "
             f"{info.name} answers with {', '.join(info.class_names)}"
         )
+
+
+def _classes(names: Sequence[str]) -> str:
+    count = f"{len(names):,} class{'es' * (len(names) != 1)}"
+    return f"{count} ({', '.join(names[:5])}{', …' * (len(names) > 5)})"
 
 
 def fingerprint(

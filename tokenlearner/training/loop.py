@@ -219,7 +219,8 @@ class Trainer:
                 raise
             raise TrainingError(
                 f"{len(parts[0].rows)} {self._things} at once do not fit in the memory of "
-                f"{self.device}; raise accumulate, which is {self._accumulate}"
+                f"{self.device}; raise accumulate (--accumulate in the shell), which is "
+                f"{self._accumulate}"
             ) from error
         self.step += 1
         return loss, parts[0].part.count
@@ -266,10 +267,11 @@ class Trainer:
 
     @property
     def _advice(self) -> str:
-        return (
-            f"the last good state is in {self.out / CHECKPOINT}. Lower the learning rate or set "
-            "gradient_clip"
-        )
+        kept = f"the last good state is in {self.out / CHECKPOINT}"
+        if not self.saved_step:
+            kept = "there is no checkpoint yet"
+        clip = "" if self.recipe.gradient_clip else ", or take a recipe with a gradient_clip"
+        return f"{kept}. Lower the learning rate (--learning-rate in the shell){clip}"
 
     @torch.inference_mode()
     def _validate(self) -> float:
@@ -294,7 +296,8 @@ class Trainer:
         if len(found) > self._max_unusable:
             raise DataError(
                 f"{len(found):,} of {self._num_photos:,} training {self._things} cannot be used, "
-                f"more than max_unusable allows; get complete copies of them: "
+                "more than max_unusable (--max-unusable in the shell) allows; get complete copies "
+                "of them: "
                 f"{'; '.join(found[:3])}"
             )
 

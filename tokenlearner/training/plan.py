@@ -17,6 +17,7 @@ from tokenlearner.efficiency.model_flops import count_model
 from tokenlearner.media.video_files import encode_video
 from tokenlearner.modules.shapes import Tensor
 from tokenlearner.training.data import LabelledClips, LabelledImages
+from tokenlearner.training.durations import describe_duration
 from tokenlearner.training.loop import Trainer
 from tokenlearner.training.recipes import Recipe
 
@@ -25,6 +26,9 @@ STEPS_PER_SIZE = 3
 
 CPU_BATCH = 32
 """Photos in a timed step on a CPU, which is as fast with these as with thousands."""
+
+CPU_GMACS = 100
+"""Billions of multiply-accumulates in its forward pass, unless a single photo has more."""
 
 CPU_PIXELS = 2**22
 """Pixels of all frames of all clips in such a step, unless a single clip has more."""
@@ -37,8 +41,8 @@ CLIP_FRAMES = 60
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Plan:
-    """What a run will take.
+class Size:
+    """How large a run is: all that can be known without computing.
 
     Attributes:
         num_parameters: Of the model.
@@ -46,11 +50,6 @@ class Plan:
         gmacs: Billions of multiply-accumulates for one of them: the papers' GFLOPs.
         num_photos: How many there are in an epoch, without those held out.
         num_steps: Of the whole run.
-        memory_bytes: The most that is needed at once on the device, besides the photos.
-        memory_is_measured: On CUDA it is the peak of real steps; elsewhere it is added up from
-            weights, gradients, averages and what a real step kept for its backward pass.
-        images_per_second: Mean over the run.
-        seconds: Of all steps, without reading the data, validation and checkpoints.
     """
 
     num_parameters: int
@@ -58,6 +57,34 @@ class Plan:
     gmacs: float
     num_photos: int
     num_steps: int
+
+    def describe(self) -> str:
+        """Returns the same line by line for a person."""
+        return _lines(
+            {
+                "parameters": f"{self.num_parameters / 1e6:.3g} million",
+                "cost": f"{self.gmacs:.3g} GFLOPs a {self.things[:-1]} (1 multiply-accumulate "
+                "counts 1)",
+                self.things: f"{self.num_photos:,} an epoch",
+                "steps": f"{self.num_steps:,}",
+            }
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Plan:
+    """What a run will take on a device.
+
+    Attributes:
+        size: How large it is.
+        memory_bytes: The most that is needed at once on the device, besides the photos.
+        memory_is_measured: On CUDA it is the peak of real steps; elsewhere it is added up from
+            weights, gradients, averages and what a real step kept for its backward pass.
+        images_per_second: Mean over the run.
+        seconds: Of all steps, without reading the data, validation and checkpoints.
+    """
+
+    size: Size
     memory_bytes: int
     memory_is_measured: bool
     images_per_second: float
@@ -66,23 +93,37 @@ class Plan:
     def describe(self) -> str:
         """Returns the same line by line for a person."""
         how = "measured" if self.memory_is_measured else "estimated"
-        thing = self.things[:-1]
         memory = _rounded(self.memory_bytes / 2**30)
-        rows = {
-            "parameters": f"{self.num_parameters / 1e6:.3g} million",
-            "cost": f"{self.gmacs:.3g} GFLOPs a {thing} (1 multiply-accumulate counts 1)",
-            self.things: f"{self.num_photos:,} an epoch",
-            "steps": f"{self.num_steps:,}",
-            "memory": f"{memory} GiB besides the {self.things} ({how})",
-            "speed": f"{_rounded(self.images_per_second)} {self.things}/s",
-            "time": f"{_rounded(self.seconds / 3600)} hours",
-        }
-        width = max(map(len, rows))
-        return "\n".join(f"{name:<{width}}  {value}" for name, value in rows.items())
+        return _lines(
+            {
+                "memory": f"{memory} GiB besides the {self.size.things} ({how})",
+                "speed": f"{_rounded(self.images_per_second)} {self.size.things}/s",
+                "time": describe_duration(self.seconds),
+            }
+        )
+
+
+def _lines(rows: dict[str, str]) -> str:
+    return "\n".join(f"{name:<{len('parameters')}}  {value}" for name, value in rows.items())
 
 
 def _rounded(value: float) -> str:
     return f"{value:,.0f}" if value >= 10 else f"{value:.2g}"
+
+
+def size_of(recipe: Recipe, num_photos: int, *, model: AnyModel | None = None) -> Size:
+    """Returns how large a run is, at once; arguments as of `plan`."""
+    if model is None:
+        with torch.device("meta"):
+            model = recipe.build()
+    training = num_photos - recipe.holdout
+    return Size(
+        num_parameters=sum(p.numel() for p in model.parameters()),
+        things="photos" if recipe.clips is None else "clips",
+        gmacs=count_model(model).gmacs,
+        num_photos=training,
+        num_steps=recipe.epochs * -(-training // recipe.batch_size),
+    )
 
 
 def plan(
@@ -112,7 +153,8 @@ def plan(
         TrainingError: If the device has too little memory.
     """
     is_cuda = device.type == "cuda"
-    batch = recipe.batch_size if is_cuda else cpu_batch(recipe)
+    size = size_of(recipe, num_photos, model=model)
+    batch = recipe.batch_size if is_cuda else cpu_batch(recipe, size.gmacs, accumulate)
     trial = replace(
         recipe,
         stages=tuple((STEPS_PER_SIZE, side) for _, side in recipe.stages),
@@ -134,7 +176,7 @@ def plan(
             num_workers=num_workers,
         )
         seconds_per_step, kept_bytes = _take_steps(trainer)
-    training = num_photos - recipe.holdout
+    training = size.num_photos
     seconds = sum(
         epochs * training * of_step / batch
         for (epochs, _), of_step in zip(recipe.stages, seconds_per_step, strict=True)
@@ -145,11 +187,7 @@ def plan(
         at_once = -(-recipe.batch_size // accumulate)
         memory = _count_bytes(trainer, teacher) + kept_bytes * at_once // batch
     return Plan(
-        things=data.things,
-        num_parameters=sum(p.numel() for p in trainer.learner.model.parameters()),
-        gmacs=count_model(trainer.learner.model).gmacs,
-        num_photos=training,
-        num_steps=recipe.epochs * -(-training // recipe.batch_size),
+        size=size,
         memory_bytes=memory,
         memory_is_measured=is_cuda,
         images_per_second=recipe.epochs * training / seconds,
@@ -157,9 +195,15 @@ def plan(
     )
 
 
-def cpu_batch(recipe: Recipe) -> int:
-    """Returns how many photos or clips a timed step takes on a CPU."""
-    batch = min(CPU_BATCH, recipe.batch_size)
+def cpu_batch(recipe: Recipe, gmacs: float, accumulate: int = 1) -> int:
+    """Returns how many photos or clips a timed step takes on a CPU: none that is too much for it.
+
+    Args:
+        recipe: What to do.
+        gmacs: Billions of multiply-accumulates for one photo or clip.
+        accumulate: Parts that a step of the run is taken in.
+    """
+    batch = min(CPU_BATCH, -(-recipe.batch_size // accumulate), int(CPU_GMACS / gmacs))
     if isinstance(recipe.model, ClipConfig):
         side = max(side for _, side in recipe.stages)
         batch = min(batch, CPU_PIXELS // (recipe.model.num_frames * side**2))

@@ -14,6 +14,7 @@ import torch
 
 from tokenlearner.checkpoints import save_model
 from tokenlearner.efficiency.machine import describe_versions
+from tokenlearner.errors import TrainingError
 from tokenlearner.models.info import ModelInfo, Provenance
 from tokenlearner.training.board import Board, attention_picture, hparams
 from tokenlearner.training.card import settings_of
@@ -84,6 +85,9 @@ def export(
         started_from: Of the model whose weights the run began with.
         teacher: Of the model whose answers it learned from.
         options: What else that command says.
+
+    Raises:
+        TrainingError: If it cannot be written.
     """
     assert trainer.step == trainer.num_steps, "only a finished run has a model"
     recipe = trainer.recipe
@@ -108,7 +112,7 @@ def export(
             inherited_data=_inherited_data(origins, dataset.title),
             command=command(trainer, data=data, options=options),
             hardware="; ".join(trainer.hardware),
-            hours=round(trainer.seconds / 3600, 3),
+            hours=float(f"{trainer.seconds / 3600:.3g}"),
             date=datetime.datetime.fromtimestamp(ended, datetime.UTC).date().isoformat(),
             epochs=recipe.epochs,
             seed=recipe.seed,
@@ -117,7 +121,13 @@ def export(
         ),
     )
     folder = trainer.out / MODEL_FOLDER
-    save_model(folder, model, dtype=getattr(torch, recipe.weights_dtype))
+    try:
+        save_model(folder, model, dtype=getattr(torch, recipe.weights_dtype))
+    except OSError as error:
+        raise TrainingError(
+            f"cannot write the model into {folder}: {error}. The training is finished and kept; "
+            "free some space and give the same command again"
+        ) from error
     return folder
 
 

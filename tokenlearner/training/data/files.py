@@ -195,5 +195,5 @@ def limit_unusable(
     raise DataError(
         f"{source}: {len(unusable):,} of {total:,} {things} are missing or corrupt, more than the "
         f"{100 * max_unusable:g} % that may be: {'; '.join(unusable[:3])}{more}. Get complete "
-        "copies of them, or raise max_unusable"
+        "copies of them, or raise max_unusable (--max-unusable in the shell)"
     )
