@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from tokenlearner.checkpoints import CONFIG_FILE, for_images, load_model
+from tokenlearner.checkpoints import CONFIG_FILE, AnyModel, for_images, load_model
 from tokenlearner.efficiency.machine import has_bfloat16
 from tokenlearner.efficiency.model_flops import count_model
 from tokenlearner.training.data import LabelledImages, read_images
@@ -63,7 +63,9 @@ class Slice:
         """Returns how much time there is yet."""
         return 60 * self.minutes - (time.monotonic() - self.started)
 
-    def train(self, recipe: Recipe, data: Path, out: Path) -> Path | None:
+    def train(
+        self, recipe: Recipe, data: Path, out: Path, *, model: AnyModel | None = None
+    ) -> Path | None:
         """Trains until the run is finished or the time is over.
 
         The photos are only read if there is something to do and time for it.
@@ -72,6 +74,7 @@ class Slice:
             recipe: What to do.
             data: Folder of the data set.
             out: Folder of the run; a checkpoint in it is where the run goes on.
+            model: To start from; fresh weights unless given.
 
         Returns:
             The model's folder, or None if the run is not finished.
@@ -83,7 +86,12 @@ class Slice:
             return None
         photos = read_split(data, "train")
         trainer = Trainer(
-            recipe, photos, out, device=self.device, mixed_precision=has_bfloat16(self.device)
+            recipe,
+            photos,
+            out,
+            device=self.device,
+            mixed_precision=has_bfloat16(self.device),
+            model=model,
         )
         for report in run(trainer):
             if trainer.step % trainer.steps_per_epoch == 0:

@@ -191,12 +191,14 @@ def settings_of(recipe: Recipe) -> dict[str, str]:
     weights = kept[recipe.keep]
     if recipe.ema_decay is not None:
         weights = f"running average (decay {recipe.ema_decay}), {weights}"
+    diverse = {"diversity of maps": f"{recipe.diversity:g} in the loss"} if recipe.diversity else {}
     return {
         f"{things[:-1]} sizes": sides,
         "optimiser": f"{_optimizer(recipe)}, {recipe.schedule} schedule, weight decay "
         f"{recipe.weight_decay:g}, batch {recipe.batch_size:,}",
         "held out": f"{recipe.holdout:,} training {things}",
         "weights": f"{weights}, stored as {recipe.weights_dtype}",
+        **diverse,
     }
 
 

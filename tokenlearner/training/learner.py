@@ -17,6 +17,19 @@ from tokenlearner.training.optimizers import make_optimizers, set_rates
 from tokenlearner.training.recipes import Recipe
 
 
+class WithMaps(nn.Module):
+    """A model that answers with the maps of its learners beside the logits."""
+
+    def __init__(self, model: AnyModel) -> None:
+        super().__init__()
+        self._model = model
+
+    def forward(self, images: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Returns logits and, of each learner, `[batch, (step,) token, height, width]`."""
+        trace = self._model.trace(images)
+        return trace.logits, [learner.maps for learner in trace.learners]
+
+
 class Learner:
     """A model in training.
 
@@ -42,9 +55,10 @@ class Learner:
             average = get_ema_multi_avg_fn(recipe.ema_decay)
             self.average = AveragedModel(self.model, multi_avg_fn=average, use_buffers=True)
         self._gradient_clip = recipe.gradient_clip
+        self._asked = WithMaps(self.model) if recipe.diversity else self.model
         self._device = device
         self._parallel = None
-        self._network: Any = self.model
+        self._network: Any = self._asked
 
     def connect(self, *, compile: bool) -> None:
         """Takes the other processes' gradients into account from here on; waits for all of them.
@@ -52,8 +66,8 @@ class Learner:
         Args:
             compile: Compile the model.
         """
-        self._parallel = distribute(self.model, self._device)
-        network = self._parallel or self.model
+        self._parallel = distribute(self._asked, self._device)
+        network = self._parallel or self._asked
         self._network = torch.compile(network) if compile else network
 
     def take_step(self, parts: Sequence[Loaded], objective: Objective, *, rate: float) -> Tensor:

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from tokenlearner.attention import overlap
 from tokenlearner.checkpoints import ClipConfig
 from tokenlearner.modules.shapes import Float, Tensor
 from tokenlearner.preprocess import Preprocessing
@@ -53,6 +54,9 @@ class Objective:
     def measure(self, network: nn.Module, loaded: Loaded) -> Tensor:
         """Returns what these photos add to the mean loss of their step.
 
+        `network` returns logits; if the recipe asks for diversity, also the maps of each learner,
+        as `learner.WithMaps` does.
+
         Every random number is a function of the seed, the step and the photo's place in it; only
         dropout's also depend on how the step is divided.
         """
@@ -61,9 +65,14 @@ class Objective:
         images, wanted = self._vary(loaded, chance)
         torch.manual_seed(seed(recipe.seed, 3, part.step, part.index))  # dropout's numbers
         with self._autocast():
-            logits = network(self._normalise(images))
+            answer = network(self._normalise(images))
+            logits, maps = answer if recipe.diversity else (answer, [])
             taught = None if self._teacher is None else self._teacher(images)
         losses = measure_losses(logits.float(), wanted, recipe, taught)
+        if recipe.diversity:
+            # Of each photo, or of each step of a clip.
+            shared = [overlap(of_learner).reshape(len(losses), -1) for of_learner in maps]
+            losses = losses + recipe.diversity * torch.cat(shared, dim=1).mean(dim=1)
         return losses.sum() * (part.weight / part.count)
 
     def count_hits(self, model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:

@@ -100,6 +100,8 @@ class Recipe:
             fine-tuning; None for one rate.
         loss: `softmax` cross-entropy, or `sigmoid` (binary cross-entropy summed over the classes).
         label_smoothing: Share of the target spread over all classes.
+        diversity: Nats that maps which are all alike cost beside ones that share nothing: so many
+            times `attention.overlap`, the mean of a model's learners, is added to the loss.
         augmentation: How training photos are varied; all frames of a clip alike.
         clips: How frames are taken from clips; None for a model of photos.
         distillation: How a teacher's answers are learned; None for no teacher.
@@ -129,6 +131,7 @@ class Recipe:
     layer_decay: float | None = None
     loss: Literal["softmax", "sigmoid"] = "softmax"
     label_smoothing: float = 0.0
+    diversity: float = 0.0
     augmentation: Augmentation = Augmentation()
     clips: ClipSampling | None = None
     distillation: Distillation | None = None
@@ -159,6 +162,10 @@ class Recipe:
             raise ConfigError(
                 f"batch_size={self.batch_size} with learning_rate={self.learning_rate}; wanted a "
                 "photo or more in a step and a rate above 0"
+            )
+        if self.diversity < 0 or (self.diversity and self.model.token_learner is None):
+            raise ConfigError(
+                f"diversity={self.diversity}; wanted 0 or more, and a model with a TokenLearner"
             )
         if isinstance(self.model, ClipConfig) != (self.clips is not None):
             raise ConfigError(
