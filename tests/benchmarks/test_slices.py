@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks import cifar10_table, on_gpu, placement, slices
+from benchmarks import cifar10_table, diversity, on_gpu, placement, slices
 from benchmarks.slices import Slice
 from tests import tiny
 from tokenlearner.efficiency.machine import has_bfloat16
@@ -111,3 +111,18 @@ def test_only_finished_runs_are_in_the_table(data: Path, tmp_path: Path) -> None
     assert fill(Steps(1000)) == []
     assert fill(Slice(0, CPU), tmp_path / "no data") == []
     assert list(cifar10_table.read()[NAME]["runs"]) == ["0", "1"]
+
+
+def test_ways_to_keep_maps_apart() -> None:
+    usual, *others = (diversity.Way("usual"), *diversity.WAYS)
+    assert usual.start(usual.recipe()) is None
+    assert len({way.folder for way in (usual, *others)}) == 1 + len(others)
+    for way in others:
+        recipe = way.recipe()
+        assert (recipe.diversity, recipe.model) == (way.diversity, usual.recipe().model)
+        if way.spread > 1:
+            torch.manual_seed(recipe.seed)
+            plain, start = recipe.build().state_dict(), way.start(recipe)
+            assert start is not None
+            changed = {k for k, v in start.state_dict().items() if not torch.equal(v, plain[k])}
+            assert changed == {"encoder.learners.3.masking.fc2.weight"}
