@@ -66,7 +66,8 @@ class Way:
 WAYS = (
     Way("diversity 0.3 in the loss", diversity=0.3),
     Way("maps drawn apart at the start (8 times the weights)", spread=8.0),
-    Way("diversity 1 in the loss", diversity=1.0),
+    Way("diversity 0.1 in the loss", diversity=0.1),
+    Way("diversity 0.03 in the loss", diversity=0.03),
 )
 
 

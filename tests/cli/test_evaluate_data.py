@@ -1,6 +1,7 @@
 """`tokenlearner evaluate` on all kinds of data: folders, several labels, broken photos, ReaL."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from tests import tiny
 from tokenlearner.checkpoints import for_images, load_model, save_model
 from tokenlearner.cli.main import app
 from tokenlearner.errors import ConfigError
-from tokenlearner.models import describe_timm
+from tokenlearner.models import VisionTransformer, describe_timm
 from tokenlearner.models.timm_vit import insert_token_learner
 from tokenlearner.training.data import read_images
 from tokenlearner.training.metrics import evaluate
@@ -175,6 +176,24 @@ class TestSeveralLabels:
         wrong = call(model, "--data", data, "--label-column", "c")
         assert wrong.exit_code == 1
         assert "has no column 'c'; it has img (Image), label (list of ClassLabel)" in wrong.stderr
+
+
+@pytest.mark.parametrize("num_classes", [5, 6])
+def test_top_5_is_of_more_than_five_classes(tmp_path: Path, num_classes: int) -> None:
+    """Or it is 100 %, whatever the model answers."""
+    names = tuple("abcdef")[:num_classes]
+    network = VisionTransformer(replace(tiny.config(), num_classes=num_classes)).eval()
+    info = tiny.model().info
+    assert info is not None
+    network.info = replace(info, class_names=names)
+    save_model(tmp_path / "model", network)
+    photos = {f"{name}/1.png": tiny.photo(0, row) for row, name in enumerate(names)}
+    tiny.write_files(tmp_path / "data/test", photos)
+    result = call(tmp_path / "model", "--data", tmp_path / "data", "--save")
+    assert result.exit_code == 0, result.output
+    card = (tmp_path / "model/README.md").read_text()
+    for text in (result.stdout, card):
+        assert ("top-5" in text) == (num_classes > 5)
 
 
 def test_a_thousand_classes_do_not_fill_the_screen(tmp_path: Path) -> None:

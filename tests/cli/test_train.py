@@ -114,9 +114,11 @@ class TestTrain:
 
     def test_a_file_is_no_folder_for_a_run(self, data: Path, tmp_path: Path) -> None:
         (tmp_path / "file").write_text("kept")
-        result = call("train", NAME, "--data", data, "--out", tmp_path / "file")
-        assert result.exit_code == 2
-        assert "is a file" in result.stderr
+        for out, which in ((tmp_path / "file", "it"), (tmp_path / "file/run", tmp_path / "file")):
+            result = call("train", NAME, "--data", data, "--out", out)
+            assert result.exit_code == 1
+            assert "reading" not in result.stdout
+            assert f"--out is {out}, but {which} is a file; wanted" in result.stderr
         assert (tmp_path / "file").read_text() == "kept"
 
     def test_ctrl_c_says_how_to_go_on(self, data: Path, tmp_path: Path) -> None:

@@ -40,11 +40,6 @@ class TestDryRun:
             assert wanted in result.stdout
         assert not (tmp_path / "run").exists()
 
-    def test_tells_of_a_run_that_is_there(self, data: Path, tmp_path: Path) -> None:
-        assert call(data, tmp_path / "run", NAME).exit_code == 0
-        result = call(data, tmp_path / "run", NAME, "--dry-run")
-        assert f"{tmp_path / 'run'} holds a run, 3 steps far" in result.stdout
-
     @pytest.mark.parametrize("arguments", [[], ["--dry-run"]])
     def test_what_does_not_fit_is_said_before_anything_is_done(
         self, data: Path, tmp_path: Path, arguments: list[str]

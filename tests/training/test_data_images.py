@@ -58,7 +58,8 @@ class TestScan:
         with pytest.raises(
             DataError,
             match=r"mine: 3 of 7 photos are missing or corrupt, more than the 1 % that may be: "
-            r"train/green/1 cut off\.jpg: .*; train/red/5 .*; train/red/6 .*max_unusable$",
+            r"train/green/1 cut off\.jpg: .*; train/red/5 .*; train/red/6 .*max_unusable "
+            r"\(--max-unusable in the shell\)$",
         ):
             data.scan()
 

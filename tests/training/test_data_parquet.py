@@ -166,7 +166,9 @@ class TestColumns:
         data = read_images(tmp_path, "train", image_column="photo", label_column="kind")
         assert data.labels.tolist() == [1, 0, 2]
         assert data.class_names == ("0", "1", "2")
-        with pytest.raises(DataError, match=r"name them\. It has photo \(binary\), kind \(int64\)"):
+        with pytest.raises(
+            DataError, match=r"name them \(--im.* It has photo \(binary\), kind \(int64\)"
+        ):
             read_images(tmp_path, "train", label_column="kind")
 
 

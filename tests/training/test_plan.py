@@ -1,7 +1,9 @@
 """What a run will take: counted where it can be counted, of the right size where it is measured."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -10,9 +12,11 @@ from tests import tiny, tiny_clips
 from tokenlearner.efficiency.flops import count_macs
 from tokenlearner.errors import TrainingError
 from tokenlearner.training.augment import Augmentation
+from tokenlearner.training.batches import Loaded
 from tokenlearner.training.learner import Learner
-from tokenlearner.training.plan import cpu_batch, plan, size_of
+from tokenlearner.training.plan import plan, size_of
 from tokenlearner.training.recipes import RECIPES, Distillation, Recipe
+from tokenlearner.training.trial import cpu_batch
 
 CPU = torch.device("cpu")
 RECIPE = tiny.recipe(batch_size=48, holdout=100, stages=((3, 12), (2, 16)))
@@ -95,14 +99,32 @@ def test_with_a_teacher() -> None:
     assert plan(taught, 1100, CPU, teacher=tiny.model()).seconds > 0
 
 
-@pytest.mark.parametrize(
-    ("recipe", "batch"), [(tiny.recipe(), "6 photos"), (tiny_clips.recipe(), "4 clips")]
-)
-def test_lack_of_memory(recipe: Recipe, batch: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_: object, **__: object) -> None:
-        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 1 GiB.")
+def fill_memory(monkeypatch: pytest.MonkeyPatch, *, most: int) -> list[int]:
+    """Lets no more photos than so many fit in memory; returns how many were tried, step by step."""
+    tried, take_step = [], Learner.take_step
+
+    def full(learner: Learner, parts: Sequence[Loaded], *rest: Any, **options: Any) -> Any:
+        tried.append(len(parts[0].rows))
+        if tried[-1] > most:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 1 GiB.")
+        return take_step(learner, parts, *rest, **options)
 
     monkeypatch.setattr(Learner, "take_step", full)
-    wanted = rf"{batch} at once do not fit in the memory of cpu; raise accumulate \(--accumulate in"
+    return tried
+
+
+def test_where_memory_ends_half_as_many_are_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried = fill_memory(monkeypatch, most=12)
+    assert plan(RECIPE, 1100, CPU).seconds > 0
+    assert tried == [32, 16, *[8] * 6]  # three steps at each of two sizes
+
+
+@pytest.mark.parametrize(
+    ("recipe", "thing"), [(tiny.recipe(), "photo"), (tiny_clips.recipe(), "clip")]
+)
+def test_lack_of_memory(recipe: Recipe, thing: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To raise `accumulate` helps only where a step has more than one."""
+    fill_memory(monkeypatch, most=0)
+    wanted = rf"^one {thing} does not fit in the memory of cpu; take a smaller model"
     with pytest.raises(TrainingError, match=wanted):
         plan(recipe, 100, CPU)

@@ -238,7 +238,7 @@ class TestFullDisk:
         (tmp_path / f"{CHECKPOINT}.new").symlink_to("/dev/full")
         with pytest.raises(
             TrainingError,
-            match=r"checkpoint\.pt: .*No space left on device; the one before is intact",
+            match=r"checkpoint\.pt: No space left on device; the one before is intact\. Free some",
         ):
             next(steps)
         assert [path.name for path in tmp_path.iterdir()] == [CHECKPOINT]

@@ -90,12 +90,17 @@ class TestRun:
         list(run(trainer))
 
         def fill(*_: Any) -> None:
+            assert (tmp_path / "model").is_dir()
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
         monkeypatch.setattr(Path, "write_bytes", fill)
-        wanted = r"cannot write the model into .*model: .*No space left on device\. The training is"
+        wanted = (
+            r"cannot write .*model: No space left on device; the trained weights are in .*\.pt\. "
+            "Free some space and give the same command again"
+        )
         with pytest.raises(TrainingError, match=wanted):
             export(trainer, data="colours")
+        assert not (tmp_path / "model").exists()
         monkeypatch.undo()
         assert load_model(export(start(data, tmp_path), data="colours")).info is not None
 

@@ -9,13 +9,13 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from tokenlearner import zoo
+from tokenlearner.cli.dry_run import say_plan
 from tokenlearner.cli.photos import refuse_options_of_photos, say_unusable
-from tokenlearner.cli.train_job import prepare, say, takes_clips
+from tokenlearner.cli.train_job import UNUSABLE_FILE, prepare, say, takes_clips
 from tokenlearner.efficiency.machine import choose_device, describe_hardware, has_bfloat16
 from tokenlearner.errors import ConfigError
 from tokenlearner.modules.tubelets import Inflation
 from tokenlearner.training.changes import Changes
-from tokenlearner.training.checkpoint import read_state
 from tokenlearner.training.data import (
     LabelledClips,
     LabelledImages,
@@ -26,8 +26,7 @@ from tokenlearner.training.data import (
 from tokenlearner.training.distributed import joined_processes, num_processes, rank, wait_for_all
 from tokenlearner.training.fine_tune import FINE_TUNE
 from tokenlearner.training.fit import check_fit
-from tokenlearner.training.loop import CHECKPOINT, Trainer
-from tokenlearner.training.plan import plan, size_of
+from tokenlearner.training.loop import Trainer
 from tokenlearner.training.recipes import RECIPES, Recipe
 from tokenlearner.training.run import export, run
 
@@ -37,7 +36,7 @@ def train(
     data: Annotated[
         str, typer.Option(help="Folder with SPLIT/CLASS/photos or parquet files, or a Hub id.")
     ],
-    out: Annotated[Path, typer.Option(file_okay=False, help="Folder of the run.")],
+    out: Annotated[Path, typer.Option(help="Folder of the run.")],
     init: Annotated[
         str | None,
         typer.Option(help="Model to start from: shipped, a folder or hf-hub:owner/name."),
@@ -116,6 +115,7 @@ def train(
     if recipe not in RECIPES and recipe != FINE_TUNE:
         names = ", ".join([*RECIPES, FINE_TUNE])
         raise ConfigError(f"there is no recipe {recipe!r}; there are {names}")
+    _check_place(out)
     with joined_processes(choose_device(device)) as computer:
         source = None if init is None else zoo.load(init)
         if recipe == FINE_TUNE and source is None:
@@ -163,25 +163,15 @@ def train(
         if num_workers is None:
             num_workers = _default_workers(job.recipe)
         if dry_run:
-            say(size_of(job.recipe, len(photos), model=job.model).describe())
-            what_it_takes = plan(
-                job.recipe,
-                len(photos),
+            return say_plan(
+                job,
+                photos,
+                out,
                 computer,
                 mixed_precision=mixed_precision,
                 accumulate=accumulate,
-                model=job.model,
-                teacher=job.teacher,
                 num_workers=num_workers,
             )
-            say(what_it_takes.describe())
-            if (out / CHECKPOINT).exists():
-                step = read_state(out / CHECKPOINT)["step"]
-                say(
-                    f"{out} holds a run, {step:,} steps far: the same run goes on from there, any "
-                    "other one is refused"
-                )
-            return
         if job.recipe.canvas is not None:
             say(f"preparing {len(photos):,} {photos.things}")
             photos = _scan(photos, out)
@@ -214,6 +204,17 @@ def train(
             _say_done(folder, data, columns)
 
 
+def _check_place(out: Path) -> None:
+    """Refuses a folder that could not be made once the data are read."""
+    there = next(place for place in (out, *out.parents) if place.exists())
+    if not there.is_dir():
+        which = "it" if there == out else there
+        raise ConfigError(
+            f"--out is {out}, but {which} is a file; wanted a folder, of an earlier run or a new "
+            "one: name another"
+        )
+
+
 def _say_done(folder: Path, data: str, columns: list[str]) -> None:
     """Says where the model is, and how to measure it where there is something to measure it on."""
     split = find_test_split(data)
@@ -236,7 +237,7 @@ D = TypeVar("D", bound=LabelledImages | LabelledClips)
 
 def _scan(photos: D, out: Path) -> D:
     """Leaves out photos that cannot be used; the first process looks for all."""
-    found = out / "unusable.json"
+    found = out / UNUSABLE_FILE
     usable = photos.scan(remember=found) if rank() == 0 else None
     wait_for_all()
     return photos.scan(remember=found) if usable is None else usable

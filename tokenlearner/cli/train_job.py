@@ -32,6 +32,9 @@ from tokenlearner.training.fine_tune import (
 from tokenlearner.training.initialise import initialise
 from tokenlearner.training.recipes import RECIPES, Distillation, Recipe
 
+UNUSABLE_FILE = "unusable.json"
+"""In the run's folder: which photos were found to be unusable."""
+
 _ONE_HELD_OUT_OF = 20
 _MOST_HELD_OUT = 2_000  # they lie in memory at the model's size
 

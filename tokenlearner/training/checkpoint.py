@@ -1,5 +1,6 @@
 """A run's state on disk: whole or not at all."""
 
+import errno
 import os
 from pathlib import Path
 from pickle import UnpicklingError
@@ -27,34 +28,53 @@ def write_state(state: dict[str, Any], path: Path) -> None:
         _sync_folder(path.parent)
     except (OSError, RuntimeError) as error:
         temporary.unlink(missing_ok=True)
-        before = "the one before is intact. " if path.exists() else ""
-        raise TrainingError(
-            f"cannot write {path}: {_cause(error)}; {before}See to it, as by freeing some space, "
-            "and start the same command again"
-        ) from error
+        before = "the one before is intact" if path.exists() else "there is none before it"
+        raise cannot_write(path, error, before) from error
 
 
-def _cause(error: BaseException) -> BaseException:
-    """What the system said, where torch.save reports only what it could then not do any more."""
-    found: BaseException | None = error
-    while found is not None and not isinstance(found, OSError):
-        found = found.__context__
-    return found or error
+def cannot_write(path: Path, error: Exception, kept: str) -> TrainingError:
+    """Returns the error of a run that could not write something.
+
+    Args:
+        path: What was to be written.
+        error: Why not. Of `torch.save`, which reports only what it could then not do any more, what
+            the system said before is told.
+        kept: What is left of the run, for the message.
+    """
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, OSError):
+        cause = cause.__context__
+    is_full = cause is not None and cause.errno in (errno.ENOSPC, errno.EDQUOT)
+    reason = error if cause is None else cause.strerror or cause
+    advice = "Free some space" if is_full else "See to it"
+    return TrainingError(
+        f"cannot write {path}: {reason}; {kept}. {advice} and give the same command again"
+    )
 
 
-def read_state(path: Path) -> dict[str, Any]:
+def read_state(path: Path, *, fingerprint: str) -> dict[str, Any]:
     """Returns what `write_state` wrote, on the CPU.
 
+    Args:
+        path: As for `write_state`.
+        fingerprint: Of the run that wants to go on from it.
+
     Raises:
-        TrainingError: If it is broken or something else.
+        TrainingError: If it is broken, something else or of another run.
     """
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-        if "fingerprint" in state:
-            return state
-    except (OSError, EOFError, RuntimeError, TypeError, UnpicklingError) as error:
+        found = state.get("fingerprint") if isinstance(state, dict) else None
+    except (OSError, EOFError, RuntimeError, UnpicklingError) as error:
         raise _broken(path) from error
-    raise _broken(path)
+    if found is None:
+        raise _broken(path)
+    if found != fingerprint:
+        raise TrainingError(
+            f"{path} belongs to another recipe, other data, other weights to start from or "
+            "another precision; choose another folder, or delete it to start again"
+        )
+    return state
 
 
 def _broken(path: Path) -> TrainingError:

@@ -37,7 +37,8 @@ def check_fit(
         raise DataError(
             f"{data.source} has {_classes(data.class_names)}, but the recipe {recipe.name} is for "
             f"{recipe.model.num_classes}; give it the data set it was written for, or take a "
-            "recipe for any: scratch-vit, or fine-tune with a model to start from"
+            f"recipe for any: {'scratch-vit, or ' * (recipe.clips is None)}fine-tune with a model "
+            "to start from"
         )
     if len(data.class_names) == 1 and recipe.loss == "softmax":
         raise DataError(
@@ -46,8 +47,8 @@ def check_fit(
         )
     if len(data) <= recipe.holdout:
         raise DataError(
-            f"{data.source} has {len(data):,} {data.things}, but the recipe {recipe.name} holds "
-            f"{recipe.holdout:,} out; give it more, or hold fewer out (--holdout in the shell)"
+            f"{data.source} has {len(data):,} {data.things}, and {recipe.holdout:,} are to be held "
+            "out of training; give more, or hold fewer out (--holdout in the shell)"
         )
     if data.multi_label and recipe.loss == "softmax":
         raise DataError(

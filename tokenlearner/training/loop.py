@@ -217,10 +217,15 @@ class Trainer:
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
+            count = len(parts[0].rows)
+            what, advice = f"one {self._things[:-1]} does", "take a smaller model or size in pixels"
+            if count > 1:
+                what = f"{count} {self._things} at once do"
+                advice = (
+                    f"raise accumulate (--accumulate in the shell), which is {self._accumulate}"
+                )
             raise TrainingError(
-                f"{len(parts[0].rows)} {self._things} at once do not fit in the memory of "
-                f"{self.device}; raise accumulate (--accumulate in the shell), which is "
-                f"{self._accumulate}"
+                f"{what} not fit in the memory of {self.device}; {advice}"
             ) from error
         self.step += 1
         return loss, parts[0].part.count
@@ -271,7 +276,10 @@ class Trainer:
         if not self.saved_step:
             kept = "there is no checkpoint yet"
         clip = "" if self.recipe.gradient_clip else ", or take a recipe with a gradient_clip"
-        return f"{kept}. Lower the learning rate (--learning-rate in the shell){clip}"
+        return (
+            f"{kept}. Lower the learning rate (--learning-rate in the shell), which is "
+            f"{self.recipe.learning_rate:g}{clip}, and start in another folder"
+        )
 
     @torch.inference_mode()
     def _validate(self) -> float:
@@ -302,13 +310,7 @@ class Trainer:
             )
 
     def _restore(self) -> None:
-        path = self.out / CHECKPOINT
-        state = read_state(path)
-        if state["fingerprint"] != self._fingerprint:
-            raise TrainingError(
-                f"{path} belongs to another recipe, other data, other weights to start from or "
-                "another precision; choose another folder, or delete it to start again"
-            )
+        state = read_state(self.out / CHECKPOINT, fingerprint=self._fingerprint)
         self.step = self.saved_step = state["step"]
         self.seconds = state["seconds"]
         self.hardware = tuple(state["hardware"])

@@ -5,7 +5,7 @@ import math
 import shlex
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,10 +14,10 @@ import torch
 
 from tokenlearner.checkpoints import save_model
 from tokenlearner.efficiency.machine import describe_versions
-from tokenlearner.errors import TrainingError
 from tokenlearner.models.info import ModelInfo, Provenance
 from tokenlearner.training.board import Board, attention_picture, hparams
 from tokenlearner.training.card import settings_of
+from tokenlearner.training.checkpoint import cannot_write
 from tokenlearner.training.datasets import DATASETS, dataset_titled
 from tokenlearner.training.distributed import rank
 from tokenlearner.training.loop import CHECKPOINT, Trainer
@@ -124,10 +124,10 @@ def export(
     try:
         save_model(folder, model, dtype=getattr(torch, recipe.weights_dtype))
     except OSError as error:
-        raise TrainingError(
-            f"cannot write the model into {folder}: {error}. The training is finished and kept; "
-            "free some space and give the same command again"
-        ) from error
+        with suppress(OSError):
+            folder.rmdir()  # goes if nothing is in it
+        kept = f"the trained weights are in {trainer.out / CHECKPOINT}"
+        raise cannot_write(folder, error, kept) from error
     return folder
 
 

@@ -46,7 +46,8 @@ def find_columns(
     if not features and (image_column is None or label_column is None):
         raise DataError(
             f"{file.name} has no Hugging Face feature description in its schema that tells the "
-            f"image and the label column; name them. It has {_describe(schema, features)}"
+            "image and the label column; name them (--image-column and --label-column in the "
+            f"shell). It has {_describe(schema, features)}"
         )
     image = image_column or _find(features, ("Image",), "image", file)
     label = label_column or _find(features, ("ClassLabel", "list of ClassLabel"), "label", file)
@@ -110,11 +111,12 @@ def _find(features: dict[str, Any], kinds: tuple[str, ...], what: str, file: Pat
         if columns:
             raise DataError(
                 f"{file.name} has {len(columns)} {kind} columns, {', '.join(columns)}; name one "
-                f"as the {what} column"
+                f"as the {what} column (--{what}-column in the shell)"
             )
     found = ", ".join(f"{name} ({_kind(feature)})" for name, feature in features.items())
     raise DataError(
-        f"{file.name} has no {kinds[0]} column; it has {found}. Name one as the {what} column"
+        f"{file.name} has no {kinds[0]} column; it has {found}. Name one as the {what} column "
+        f"(--{what}-column in the shell)"
     )
 
 

@@ -84,6 +84,7 @@ class LabelledFiles(ABC):
         *,
         on_progress: Callable[[int], None] | None = None,
         remember: Path | None = None,
+        write: bool = True,
     ) -> Files:
         """Decodes every file once and returns those that can be used, the others named.
 
@@ -95,6 +96,7 @@ class LabelledFiles(ABC):
             remember: File that keeps what was found; with it, the same data are not scanned again,
                 only the files that were unusable are. It is written where something else is found
                 than it says: once one process has scanned, others may read it at the same time.
+            write: Whether it may be.
 
         Raises:
             DataError: If more than `max_unusable` of the files are unusable, as soon as that is
@@ -119,7 +121,7 @@ class LabelledFiles(ABC):
                 )
                 if on_progress is not None:
                     on_progress(start + len(block))
-        if remember is not None and list(troubles) != remembered:
+        if write and remember is not None and list(troubles) != remembered:
             self._remember(remember, list(troubles))
         usable = np.setdiff1d(np.arange(len(self)), np.array(list(troubles), np.int64))
         return replace(self.take(usable), unusable=(*self.unusable, *troubles.values()))

@@ -180,7 +180,10 @@ class Recipe:
                 "they are evenly spaced; set canvas=None, which decodes them at each use"
             )
         if self.keep == "best" and not self.holdout:
-            raise ConfigError("keep='best' needs held-out photos; set holdout, or keep='last'")
+            raise ConfigError(
+                f"the recipe {self.name} has keep='best', which needs held-out photos; raise "
+                "holdout (--holdout in the shell), or set keep='last'"
+            )
         has_positions = not isinstance(self.model, ConvVideoConfig)
         if has_positions and (self.stages[-1][1],) * 2 != self.model.image_size:
             raise ConfigError(
