@@ -66,7 +66,8 @@ def test_a_loss_that_is_no_number_stops_both(data: Path, tmp_path: Path) -> None
     result = run_two("diverging", data, tmp_path)
     assert result.returncode != 0
     assert "TrainingError: the" in result.stderr
-    assert "the last good state is in" in result.stderr
+    assert "there is no checkpoint yet. Lower the learning rate" in result.stderr
+    assert not (tmp_path / CHECKPOINT).exists()
 
 
 class TestAlone:
