@@ -7,9 +7,8 @@ from typing import Literal
 
 from app.options import Options
 from tokenlearner import zoo
-from tokenlearner.checkpoints import CONFIG_FILE, WEIGHTS_FILE
 from tokenlearner.errors import CheckpointError
-from tokenlearner.storage import HUB_PREFIX, fetch
+from tokenlearner.storage import CONFIG_FILE, HUB_PREFIX, WEIGHTS_FILE, fetch
 
 Origin = Literal["shipped", "operator", "hub"]
 

@@ -14,8 +14,8 @@ from typing import Any
 
 from benchmarks.recording import FOLDER
 from benchmarks.slices import Slice, make_parser
-from tokenlearner.checkpoints import write_whole
 from tokenlearner.efficiency.machine import choose_device
+from tokenlearner.storage import write_whole
 from tokenlearner.training.recipes import RECIPES
 
 FILE = FOLDER / "cifar10_table.json"

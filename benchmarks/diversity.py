@@ -18,9 +18,10 @@ import torch
 from benchmarks import placement
 from benchmarks.recording import FOLDER
 from benchmarks.slices import Slice, make_parser, read_split
-from tokenlearner.checkpoints import AnyModel, for_images, load_model, write_whole
+from tokenlearner.checkpoints import AnyModel, for_images, load_model
 from tokenlearner.efficiency.machine import choose_device
 from tokenlearner.modules import TokenLearnerV11
+from tokenlearner.storage import write_whole
 from tokenlearner.training.recipes import Recipe
 
 FILE = FOLDER / "diversity.json"

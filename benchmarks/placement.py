@@ -17,11 +17,12 @@ import torch
 from benchmarks.recording import FOLDER
 from benchmarks.slices import Slice, make_parser, read_split
 from tokenlearner.attention.statistics import overlap
-from tokenlearner.checkpoints import ImageModel, for_images, load_model, write_whole
+from tokenlearner.checkpoints import ImageModel, for_images, load_model
 from tokenlearner.efficiency.machine import choose_device
 from tokenlearner.models import TokenLearnerConfig
 from tokenlearner.models.presets import fine_vit
 from tokenlearner.preprocess import prepare
+from tokenlearner.storage import write_whole
 from tokenlearner.training.data import LabelledImages
 from tokenlearner.training.recipes import RECIPES, Recipe
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import torch
 
-from tokenlearner.checkpoints import write_whole
 from tokenlearner.efficiency.machine import describe_hardware, describe_versions
+from tokenlearner.storage import write_whole
 
 FOLDER = Path(__file__).resolve().parent / "results"
 

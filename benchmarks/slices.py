@@ -9,9 +9,10 @@ from typing import Any
 
 import torch
 
-from tokenlearner.checkpoints import CONFIG_FILE, AnyModel, for_images, load_model
+from tokenlearner.checkpoints import AnyModel, for_images, load_model
 from tokenlearner.efficiency.machine import has_bfloat16
 from tokenlearner.efficiency.model_flops import count_model
+from tokenlearner.storage import CONFIG_FILE
 from tokenlearner.training.data import LabelledImages, read_images
 from tokenlearner.training.loop import Trainer
 from tokenlearner.training.metrics import evaluate

@@ -12,8 +12,9 @@ import pytest
 import torch
 
 from tests import tiny
-from tokenlearner.checkpoints import load_model, save_model, write_whole
+from tokenlearner.checkpoints import load_model, save_model
 from tokenlearner.errors import CheckpointError
+from tokenlearner.storage import write_whole
 
 WEIGHTS = "model.safetensors"
 

@@ -9,11 +9,12 @@ from typing import Any, ClassVar, Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from tokenlearner.checkpoints import AnyModel, write_whole
+from tokenlearner.checkpoints import AnyModel
 from tokenlearner.efficiency.flops import Stage
 from tokenlearner.errors import ConfigError, TokenLearnerError
 from tokenlearner.geometry import Geometry
 from tokenlearner.models.info import ModelInfo
+from tokenlearner.storage import write_whole
 
 AnyLearner = TypeVar("AnyLearner")
 """How one TokenLearner is told: its `block` and `version`, and the arrays `maps` and `tokens`."""

@@ -11,34 +11,7 @@ from tokenlearner.models.timm_vit import TimmVisionTransformer
 from tokenlearner.models.video_config import VideoVisionTransformerConfig
 from tokenlearner.models.vit import VisionTransformer
 from tokenlearner.models.vivit import VideoVisionTransformer
-from tokenlearner.storage import (
-    CARD_FILE,
-    CONFIG_FILE,
-    FORMAT,
-    METRICS_FILE,
-    WEIGHTS_FILE,
-    check_weights,
-    read_folder,
-    write_whole,
-)
-
-__all__ = [
-    "CARD_FILE",
-    "CONFIG_FILE",
-    "FORMAT",
-    "METRICS_FILE",
-    "WEIGHTS_FILE",
-    "AnyModel",
-    "ClipConfig",
-    "ClipModel",
-    "ImageModel",
-    "check_weights",
-    "for_images",
-    "load_model",
-    "require_model",
-    "save_model",
-    "write_whole",
-]
+from tokenlearner.storage import CONFIG_FILE, read_folder
 
 ImageModel = VisionTransformer | TimmVisionTransformer
 """Every kind of model for images that a folder can hold."""

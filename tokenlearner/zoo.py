@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tokenlearner.checkpoints import CARD_FILE, METRICS_FILE, AnyModel, load_model
+from tokenlearner.checkpoints import AnyModel, load_model
 from tokenlearner.errors import CheckpointError
 from tokenlearner.models.info import ModelInfo
-from tokenlearner.storage import HUB_PREFIX, fetch, split_repository
+from tokenlearner.storage import CARD_FILE, HUB_PREFIX, METRICS_FILE, fetch, split_repository
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

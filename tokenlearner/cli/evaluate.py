@@ -10,7 +10,7 @@ import torch
 import typer
 
 from tokenlearner import zoo
-from tokenlearner.checkpoints import CARD_FILE, METRICS_FILE, AnyModel, ClipModel, write_whole
+from tokenlearner.checkpoints import AnyModel, ClipModel
 from tokenlearner.cli.photos import (
     read_checked,
     read_checked_clips,
@@ -19,6 +19,7 @@ from tokenlearner.cli.photos import (
 )
 from tokenlearner.efficiency.machine import choose_device
 from tokenlearner.errors import ConfigError
+from tokenlearner.storage import CARD_FILE, METRICS_FILE, write_whole
 from tokenlearner.training.card import check_describable, render_card
 from tokenlearner.training.clip_views import Views
 from tokenlearner.training.metrics import Metrics, iter_logits, list_names, measure, report

@@ -9,7 +9,7 @@ import typer
 
 from tokenlearner import zoo
 from tokenlearner.attention.token_facts import TokenFacts, facts_csv
-from tokenlearner.checkpoints import AnyModel, write_whole
+from tokenlearner.checkpoints import AnyModel
 from tokenlearner.cli.explain_clip import (
     MOSAIC,
     ClipOptions,
@@ -28,6 +28,7 @@ from tokenlearner.media.images import encode_png
 from tokenlearner.models.info import ModelInfo
 from tokenlearner.rendering import ViewSettings, render_overlay, render_sheet
 from tokenlearner.rendering.overlay import MODES
+from tokenlearner.storage import write_whole
 from tokenlearner.training.data.folder import CLIP_EXTENSIONS, PHOTO_EXTENSIONS
 
 _NUM_PREDICTIONS = 5

@@ -5,10 +5,10 @@ from typing import Annotated, Any
 
 import typer
 
-from tokenlearner.checkpoints import CONFIG_FILE
 from tokenlearner.efficiency import count_model
 from tokenlearner.errors import CheckpointError, ConfigError
 from tokenlearner.models import Provenance, describe_timm, insert_token_learner
+from tokenlearner.storage import CONFIG_FILE
 
 
 def insert(

@@ -18,9 +18,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tokenlearner.checkpoints import write_whole
 from tokenlearner.conversion.flax_folders import SAVE_WITH_FLAX
 from tokenlearner.errors import ConversionError
+from tokenlearner.storage import write_whole
 
 _CHUNKED = "__msgpack_chunked_array__"
 _CHUNK_BYTES = 2**30

@@ -12,8 +12,8 @@ from typing import ClassVar, TypeVar
 
 import numpy as np
 
-from tokenlearner.checkpoints import write_whole
 from tokenlearner.errors import DataError, MediaError
+from tokenlearner.storage import write_whole
 from tokenlearner.training.data.photos import Photos, PhotosInMemory
 
 _SCAN_BLOCK = 512
