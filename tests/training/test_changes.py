@@ -49,6 +49,14 @@ def test_batch_size() -> None:
     assert Changes(batch_size=7).apply(tiny.recipe()).batch_size == 7
 
 
+def test_diversity() -> None:
+    changes = Changes(diversity=0.1)
+    assert changes.apply(tiny.recipe()).diversity == 0.1
+    assert changes.options == ("--diversity", "0.1")
+    with pytest.raises(ConfigError, match="wanted 0 or more, and a model with a TokenLearner"):
+        changes.apply(RECIPES["imagenette-conv-vit"]())
+
+
 def test_image_size() -> None:
     """Of 96 px at first and 160 px at last, with patches of 8 px."""
     recipe = Changes(image_size=224).apply(RECIPES["imagenette-fine-vit"]())

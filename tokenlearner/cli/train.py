@@ -86,6 +86,12 @@ def train(
         int | None,
         typer.Option(min=1, help="Side in pixels, instead of the recipe's or the model's own."),
     ] = None,
+    diversity: Annotated[
+        float | None,
+        typer.Option(
+            min=0, help="Weight of what two maps share in the loss: 0.1 keeps maps apart."
+        ),
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     seed: Annotated[int | None, typer.Option(min=0, help="Instead of the recipe's own.")] = None,
     mixed_precision: Annotated[
@@ -154,6 +160,7 @@ def train(
                 batch_size=batch_size,
                 learning_rate=learning_rate,
                 image_size=image_size,
+                diversity=diversity,
             ),
             network=network,
             inflation=inflation,

@@ -20,12 +20,14 @@ class Changes:
         learning_rate: At its peak; that at the end, and Muon's, change by the same factor.
         image_size: Side of what the model is made for, in pixels. Stages of other sizes and the
             canvas change by the same factor, the stages to whole patches.
+        diversity: What maps that are all alike cost, in nats; see `Recipe`.
     """
 
     epochs: int | None = None
     batch_size: int | None = None
     learning_rate: float | None = None
     image_size: int | None = None
+    diversity: float | None = None
 
     def apply(self, recipe: Recipe) -> Recipe:
         """Returns the changed recipe.
@@ -47,6 +49,8 @@ class Changes:
                 end_learning_rate=recipe.end_learning_rate * factor,
                 muon_learning_rate=recipe.muon_learning_rate * factor,
             )
+        if self.diversity is not None:
+            recipe = replace(recipe, diversity=self.diversity)
         return recipe if self.image_size is None else _sized(recipe, self.image_size)
 
     @property
@@ -57,6 +61,7 @@ class Changes:
             "--batch-size": self.batch_size,
             "--learning-rate": self.learning_rate,
             "--image-size": self.image_size,
+            "--diversity": self.diversity,
         }
         given = {name: value for name, value in wishes.items() if value is not None}
         return tuple(word for name, value in given.items() for word in (name, str(value)))
