@@ -24,10 +24,12 @@ def answer(explanation: Explanation, *, subject: str | None, subject_is_known: b
     with st.container(key="answer", gap="small"):
         badge = verdict(name, subject=subject, subject_is_known=subject_is_known)
         st.markdown(f"## {plain(class_title(name))} · {format_share(share)} {badge}", anchors=False)
-        said = remarks(explanation, "photo", subject=subject)
-        if not subject_is_known:  # so it may be anything
-            said[-1] = f"The model can only answer with {list_classes(explanation.class_names)}."
-        st.caption(" ".join(said), help=list_classes(explanation.class_names))
+        classes = list_classes(explanation.class_names)
+        if subject_is_known:
+            st.caption(" ".join(remarks(explanation, "photo", subject=subject)), help=classes)
+        else:  # it may be anything
+            doubt = low_confidence(share)
+            st.caption(" ".join([*doubt, f"The model can only answer with {classes}."]))
 
 
 def verdict(name: str, *, subject: str | None, subject_is_known: bool) -> str:
@@ -57,11 +59,15 @@ def remarks(
     said = []
     if subject is not None and subject != name:
         said.append(f"The {thing} shows “{plain(class_title(subject))}”.")
-    if share < LOW_CONFIDENCE:
-        said.append("**Low confidence:** no answer reaches 50 %.")
+    said += low_confidence(share)
     count = len(explanation.class_names)
     said.append(f"The model knows {count:,} answer{'s' * (count != 1)} and no other.")
     return said
+
+
+def low_confidence(share: float) -> list[str]:
+    """What to say where even the most probable answer is hardly believed, in a sentence or none."""
+    return ["**Low confidence:** no answer reaches 50 %."] if share < LOW_CONFIDENCE else []
 
 
 def list_classes(names: tuple[str, ...]) -> str:

@@ -90,6 +90,11 @@ class TestEvaluate:
         )
         return model.eval()
 
+    def test_no_batch(self) -> None:
+        data = clips(tiny_clips.moving(0))
+        with pytest.raises(ConfigError, match="batch_size is 0; it must be at least 1"):
+            evaluate(self.model(), data, device=CPU, batch_size=0)
+
     def test_views_are_averaged(self) -> None:
         model, data = self.model(), clips(tiny_clips.moving(0))
         (inputs,) = iter_views(data, tiny.preprocessing(), 4, Views(temporal=3))

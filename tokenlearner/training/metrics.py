@@ -109,6 +109,7 @@ def iter_logits(
 
     The answers stand in the order of the data's classes.
     """
+    _check_batch_size(batch_size)
     info = model.require_info()
     order = _match_classes(data, info)
     if data.multi_label:
@@ -119,7 +120,7 @@ def iter_logits(
         if not isinstance(model, ClipModel):
             raise ConfigError(f"{info.name} takes photos, but {data.source} holds clips")
         for clip in iter_views(data, info.preprocessing, model.config.num_frames, views):
-            parts = clip.split(max(1, batch_size))
+            parts = clip.split(batch_size)
             with answering(model):
                 answers = torch.cat([model(part.to(like)).float().cpu() for part in parts])
             yield answers.mean(dim=0, keepdim=True)[:, order]
@@ -154,14 +155,18 @@ def iter_batches(
         ConfigError: If `batch_size` is below 1.
         DataError: If there are no photos, or one cannot be decoded.
     """
-    if batch_size < 1:
-        raise ConfigError(f"batch_size is {batch_size}; it must be at least 1")
+    _check_batch_size(batch_size)
     if not len(data):
         raise DataError(f"{data.source} holds no photos; nothing to measure")
     images = data.images()
     for start in range(0, len(data), batch_size):
         rows = range(start, min(start + batch_size, len(data)))
         yield torch.cat([prepare(next(images).pixels, preprocessing)[0] for _ in rows])
+
+
+def _check_batch_size(batch_size: int) -> None:
+    if batch_size < 1:
+        raise ConfigError(f"batch_size is {batch_size}; it must be at least 1")
 
 
 def measure(

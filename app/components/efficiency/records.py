@@ -25,7 +25,7 @@ class Line:
         comparison: It stands against the first.
         reason: What became of the promise, in plain words; may be empty.
         finished: Whether nobody stopped it.
-        here: Whether it was measured in this session.
+        here: Whether this visitor measured it.
     """
 
     title: str
