@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from torch import nn
 
 from tests import tiny
 from tokenlearner.checkpoints import AnyModel, for_images, load_model, save_model
@@ -74,7 +75,7 @@ class TestRoundTrip:
         info = load_model(folder).info
         assert info is not None
         assert len(info.sha256) == 64
-        load_model(folder, sha256=info.sha256)
+        load_model(folder, sha256=info.sha256.upper())
         with pytest.raises(CheckpointError, match=f"has sha256 {info.sha256}, but 00 was expected"):
             load_model(folder, sha256="00")
 
@@ -85,6 +86,13 @@ class TestRoundTrip:
         with pytest.raises(ConfigError, match="gives 3 answers, but its info names 1 classes"):
             save_model(tmp_path / "new", model)
         assert not (tmp_path / "new").exists()
+
+    def test_a_model_that_was_changed_is_not_saved(self, tmp_path: Path) -> None:
+        model = tiny.model()
+        model.head = nn.Linear(8, 5)
+        with pytest.raises(CheckpointError, match="it was changed since, and could not be opened"):
+            save_model(tmp_path / "x", model)
+        assert not (tmp_path / "x").exists()
 
     def test_a_model_without_info_is_not_saved(self, tmp_path: Path) -> None:
         model = tiny.model()

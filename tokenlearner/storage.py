@@ -65,7 +65,7 @@ def read_folder(folder: str | Path, *, sha256: str | None = None) -> ModelFolder
     config = _read_config(folder)
     data = _read(folder / WEIGHTS_FILE)
     found = hashlib.sha256(data).hexdigest()
-    if sha256 is not None and found != sha256:
+    if sha256 is not None and found != sha256.lower():
         raise CheckpointError(
             f"{folder / WEIGHTS_FILE} has sha256 {found}, but {sha256} was expected: the file was "
             "altered or cut off. Restore it from where it came"
@@ -224,10 +224,10 @@ def fetch(repository: str, **options: Any) -> Path:
     try:
         return Path(snapshot_download(repo_id, revision=revision, allow_patterns=wanted, **options))
     except LocalEntryNotFoundError as error:
-        raise CheckpointError(
-            f"{name} is not in the local cache and the Hub cannot be reached; "
-            "connect once, or unset HF_HUB_OFFLINE"
-        ) from error
+        reason, advice = "the Hub cannot be reached", "connect once, or unset HF_HUB_OFFLINE"
+        if options.get("local_files_only"):
+            reason, advice = "local_files_only forbids the Hub", "leave that out once"
+        raise CheckpointError(f"{name} is not in the local cache and {reason}; {advice}") from error
     except (HfHubHTTPError, HFValidationError) as error:
         raise CheckpointError(f"the Hub has no model {name}: {error}") from error
 

@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from tokenlearner.efficiency import count_macs, count_model
+from tokenlearner.efficiency import count_macs, count_model, layers
+from tokenlearner.errors import ShapeError
 from tokenlearner.models import TokenLearnerConfig, VisionTransformer, VisionTransformerConfig
 from tokenlearner.models.presets import conv_vit, mini_vit
 from tokenlearner.models.video_config import VideoVisionTransformerConfig
@@ -157,3 +158,9 @@ def test_tokens_per_block_agree_with_the_configuration() -> None:
     for config in CASES.values():
         blocks = [stage.tokens for stage in count_macs(config).stages if stage.kind == "block"]
         assert tuple(blocks) == config.tokens_per_block
+
+
+def test_folding_is_counted_on_grids_that_can_be_folded() -> None:
+    learner = TokenLearnerConfig(num_tokens=2, at=1, version="1.0", fold_to_square=True)
+    with pytest.raises(ShapeError, match="8 positions"):
+        layers.learner(learner, 8, (2, 4), "gelu")

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from tests import tiny
 from tests.efficiency.test_packed_linear import needs_onednn, relative_error
@@ -194,6 +195,40 @@ def test_other_models_are_refused() -> None:
     for other in others:
         with pytest.raises(ConfigError, match=f"got a {type(other).__name__}; wanted a model of"):
             optimise(other)
+
+
+class _NormDtypes(TorchDispatchMode):
+    """Of what goes into layer norms."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: set[torch.dtype] = set()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func.overloadpacket is torch.ops.aten.native_layer_norm:
+            self.found.add(args[0].dtype)
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("kind", [*KINDS, "convolutional"])
+def test_norms_stay_in_float32(kind: str) -> None:
+    """Also those between two products, where a GPU takes one dtype for input and weights."""
+    if kind == "convolutional":
+        model, x = tiny.conv_model(), torch.randn(2, 3, 4, 32, 32)
+    else:
+        model, x = with_learner(kind), images()
+    with _NormDtypes() as norms:
+        optimise(model, dtype=torch.bfloat16).trace(x)
+    assert norms.found == {torch.float32}
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("kind", KINDS)
+def test_gpu_traces_in_half_the_bits(kind: str) -> None:
+    model = with_learner(kind).cuda()
+    x = images().cuda()
+    found = optimise(model, dtype=torch.bfloat16).trace(x).learners[0].maps
+    assert relative_error(found, model.trace(x).learners[0].maps) < 5e-2
 
 
 @pytest.mark.gpu

@@ -37,6 +37,12 @@ class Operators(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
+@needs_onednn
+def test_autocast_around_the_first_question_does_not_change_the_answer() -> None:
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert can_pack.__wrapped__(torch.float32)
+
+
 @pytest.fixture
 def _without_onednn(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     def changed(*_: Any) -> torch.Tensor:

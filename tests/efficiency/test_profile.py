@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from tokenlearner.efficiency.execution import Dtype
 from tokenlearner.efficiency.limits import Limits, measure_limits
 from tokenlearner.efficiency.profile import Profile, parts, profile
 from tokenlearner.errors import MeasurementError
-from tokenlearner.models import insert_token_learner
+from tokenlearner.models import VisionTransformer, insert_token_learner
 
 CPU = torch.device("cpu")
 LIMITS = Limits(macs_per_second=1e11, bytes_per_second=2e10, seconds_per_call=1e-3)
@@ -39,8 +40,9 @@ def measure(**models: torch.nn.Module) -> tuple[Profile, ...]:
     )
 
 
-def test_stages_are_those_of_the_counts() -> None:
-    model = tiny.model()
+@pytest.mark.parametrize("num_classes", [3, 0])
+def test_stages_are_those_of_the_counts(num_classes: int) -> None:
+    model = VisionTransformer(replace(tiny.config(), num_classes=num_classes)).eval()
     (found,) = measure(tiny=model)
     wanted = count_model(model).stages
     assert [(s.name, s.kind, s.tokens) for s in found.stages] == [

@@ -52,6 +52,9 @@ def test_figures() -> None:
     assert result.images_per_second(1).median == pytest.approx(2)
     assert result.latency_ms(0) == pytest.approx(3000)
     assert result.latency_ms(1, 95) == pytest.approx(2000)
+    for percent in (0, 100):
+        with pytest.raises(ConfigError, match=f"percent is {percent}; wanted 1 to 99"):
+            result.latency_ms(0, percent)
     assert result.speedup().median == pytest.approx(1.5)
     assert result.speedup(0, over=1).median == pytest.approx(1 / 1.5)
     promised = count_model(tiny.model(learner=False)).macs / count_model(tiny.model()).macs

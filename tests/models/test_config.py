@@ -61,7 +61,9 @@ def test_lists_as_json_has_them() -> None:
     [
         ({"num_tokens": 0}, "num_tokens is 0; it must be at least 1"),
         ({"bottleneck_dim": 0}, "bottleneck_dim is 0; it must be at least 1"),
-        ({"at": -1}, "at is -1; it must be 0"),
+        ({"at": -1}, "at is -1; wanted a whole number, 0"),
+        ({"at": 1.0}, "at is 1.0; wanted a whole number, 0"),
+        ({"at": "2"}, "at is '2'; wanted a whole number, 0"),
         ({"version": "2.0"}, "version is '2.0'; it must be '1.0', '1.1' or 'grouped'"),
         ({"version": "1.0", "pooling": "max"}, "pooling is 'max'; it must be 'sum' or 'mean'"),
         ({"pooling": "mean"}, "options of version 1.0 only"),

@@ -17,10 +17,17 @@ from tokenlearner.checkpoints import for_images, load_model, save_model
 from tokenlearner.clips import explain_clip
 from tokenlearner.errors import ConfigError, ShapeError
 from tokenlearner.media.videos import Clip, ClipFacts
-from tokenlearner.models import ConvVideoConfig, ConvVideoNetwork, ModelInfo, TokenLearnerConfig
+from tokenlearner.models import (
+    ConvVideoConfig,
+    ConvVideoNetwork,
+    ModelInfo,
+    TokenLearnerConfig,
+    VideoVisionTransformer,
+)
 from tokenlearner.models.conv_video_config import PUBLISHED, x2plus1d_m
 from tokenlearner.modules.space_time import SplitConvolution, TokenBottleneck, spatial_convolution
 
+LEARNER = TokenLearnerConfig(num_tokens=2, at=1, version="1.0", fuser=True, bottleneck_dim=4)
 SMALL = ConvVideoConfig(
     num_classes=3,
     image_size=(32, 48),
@@ -28,9 +35,7 @@ SMALL = ConvVideoConfig(
     widths=(4, 8),
     depths=(2, 3),
     head_dim=16,
-    token_learner=TokenLearnerConfig(
-        num_tokens=2, at=1, version="1.0", fuser=True, bottleneck_dim=4
-    ),
+    token_learner=LEARNER,
 )
 
 
@@ -230,11 +235,24 @@ def test_explains_a_clip() -> None:
             {"token_learner": TokenLearnerConfig(num_tokens=2, at=5, version="1.0", fuser=True)},
             "at is 5, and no block from there on keeps its grid; there are 5 blocks",
         ),
+        (
+            {"token_learner": replace(LEARNER, pooling="mean")},
+            "pooling='mean' and fold_to_square=False; this network's learners know neither",
+        ),
     ],
 )
 def test_configuration_that_cannot_be(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         replace(SMALL, **changes)
+
+
+@pytest.mark.usefixtures("_as_users_run_it")
+def test_a_configuration_for_another_model() -> None:
+    config: Any = tiny.model().config
+    with pytest.raises(ConfigError, match="wanted a ConvVideoConfig"):
+        ConvVideoNetwork(config)
+    with pytest.raises(ConfigError, match="wanted a VideoVisionTransformerConfig"):
+        VideoVisionTransformer(config)
 
 
 def test_configuration_round_trip() -> None:

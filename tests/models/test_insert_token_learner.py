@@ -50,7 +50,7 @@ def test_options_of_the_versions() -> None:
     ("arguments", "message"),
     [
         ({"at": 4}, "at is 4, but there are 4 blocks; it must be 0 to 3"),
-        ({"at": -1}, "at is -1; it must be 0"),
+        ({"at": -1}, "at is -1; wanted a whole number, 0"),
         ({"num_tokens": 0}, "num_tokens is 0; it must be at least 1"),
         ({"version": "2"}, "version is '2'; it must be '1.0', '1.1' or 'grouped'"),
         ({"pooling": "mean"}, "pooling and fold_to_square are options of version 1.0 only"),

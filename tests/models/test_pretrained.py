@@ -57,6 +57,10 @@ class TestFromPretrained:
     def test_what_is_not_there(self) -> None:
         with pytest.raises(CheckpointError, match="owner/tiny is not in the local cache"):
             VisionTransformer.from_pretrained("owner/tiny")
+        with pytest.raises(
+            CheckpointError, match="local_files_only forbids the Hub; leave that out"
+        ):
+            VisionTransformer.from_pretrained("owner/tiny", local_files_only=True)
 
 
 class TestSavePretrained:
@@ -93,7 +97,7 @@ class TestSavePretrained:
         model = load_model(tmp_path / "a")
         assert isinstance(model, VisionTransformer)
         if change == "head":
-            model.head = torch.nn.Linear(model.config.dim, 3, bias=False)
+            model.head = torch.nn.Linear(model.config.dim, 3)
         else:
             next(model.parameters()).data.mul_(0.5)
         model.save_pretrained(tmp_path / "b")
@@ -191,6 +195,7 @@ class TestPushToHub:
                     "commit_message": message,
                     "revision": "dev",
                     "create_pr": False,
+                    "delete_patterns": "metrics.json",
                 },
             ),
         ]

@@ -243,6 +243,9 @@ def test_clips_that_cannot_be_are_errors() -> None:
         model.embed(torch.randn(2, 3, 1, 16, 24))
     with pytest.raises(ShapeError, match="clips of 6 frames of 7x24 px"):
         model.embed(torch.randn(2, 3, 6, 7, 24))
+    stacked = random_model(replace(SMALL, tubelet_frames=1, stack_frames=True))
+    with pytest.raises(ShapeError, match="clips of 2 frames of 3x24 px"):
+        stacked.embed(torch.randn(2, 3, 2, 3, 24))
     with pytest.raises(ShapeError, match=r"got 36 tokens, .* fill a grid of \(2, 6\) at 2"):
         model.encoder(torch.randn(2, 36, 8), steps=2)
 
@@ -282,3 +285,11 @@ def test_forward_compiles_as_one_graph() -> None:
         timeout=300,
     )
     assert result.stdout.splitlines() == ["none", "1.1", "1.0", "1.1 and fuser"], result.stderr
+
+
+@pytest.mark.parametrize("class_token", [False, True])
+def test_exports_with_any_batch_size(class_token: bool) -> None:
+    model = random_model(replace(SMALL, class_token=class_token))
+    clips = torch.randn(2, 3, 6, 16, 24)
+    exported = torch.export.export(model, (clips,), dynamic_shapes=({0: torch.export.Dim("b")},))
+    torch.testing.assert_close(exported.module()(clips[:1]), model(clips[:1]))

@@ -32,6 +32,11 @@ def test_share_and_mean(dtype: torch.dtype) -> None:
     assert y.unique().tolist() == [0.0, float(torch.tensor(1 / 0.9, dtype=dtype))]
 
 
+def test_hardly_anything_is_kept() -> None:
+    y = Dropout(1 - 1e-6)(torch.ones(1000))
+    assert int((y == 0).sum()) > 990
+
+
 def test_neighbours_are_independent() -> None:
     """Four elements share one draw of 64 bits; none may follow from another."""
     dropped = (Dropout(0.5)(torch.ones(100_000, 4)) == 0).float()

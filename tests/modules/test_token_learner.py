@@ -153,6 +153,12 @@ def test_mean_pooling_is_the_sum_divided_by_positions() -> None:
     torch.testing.assert_close(by_mean(x), by_sum(x) / (ROWS * COLUMNS))
 
 
+def test_a_mean_fits_where_the_sum_does_not() -> None:
+    x = torch.full((1, 4096, CHANNELS), 40, dtype=torch.float16)
+    maps = torch.ones(1, 2, 4096, dtype=torch.float16)
+    assert TokenLearner(2, CHANNELS, pooling="mean").pool(x, maps).unique().tolist() == [40]
+
+
 def test_folding_takes_any_grid_for_a_square() -> None:
     folding, true = TokenLearner(4, CHANNELS, fold_to_square=True), TokenLearner(4, CHANNELS)
     folding.load_state_dict(true.state_dict())
@@ -196,6 +202,8 @@ def test_shape_errors_say_what_to_do(make: Callable[[int, int], Learner]) -> Non
         learner(sequence, grid=(-3, -5))
     with pytest.raises(ShapeError, match="wanted at least one position"):
         learner(sequence[:, :0])
+    with pytest.raises(ShapeError, match="wanted at least one position"):
+        learner(torch.randn(2, CHANNELS, 0, 5))
     with pytest.raises(ShapeError, match=r"map is 3x5, but grid=\(5, 3\); leave grid out"):
         learner(torch.randn(2, CHANNELS, *GRID), grid=(5, 3))
     with pytest.raises(ShapeError, match=r"shape \(2, 8\); wanted tokens \[batch, position, dim\]"):

@@ -1,6 +1,7 @@
 """Tubelets come from the frames they should, and official rules are met to the last frame."""
 
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ import torch
 from torch import nn
 
 from tests.golden.cases import FOLDER
-from tokenlearner.errors import ShapeError
+from tokenlearner.errors import ConfigError, ShapeError
 from tokenlearner.modules import (
     ConvStem,
     PatchEmbedding,
@@ -60,6 +61,13 @@ def test_inflation_matches_the_official_one(name: str, case: dict[str, str]) -> 
     how = "central" if case["kernel_init_method"].startswith("central") else "average"
     ours = inflate_kernel(before.permute(3, 2, 0, 1), int(case["t"]), how=how)
     torch.testing.assert_close(ours, after.permute(4, 3, 0, 1, 2), rtol=1e-6, atol=0)
+
+
+@pytest.mark.parametrize(("how", "num_frames"), [("Average", 2), ("central", 0)])
+@pytest.mark.usefixtures("_as_users_run_it")
+def test_inflation_that_cannot_be(how: Any, num_frames: int) -> None:
+    with pytest.raises(ConfigError, match="wanted 'central' or 'average', and at least 1 frame"):
+        inflate_kernel(torch.ones(4, 3, 2, 2), num_frames, how=how)
 
 
 @torch.no_grad()

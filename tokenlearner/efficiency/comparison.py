@@ -7,7 +7,7 @@ from typing import Any
 from tokenlearner.efficiency.conditions import Conditions
 from tokenlearner.efficiency.execution import Execution
 from tokenlearner.efficiency.rounds import Round, Sample, Spread
-from tokenlearner.errors import MeasurementError
+from tokenlearner.errors import ConfigError, MeasurementError
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -87,6 +87,8 @@ class Comparison:
             index: Of the candidate.
             percent: Of the passes that take no longer: 50 for the median, 95 for the slow end.
         """
+        if not 1 <= percent <= 99:
+            raise ConfigError(f"percent is {percent}; wanted 1 to 99")
         times = [1000 * t for s in self._samples(index) for t in s.latencies_s]
         if len(times) == 1:
             return times[0]

@@ -10,6 +10,7 @@ from torch.nn.utils import fuse_conv_bn_eval
 from tokenlearner.efficiency.fast_pooling import pool_tokens_fast
 from tokenlearner.efficiency.folded_norm import NormedConvolution, NormedLinear
 from tokenlearner.efficiency.packed_linear import PackedLinear, PackedPatches
+from tokenlearner.models import ConvVideoNetwork
 from tokenlearner.modules import ConvStem, Mlp, TokenFuser, TokenLearner, TokenLearnerV11
 from tokenlearner.modules.shapes import Tensor
 
@@ -20,7 +21,8 @@ def replace_parts(
     """Replaces parts of a module in eval mode and float32, all the way down, by faster equals.
 
     The linear layers and the attention of transformer blocks are computed in `dtype`. Everything
-    else stays in float32: embedding, norms, residuals, head, and the learners, which draw the maps.
+    else stays in float32: embedding, norms, residuals, head, and the learners, which draw the maps
+    (so all of a convolutional network does, in whose blocks the learners are).
 
     Args:
         module: Changed in place.
@@ -28,6 +30,7 @@ def replace_parts(
         in_block: Whether the module belongs to a transformer block.
     """
     product_dtype = dtype if in_block else torch.float32
+    has_transformer_blocks = not isinstance(module, ConvVideoNetwork)
     if isinstance(module, TokenLearnerV11 | TokenFuser):
         _fold_norm_into_mlp(module)
     elif isinstance(module, TokenLearner):
@@ -51,8 +54,22 @@ def replace_parts(
             setattr(module, name, fast)
         elif PackedPatches.can_replace(child):
             setattr(module, name, PackedPatches(child))
+        elif product_dtype != torch.float32 and hasattr(child, "normalized_shape"):
+            setattr(module, name, _Float32Norm(child))
         else:
-            replace_parts(child, dtype=dtype, in_block=in_block or name == "blocks")
+            child_in_block = in_block or (name == "blocks" and has_transformer_blocks)
+            replace_parts(child, dtype=dtype, in_block=child_in_block)
+
+
+class _Float32Norm(nn.Module):
+    """A norm that may follow a product in another dtype, as that of queries and keys does."""
+
+    def __init__(self, norm: nn.Module) -> None:
+        super().__init__()
+        self.norm = norm
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.norm(x.float()).to(x.dtype)
 
 
 def _fold_norm_into_mlp(module: Any) -> None:
@@ -67,8 +84,7 @@ def _fold_norm_into_convolution(module: Any) -> None:
 
 
 def _pool(x: Tensor, maps: Tensor, *, mean: bool) -> Tensor:
-    tokens = pool_tokens_fast(x, maps)
-    return tokens / x.shape[1] if mean else tokens
+    return pool_tokens_fast(x, maps / x.shape[1] if mean else maps)
 
 
 def _fold_batch_norms(stem: Any) -> None:

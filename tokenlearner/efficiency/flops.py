@@ -174,7 +174,7 @@ def _encoder(
 def _head(config: VisionTransformerConfig, tokens: int, *, pools: bool) -> Stage:
     work, features = [Operation("layer_norm", tokens, config.dim)], config.dim
     if not config.num_classes:
-        return Stage("norm", "head", tokens, tuple(work))
+        return Stage("head", "head", tokens, tuple(work))
     if pools:
         work.append(Operation("pool", tokens, config.dim))
     if config.representation_size is not None:

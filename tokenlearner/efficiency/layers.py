@@ -1,11 +1,10 @@
 """The operations of each kind of layer, from its sizes alone."""
 
 from functools import lru_cache
-from math import isqrt
 
 from tokenlearner.efficiency.operations import Operation, OperationKind, Operations
 from tokenlearner.models.config import TokenLearnerConfig
-from tokenlearner.modules.grids import Grid
+from tokenlearner.modules.grids import Grid, square_grid
 from tokenlearner.modules.mlp import Activation
 
 
@@ -119,7 +118,7 @@ def learner(
     softmax = Operation("softmax", tokens, positions)
     if config.version == "1.0":
         if config.fold_to_square:
-            grid = (isqrt(positions), isqrt(positions))
+            grid = square_grid(positions)
         first = convolution(grid, dim, tokens, kernel=(3, 3), padding=(1, 1))
         later = convolution(grid, tokens, tokens, kernel=(3, 3), padding=(1, 1))
         active = Operation(activation, positions, tokens)

@@ -89,6 +89,7 @@ class PackedPatches(nn.Module):
 
 
 @lru_cache
+@torch.autocast("cpu", enabled=False)  # what the caller set for itself is no answer for good
 def can_pack(dtype: torch.dtype) -> bool:
     """Whether oneDNN's operators are here, take what they should, and are right to rounding.
 

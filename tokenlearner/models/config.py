@@ -41,8 +41,10 @@ class TokenLearnerConfig:
 
     def __post_init__(self) -> None:
         _require_at_least_one(self, "num_tokens", "bottleneck_dim", "groups")
-        if self.at < 0:
-            raise ConfigError(f"at is {self.at}; it must be 0 (before the first block) or more")
+        if not isinstance(self.at, int) or self.at < 0:
+            raise ConfigError(
+                f"at is {self.at!r}; wanted a whole number, 0 (before the first block) or more"
+            )
         if self.version not in ("1.0", "1.1", "grouped"):
             raise ConfigError(f"version is {self.version!r}; it must be '1.0', '1.1' or 'grouped'")
         if self.pooling not in ("sum", "mean"):

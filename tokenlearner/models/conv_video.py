@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from tokenlearner.errors import ShapeError
+from tokenlearner.errors import ConfigError, ShapeError
 from tokenlearner.models.conv_video_config import ConvVideoConfig
 from tokenlearner.models.outputs import ConvTrace, FuserTrace, LearnerTrace
 from tokenlearner.models.pretrained import PretrainedModel
@@ -107,6 +107,8 @@ class ConvVideoNetwork(PretrainedModel):
     config: ConvVideoConfig
 
     def __init__(self, config: ConvVideoConfig) -> None:
+        if not isinstance(config, ConvVideoConfig):
+            raise ConfigError(f"config is {config!r}; wanted a ConvVideoConfig")
         super().__init__()
         self.config = config
         stem_width = config.widths[0]

@@ -70,6 +70,11 @@ class ConvVideoConfig:
                 f"token_learner has version {learner.version!r} and fuser={learner.fuser}; this "
                 "network needs version '1.0' and fuser=True"
             )
+        if learner is not None and (learner.pooling != "sum" or learner.fold_to_square):
+            raise ConfigError(
+                f"token_learner has pooling={learner.pooling!r} and "
+                f"fold_to_square={learner.fold_to_square}; this network's learners know neither"
+            )
         if learner is not None and not self.learner_blocks:
             raise ConfigError(
                 f"token_learner.at is {learner.at}, and no block from there on keeps its grid; "

@@ -162,7 +162,7 @@ class Encoder(nn.Module):
         placed = tokens + embedding
         if self.class_token is not None:
             first = self.class_token + self.position_embedding[:, :1]
-            placed = torch.cat((first.expand(len(tokens), -1, -1), placed), dim=1)
+            placed = torch.cat((first.expand(tokens.shape[0], -1, -1), placed), dim=1)
         return self.dropout(placed)
 
 

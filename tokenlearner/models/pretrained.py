@@ -94,8 +94,18 @@ class PretrainedModel(nn.Module, ABC):
     def write(self, folder: str | Path, *, dtype: torch.dtype = torch.float32) -> None:
         """Writes `config.json` and `model.safetensors`; see `checkpoints.save_model`."""
         about = self.require_info().to_dict()
-        config = {**about, "kind": type(self).__name__, "architecture": self.architecture()}
-        write_folder(folder, config, self.state_dict(), dtype=dtype)
+        architecture, weights = self.architecture(), self.state_dict()
+        try:
+            again = type(self).build(architecture).state_dict()
+        except ConfigError as error:
+            raise CheckpointError(f"this model could not be opened again: {error}") from error
+        if {k: v.shape for k, v in weights.items()} != {k: v.shape for k, v in again.items()}:
+            raise CheckpointError(
+                "this model is not what its configuration describes: it was changed since, and "
+                "could not be opened again"
+            )
+        config = {**about, "kind": type(self).__name__, "architecture": architecture}
+        write_folder(folder, config, weights, dtype=dtype)
 
     @classmethod
     def from_files(cls: type[Model], files: ModelFolder) -> Model:
@@ -294,6 +304,7 @@ class PretrainedModel(nn.Module, ABC):
                     commit_message=commit_message,
                     revision=branch,
                     create_pr=create_pr,
+                    delete_patterns=METRICS_FILE,  # those of earlier weights
                 )
             except (HfHubHTTPError, HFValidationError, OSError) as error:
                 raise CheckpointError(f"cannot upload to {repo_id}: {error}") from error

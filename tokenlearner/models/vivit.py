@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 
-from tokenlearner.errors import ShapeError
+from tokenlearner.errors import ConfigError, ShapeError
 from tokenlearner.models.classifier import TransformerClassifier
 from tokenlearner.models.encoder import Encoder
 from tokenlearner.models.outputs import Trace
@@ -40,6 +40,8 @@ class VideoVisionTransformer(TransformerClassifier):
     config: VideoVisionTransformerConfig  # pyright: ignore[reportIncompatibleVariableOverride]
 
     def __init__(self, config: VideoVisionTransformerConfig) -> None:
+        if not isinstance(config, VideoVisionTransformerConfig):
+            raise ConfigError(f"config is {config!r}; wanted a VideoVisionTransformerConfig")
         frames = config.tubelet_frames
         if config.stem_widths:
             embedding = TubeletStem(config.dim, config.stem_widths, num_frames=frames)
@@ -97,7 +99,7 @@ class VideoVisionTransformer(TransformerClassifier):
             raise ShapeError(
                 f"got clips of shape {tuple(clips.shape)}; wanted [batch, 3, time, height, width]"
             )
-        frames = clips.shape[2]
+        frames, height, width = clips.shape[2:]
         if self.config.sampled_frames is not None:
             chosen = sample_frames(frames, self.config.sampled_frames)
             if len(chosen) < frames:
@@ -107,7 +109,7 @@ class VideoVisionTransformer(TransformerClassifier):
         wanted = (self.config.tubelet_frames, *self.config.patch_size)
         if any(have < want for have, want in zip(clips.shape[2:], wanted, strict=True)):
             raise ShapeError(
-                f"got clips of {frames} frames of {clips.shape[3]}x{clips.shape[4]} px; a tubelet "
+                f"got clips of {frames} frames of {height}x{width} px; a tubelet "
                 f"is {wanted[0]} frames of {wanted[1]}x{wanted[2]} px, so they must be at least "
                 "that long and large"
             )

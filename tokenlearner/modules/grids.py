@@ -42,7 +42,7 @@ def flatten_grid(x: Tensor, grid: Grid | None) -> tuple[Tensor, Grid | None]:
             raise ShapeError(
                 f"the feature map is {rows}x{columns}, but grid={grid}; leave grid out"
             )
-        return x.flatten(2).transpose(1, 2), (rows, columns)
+        x, grid = x.flatten(2).transpose(1, 2), (rows, columns)
     if x.ndim != 3:
         raise ShapeError(
             f"got a tensor of shape {tuple(x.shape)}; wanted tokens [batch, position, dim] or a "

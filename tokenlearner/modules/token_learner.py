@@ -150,8 +150,8 @@ class TokenLearner(_Learner):
         x: Float[Tensor, "batch position dim"],
         maps: Float[Tensor, "batch token position"],
     ) -> Float[Tensor, "batch token dim"]:
-        tokens = pool_tokens(x, maps)
-        return tokens / x.shape[1] if self.pooling == "mean" else tokens
+        # Divided first, as the sum may overflow in float16.
+        return pool_tokens(x, maps / x.shape[1] if self.pooling == "mean" else maps)
 
 
 def _folded(grid: Grid) -> Grid:

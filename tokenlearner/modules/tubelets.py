@@ -1,12 +1,12 @@
 """From clips to a grid of tokens for each time step."""
 
 import math
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import nn
 
-from tokenlearner.errors import ShapeError
+from tokenlearner.errors import ConfigError, ShapeError
 from tokenlearner.modules.embed import ConvStem
 from tokenlearner.modules.grids import Grid
 from tokenlearner.modules.shapes import Float, Tensor
@@ -78,8 +78,16 @@ def inflate_kernel(
         how: `central` puts it on frame `num_frames // 2` and zeros on the others, so that a tubelet
             starts as that frame's patch; `average` puts an equal part of it on every frame.
 
+    Raises:
+        ConfigError: If `how` is neither, or there is no frame.
+
     Source: the official weight transfer; ViViT, section 3.4.
     """
+    if how not in get_args(Inflation) or num_frames < 1:
+        raise ConfigError(
+            f"how={how!r} and num_frames={num_frames}; wanted 'central' or 'average', and at "
+            "least 1 frame"
+        )
     if how == "average":
         return torch.stack([kernel / num_frames] * num_frames, dim=2)
     inflated = kernel.new_zeros((*kernel.shape[:2], num_frames, *kernel.shape[2:]))
