@@ -12,10 +12,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.recording import FOLDER
+from benchmarks.recording import FOLDER, write_json
 from benchmarks.slices import Slice, make_parser
 from tokenlearner.efficiency.machine import choose_device
-from tokenlearner.storage import write_whole
 from tokenlearner.training.recipes import RECIPES
 
 FILE = FOLDER / "cifar10_table.json"
@@ -90,8 +89,7 @@ def record(name: str, seed: int, run: dict[str, Any]) -> None:
         "command": "python -m benchmarks.cifar10_table --data DATA --out runs",
         "rows": {key: rows[key] for key in PUBLISHED_PERCENT if key in rows},
     }
-    FOLDER.mkdir(exist_ok=True)
-    write_whole(FILE, (json.dumps(content, indent=2) + "\n").encode())
+    write_json(FILE, content)
 
 
 def print_table(rows: dict[str, Any]) -> None:

@@ -16,12 +16,11 @@ from typing import Any
 import torch
 
 from benchmarks import placement
-from benchmarks.recording import FOLDER
+from benchmarks.recording import FOLDER, write_json
 from benchmarks.slices import Slice, make_parser, read_split
 from tokenlearner.checkpoints import AnyModel, for_images, load_model
 from tokenlearner.efficiency.machine import choose_device
 from tokenlearner.modules import TokenLearnerV11
-from tokenlearner.storage import write_whole
 from tokenlearner.training.recipes import Recipe
 
 FILE = FOLDER / "diversity.json"
@@ -118,7 +117,7 @@ def record(run: dict[str, Any]) -> None:
         "command": "python -m benchmarks.diversity --data DATA --out runs",
         "runs": [*read(), run],
     }
-    write_whole(FILE, (json.dumps(content, indent=2) + "\n").encode())
+    write_json(FILE, content)
 
 
 if __name__ == "__main__":

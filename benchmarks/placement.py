@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.recording import FOLDER
+from benchmarks.recording import FOLDER, write_json
 from benchmarks.slices import Slice, make_parser, read_split
 from tokenlearner.attention.statistics import overlap
 from tokenlearner.checkpoints import ImageModel, for_images, load_model
@@ -22,7 +22,6 @@ from tokenlearner.efficiency.machine import choose_device
 from tokenlearner.models import TokenLearnerConfig
 from tokenlearner.models.presets import fine_vit
 from tokenlearner.preprocess import prepare
-from tokenlearner.storage import write_whole
 from tokenlearner.training.data import LabelledImages
 from tokenlearner.training.recipes import RECIPES, Recipe
 
@@ -135,8 +134,7 @@ def record(run: dict[str, Any]) -> None:
         "depth": fine_vit().depth,
         "runs": [*read(), run],
     }
-    FOLDER.mkdir(exist_ok=True)
-    write_whole(FILE, (json.dumps(content, indent=2) + "\n").encode())
+    write_json(FILE, content)
 
 
 def print_table(runs: list[dict[str, Any]]) -> None:

@@ -106,6 +106,8 @@ class TestByName:
                 match=r"'x' is neither a shipped model \(tiny-tl2, tiny\) nor a folder",
             ):
                 function("x")
+        with pytest.raises(CheckpointError, match="'' is neither a shipped model"):
+            zoo.load("")
 
     def test_a_folder_is_loaded_as_it_is(self, tmp_path: Path) -> None:
         save_model(tmp_path / "mine", tiny.model(name="mine"))

@@ -238,8 +238,8 @@ def _place(name: str | Path) -> Path:
         return fetch(text)
     if text in names():
         return folder(text)
-    if Path(name).is_dir():
-        return Path(name)
+    if text and Path(text).is_dir():  # the path of no characters is the current folder
+        return Path(text)
     raise CheckpointError(
         f"{text!r} is neither a shipped model ({', '.join(names())}) nor a folder; "
         f"for the Hub write {HUB_PREFIX}owner/name"

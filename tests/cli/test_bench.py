@@ -86,6 +86,7 @@ def test_a_folder_with_a_learner_stands_beside_itself_without(model: Path, tmp_p
     assert "tiny without learner, fp32 eager" in result.stdout
     recorded = json.loads((tmp_path / "bench.json").read_text())["command"]
     assert recorded.startswith("tokenlearner bench ./model --batch 1 "), "no model to be against"
+    assert " --no-why " in recorded
     assert "of what the multiply-accumulates promise" not in result.stdout
 
 
@@ -139,7 +140,8 @@ def test_a_variant(tmp_path: Path) -> None:
     assert "Ti/16, 2 tokens at 3, fuser, fp32 eager" in result.stdout
     assert json.loads(file.read_text())["command"] == (
         "tokenlearner bench --variant Ti/16 --image-size 32 --num-tokens 2 --at 3 --version 1.0 "
-        "--fuser --batch 1 --dtype fp32 --mode eager --seconds 0.01 --rounds 2 --device cpu"
+        "--fuser --batch 1 --dtype fp32 --mode eager --seconds 0.01 --rounds 2 --no-why "
+        "--device cpu"
     )
 
 

@@ -198,6 +198,14 @@ class TestTorch:
         again = call("convert", "torch", state, "--port", "kashu7100", "--out", out)
         refused(again, "is already there")
 
+    @pytest.mark.parametrize(
+        ("content", "reason"), [(b"", "EOFError"), (b".+", ""), (b"G\xa8!", "unpack requires")]
+    )
+    def test_broken_files(self, content: bytes, reason: str, tmp_path: Path) -> None:
+        (tmp_path / "x.pt").write_bytes(content)
+        result = call("convert", "torch", tmp_path / "x.pt", "--port", "kashu7100", "--out", "y")
+        refused(result, f"no whole file of torch.save: {reason}")
+
     def test_another_port(self, state: Path, tmp_path: Path) -> None:
         result = call("convert", "torch", state, "--port", "lumo", "--out", tmp_path / "x")
         refused(result, "--port is 'lumo'; choose one of kashu7100")

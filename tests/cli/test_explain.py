@@ -239,9 +239,6 @@ class TestErrors:
         self.check(result, message)
         assert not out.exists()
 
-    def test_out_is_a_file(self, model: Path, photo: Path) -> None:
-        self.check(call(photo, "--model", model, "--out", photo), f"{photo}: File exists")
-
     def test_a_full_disk_leaves_no_part_of_a_file(
         self, model: Path, photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -255,15 +252,36 @@ class TestErrors:
         self.check(result, "No space left on device")
         assert names(tmp_path / "out") == []
 
+    @pytest.mark.parametrize(
+        ("error", "said"),
+        [
+            (torch.OutOfMemoryError("CUDA out of memory."), ": CUDA out of memory.; take"),
+            (MemoryError(), "; take"),
+        ],
+    )
     def test_lack_of_memory(
-        self, model: Path, photo: Path, monkeypatch: pytest.MonkeyPatch
+        self,
+        error: Exception,
+        said: str,
+        model: Path,
+        photo: Path,
+        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         def fail(*_: object) -> None:
-            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9 GiB.")
+            raise error
 
         monkeypatch.setattr(VisionTransformer, "trace", fail)
         result = call(photo, "--model", model, "--out", photo.parent / "out")
-        self.check(result, "memory does not suffice: CUDA out of memory. Tried to allocate 9 GiB.")
+        self.check(result, f"memory does not suffice{said}")
+
+    def test_a_file_in_the_results_place_is_found_before_the_model(self, photo: Path) -> None:
+        result = call(photo, "--model", "nowhere", "--out", photo)
+        self.check(result, f"--out is {photo}, but it is a file; wanted a folder")
+
+    def test_no_name_is_not_the_current_folder(self, photo: Path) -> None:
+        result = call(photo, "", "--model", "nowhere", "--out", photo.parent / "out")
+        assert result.exit_code == 2
+        assert "it is ''; wanted the path of a photo, a clip or a folder" in result.stderr
 
     def test_usage(self, photo: Path) -> None:
         result = call(photo)

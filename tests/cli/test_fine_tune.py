@@ -117,13 +117,20 @@ def test_another_resolution_resamples_the_position_embedding() -> None:
         assert torch.equal(value, before[other]), other
 
 
-def test_missing_photos_are_named(source: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [(b"", "bad.png: The file is empty"), (tiny.photo(0, 9)[:60], "bad.png")],
+    ids=["empty", "cut off"],
+)
+def test_missing_and_corrupt_photos_are_named(
+    content: bytes, reason: str, source: Path, tmp_path: Path
+) -> None:
     files = {f"{name}/{row}.png": tiny.photo(0, row) for name in "ab" for row in range(4)}
-    tiny.write_files(tmp_path / "photos/train", files | {"a/empty.png": b""})
+    tiny.write_files(tmp_path / "photos/train", files | {"a/bad.png": content})
     arguments = ("--init", source, "--num-workers", 0, "--max-unusable", "0.2")
     result = fine_tune(tmp_path / "photos", tmp_path / "run", *arguments)
     assert result.exit_code == 0, result.output
-    assert "a/empty.png: The file is empty" in result.stderr
+    assert f"a/{reason}" in result.stderr
     info = load_model(tmp_path / "run/model").info
     assert info is not None
     assert info.provenance is not None

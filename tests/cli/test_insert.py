@@ -177,6 +177,12 @@ class TestErrors:
         assert "tokenlearner: timm cannot make test_vit: " in result.stderr
         assert not (tmp_path / "model").exists()
 
+    def test_a_file_is_no_model_folder(self, tmp_path: Path) -> None:
+        (tmp_path / "file").write_text("kept")
+        result = call("insert", "nonsense", "--out", tmp_path / "file")
+        assert result.exit_code == 1
+        assert "file, but it is a file; wanted a folder" in result.stderr
+
     def test_a_model_is_not_overwritten(self, tmp_path: Path) -> None:
         assert call("insert", "test_vit", "--out", tmp_path).exit_code == 0
         result = call("insert", "test_vit", "--out", tmp_path)

@@ -97,6 +97,11 @@ class TestTrain:
         assert refused.exit_code == 1
         assert "belongs to another recipe" in refused.stderr
 
+    def test_a_seed_of_more_than_63_bits(self, tmp_path: Path) -> None:
+        result = call("train", NAME, "--data", "x", "--out", tmp_path, "--seed", 2**63)
+        assert result.exit_code == 2
+        assert "Invalid value for '--seed'" in result.stderr
+
     @pytest.mark.parametrize(
         ("arguments", "message"),
         [

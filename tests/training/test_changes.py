@@ -53,7 +53,7 @@ def test_diversity() -> None:
     changes = Changes(diversity=0.1)
     assert changes.apply(tiny.recipe()).diversity == 0.1
     assert changes.options == ("--diversity", "0.1")
-    with pytest.raises(ConfigError, match="wanted 0 or more, and a model with a TokenLearner"):
+    with pytest.raises(ConfigError, match="wanted 0, or a model with a TokenLearner"):
         changes.apply(RECIPES["imagenette-conv-vit"]())
 
 

@@ -18,12 +18,18 @@ from tokenlearner.cli.main import app
 from tokenlearner.errors import ConfigError, DataError
 from tokenlearner.models import VideoVisionTransformer, VisionTransformer
 from tokenlearner.training import recipes
+from tokenlearner.training.augment import Augmentation
 from tokenlearner.training.data import LabelledClips, LabelledImages, read_clips
 from tokenlearner.training.fit import check_fit
 from tokenlearner.training.initialise import initialise
 from tokenlearner.training.loop import Trainer
 from tokenlearner.training.recipes import ClipSampling, Distillation, Recipe
-from tokenlearner.training.samples import SamplesFromClips
+from tokenlearner.training.samples import (
+    SamplesFromClips,
+    _ample_side_px,
+    _draw_box,
+    open_photos,
+)
 
 CPU = torch.device("cpu")
 
@@ -116,6 +122,32 @@ class TestTrainer:
         seen = [(samples[epoch, 0][0][:, 0, 8, 8] / 20).round().tolist() for epoch in range(40)]
         assert {tuple(np.diff(numbers)) for numbers in seen} == {(2.0, 2.0, 2.0)}
         assert {numbers[0] for numbers in seen} >= {1.0, 2.0, 3.0, 4.0}
+
+    @pytest.mark.parametrize("canvas", [(16, 16), None])
+    def test_frames_larger_than_fit_in_memory_are_reduced(
+        self, canvas: tuple[int, int] | None
+    ) -> None:
+        """Forty of 3840 x 2160 px are more than may be read, which `scan` does not ask for."""
+        frames = np.full((1, 2160, 3840, 3), 200, np.uint8)
+        data = LabelledClips("", (tiny_clips.encode(frames),), np.zeros(1, int), ("x",)).scan()
+        recipe = tiny_clips.recipe(
+            model=replace(tiny_clips.config(), num_frames=40),
+            canvas=canvas,
+            clips=ClipSampling(frames_kept=40),
+        )
+        photos: Any = open_photos(data, recipe, CPU)
+        pixels = photos[0] if canvas else photos[0, 0][0]
+        assert tuple(pixels.shape) == (40, 3, *(canvas or (12, 12)))
+        assert (pixels.float() - 200).abs().max() < 4
+
+    @pytest.mark.parametrize("resize", ["crop", "squash"])
+    def test_of_reduced_frames_the_smallest_crop_is_fine_enough(self, resize: str) -> None:
+        augmentation = Augmentation(area=(0.1, 0.1), aspect=4 / 3)
+        preprocessing = replace(tiny.preprocessing(), resize=resize)
+        recipe = tiny_clips.recipe(augmentation=augmentation, preprocessing=preprocessing)
+        width = _ample_side_px(16, augmentation)
+        frame = np.zeros((round(width * 9 / 16), width, 3), np.uint8)
+        assert min(min(_draw_box(frame, recipe)[2:]) for _ in range(99)) >= 16
 
     def test_teachers_take_clips(self, data: LabelledClips) -> None:
         recipe = tiny_clips.recipe(distillation=Distillation())

@@ -43,6 +43,17 @@ class TestFolders:
             read_clips(tmp_path, "train")
         with pytest.raises(DataError, match="there is no such folder"):
             read_clips(tmp_path / "nowhere", "train")
+        with pytest.raises(DataError, match=r"a CSV file .*; it is a file of another kind"):
+            read_clips(tmp_path / "val/up/a.mp4", "train")
+        (tmp_path / "empty").mkdir()
+        with pytest.raises(DataError, match="; it is empty"):
+            read_clips(tmp_path / "empty", "train")
+
+    @pytest.mark.parametrize("split", ["", "."])
+    def test_no_name_of_a_split(self, tmp_path: Path, split: str) -> None:
+        tiny.write_files(tmp_path, {"up/a.mp4": UP})
+        with pytest.raises(ConfigError, match=f"the split is '{split}'; wanted a name such as tr"):
+            read_clips(tmp_path, split)
 
     def test_photos_are_no_clips(self, tmp_path: Path) -> None:
         tiny.write_files(tmp_path, {"train/red/a.png": tiny.photo(0, 1)})

@@ -105,6 +105,11 @@ class TestFiles:
         with pytest.raises(ConfigError, match=f"max_unusable is {share}; wanted a share"):
             read_images(tmp_path, "train", max_unusable=share)
 
+    def test_no_name_of_a_split(self, tmp_path: Path) -> None:
+        tiny.write_parquet(tmp_path / TRAIN, [b"x"], [0])
+        with pytest.raises(ConfigError, match="the split is ''; wanted a name such as train"):
+            read_images(tmp_path, "")
+
 
 class TestColumns:
     @pytest.fixture
@@ -124,6 +129,23 @@ class TestColumns:
         features = {"img": IMAGE, "fine": NAMES, "coarse": coarse, "word": {"_type": "Value"}}
         write(tmp_path / TRAIN, columns, features)
         return tmp_path
+
+    @pytest.mark.parametrize(
+        ("highest", "wanted"),
+        [
+            (10**12, "indices: its highest number is 1,000,000,000,000, and .* names; name"),
+            (-1, "index, only -1 or nothing, which means unknown .*; take another split, or name"),
+        ],
+    )
+    def test_numbers_that_are_no_class_indices(
+        self, tmp_path: Path, highest: int, wanted: str
+    ) -> None:
+        """As the ids of photos, each of which would be a class."""
+        columns = {"photo": [tiny.photo(0, 0)] * 3, "id": [-1, -1, highest]}
+        write(tmp_path / TRAIN, columns)
+        message = rf"the column 'id' holds no class {wanted} another column \(--label-column"
+        with pytest.raises(DataError, match=message):
+            read_images(tmp_path, "train", image_column="photo", label_column="id")
 
     def test_two_that_could_be_meant(self, folder: Path) -> None:
         with pytest.raises(

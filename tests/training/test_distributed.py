@@ -11,6 +11,7 @@ import torch
 
 from tests import tiny
 from tests.training import worker
+from tokenlearner.errors import ConfigError
 from tokenlearner.training.distributed import add_up, joined_processes, num_processes, rank
 from tokenlearner.training.loop import CHECKPOINT
 
@@ -78,3 +79,12 @@ class TestAlone:
             assert found == device
             assert (rank(), num_processes()) == (0, 1)
             assert float(add_up(torch.tensor(math.pi))) == pytest.approx(math.pi)
+
+    def test_others_that_cannot_be_found(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("WORLD_SIZE", "2")
+        monkeypatch.delenv("RANK", raising=False)
+        with (
+            pytest.raises(ConfigError, match="WORLD_SIZE is 2 but RANK is not set: start with to"),
+            joined_processes(torch.device("cpu")),
+        ):
+            pass

@@ -15,6 +15,7 @@ from tokenlearner.models.vit import VisionTransformer
 from tokenlearner.training.augment import Augmentation
 from tokenlearner.training.data import LabelledImages, read_images
 from tokenlearner.training.loop import CHECKPOINT, Trainer
+from tokenlearner.training.objective import Objective
 from tokenlearner.training.recipes import Distillation, Recipe
 
 CPU = torch.device("cpu")
@@ -157,6 +158,19 @@ class TestDividing:
             for wanted, found in pairs:
                 torch.testing.assert_close(found.grad, wanted.grad, rtol=1e-3, atol=1e-6)
         assert counts == [5, 5, 5, 3]
+
+    def test_validation_takes_no_more_at_once_than_a_step(
+        self, data: LabelledImages, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        counts: list[int] = []
+        count_hits = Objective.count_hits
+        monkeypatch.setattr(
+            Objective, "count_hits", lambda *a: counts.append(len(a[2])) or count_hits(*a)
+        )
+        recipe, model = tiny.recipe(holdout=7), tiny.model()
+        whole = start(data, tmp_path, recipe, model=model)._validate()
+        assert start(data, tmp_path, recipe, model=model, accumulate=2)._validate() == whole
+        assert counts == [6, 1, 3, 3, 1]
 
     def test_no_part(self, data: LabelledImages, tmp_path: Path) -> None:
         with pytest.raises(ConfigError, match="accumulate is 0; it must be at least 1"):

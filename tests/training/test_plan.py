@@ -65,6 +65,11 @@ def test_memory_is_that_of_weights_and_of_the_photos_at_once() -> None:
     assert with_average - found == pytest.approx(weights, rel=0.2)
 
 
+def test_no_step_holds_more_photos_than_there_are() -> None:
+    found, wanted = (plan(replace(RECIPE, batch_size=n), 148, CPU) for n in (4800, 48))
+    assert found.memory_bytes == wanted.memory_bytes
+
+
 def test_long_runs_and_slow_steps_are_told_in_plain_numbers() -> None:
     found = replace(
         plan(RECIPE, 1100, CPU),

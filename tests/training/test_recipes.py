@@ -1,7 +1,10 @@
 """The shipped recipes, as far as they can be checked without carrying them out."""
 
 import inspect
+import math
+import re
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -138,10 +141,44 @@ def test_a_word_that_is_none_of_the_choices(name: str) -> None:
         tiny.recipe(**{name: "other"})
 
 
-@pytest.mark.parametrize("changes", [{"batch_size": 0}, {"learning_rate": 0.0}])
+@pytest.mark.parametrize(
+    "changes", [{"batch_size": 0}, *({"learning_rate": rate} for rate in (0.0, math.nan, math.inf))]
+)
 def test_a_step_needs_photos_and_a_rate(changes: dict[str, float]) -> None:
     with pytest.raises(ConfigError, match="wanted a photo or more in a step and a rate above 0"):
         tiny.recipe(**changes)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "wanted"),
+    [
+        ("stages", (), "(epochs, image side in pixels) once or more, both at least 1"),
+        ("stages", ((0, 16),), "(epochs, image side in pixels) once or more, both at least 1"),
+        ("stages", ((1, 0), (1, 16)), "(epochs, image side in pixels) once or more, both at least"),
+        ("holdout", -5, "0 or more"),
+        ("warmup_epochs", -1.0, "0 or more, and finite"),
+        ("muon_learning_rate", math.inf, "0 or more, and finite"),
+        ("weight_decay", -0.1, "0 or more, and finite"),
+        ("weight_decay", math.nan, "0 or more, and finite"),
+        ("diversity", -1.0, "0 or more, and finite"),
+        ("diversity", math.inf, "0 or more, and finite"),
+        ("end_learning_rate", 9.0, "0 to the peak, 0.003"),
+        ("end_learning_rate", -1.0, "0 to the peak, 0.003"),
+        ("label_smoothing", 1.5, "0 to 1"),
+        ("ema_decay", 1.5, "0 to 1"),
+        ("ema_decay", math.nan, "0 to 1"),
+        ("layer_decay", 0.0, "above 0 and up to 1"),
+        ("layer_decay", 1.5, "above 0 and up to 1"),
+        ("gradient_clip", -1.0, "above 0, or None"),
+        ("gradient_clip", math.nan, "above 0, or None"),
+        ("seed", -1, "0 to 2**63 - 1"),
+        ("seed", 2**63, "0 to 2**63 - 1"),
+    ],
+)
+def test_numbers_out_of_range(name: str, value: Any, wanted: str) -> None:
+    optimizer = "muon" if name == "muon_learning_rate" else "adamw"
+    with pytest.raises(ConfigError, match=re.escape(f"{name} is {value}; wanted {wanted}")):
+        tiny.recipe(**{name: value, "optimizer": optimizer})
 
 
 def test_distillation_out_of_range() -> None:
@@ -149,6 +186,8 @@ def test_distillation_out_of_range() -> None:
         Distillation(weight=1.5)
     with pytest.raises(ConfigError, match="a temperature above 0"):
         Distillation(temperature=0.0)
+    with pytest.raises(ConfigError, match="temperature=nan; wanted"):
+        Distillation(temperature=math.nan)
 
 
 def test_the_official_imagenet_configuration() -> None:

@@ -183,7 +183,9 @@ class TestResuming:
         assert start(data, tmp_path).step == 1
 
     @pytest.mark.parametrize(
-        "content", [b"", b"no checkpoint", None], ids=["none", "other", "half"]
+        "content",
+        [b"", b"no checkpoint", b"X\1\0\0\0\xff.", b".+", b"hg", b"G\xa8!", None],
+        ids=["none", "other", "no text", "no stack", "no memo", "no number", "half"],
     )
     def test_broken_checkpoint(
         self, data: LabelledImages, tmp_path: Path, content: bytes | None

@@ -151,7 +151,8 @@ def bench(
     finally:  # what is measured is kept, whatever happens
         _show(session, console, wanted=len(executions) * len(sizes))
         if json_file is not None and session.done:
-            write_json(json_file, session.report(_command(session, variant, executions, sizes)))
+            command = _command(session, variant, executions, sizes, why=why)
+            write_json(json_file, session.report(command))
     if session.interrupted:
         raise typer.Exit(_INTERRUPTED)
     if not session.done:
@@ -272,7 +273,12 @@ def _show(session: _Session, console: Console, *, wanted: int) -> None:
 
 
 def _command(
-    session: _Session, variant: str | None, executions: list[Execution], sizes: tuple[int, ...]
+    session: _Session,
+    variant: str | None,
+    executions: list[Execution],
+    sizes: tuple[int, ...],
+    *,
+    why: bool,
 ) -> str:
     pair, plan = session.pair, session.plan
     words = ["tokenlearner", "bench"]
@@ -296,5 +302,6 @@ def _command(
     words += [w for m in dict.fromkeys(e.mode for e in executions) for w in ("--mode", m)]
     words += ["--channels-last"] if executions[0].channels_last else []
     words += ["--seconds", f"{plan.seconds:g}", "--rounds", str(plan.rounds)]
+    words += [] if why else ["--no-why"]
     words += ["--device", str(session.device)]
     return shlex.join(words)

@@ -148,6 +148,21 @@ def make_room_for(file: Path | None) -> None:
         raise ConfigError(f"cannot write {file}: it is not allowed there; choose another place")
 
 
+def check_folder(out: Path) -> None:
+    """Refuses a folder for results that could not be made once they are there.
+
+    Raises:
+        ConfigError: If a file stands in its place, or in the place of one that it is in.
+    """
+    there = next(place for place in (out, *out.parents) if place.exists())
+    if not there.is_dir():
+        which = "it" if there == out else there
+        raise ConfigError(
+            f"--out is {out}, but {which} is a file; wanted a folder, one that is there or a new "
+            "one: name another"
+        )
+
+
 def write_json(file: Path, content: dict[str, object]) -> None:
     """Writes a result, whole or not at all, and says so."""
     write_whole(file, (json.dumps(content, indent=2) + "\n").encode())
@@ -194,6 +209,6 @@ def _labelled(metrics: Metrics, things: str) -> str:
 def _save(model: AnyModel, content: dict[str, object], folder: Path) -> None:
     assert model.info is not None
     card = render_card(model, content, place=zoo.reference(model.info))
-    write_whole(folder / METRICS_FILE, (json.dumps(content, indent=2) + "\n").encode())
+    write_json(folder / METRICS_FILE, content)
     write_whole(folder / CARD_FILE, card.encode())
-    typer.echo(f"wrote {folder / METRICS_FILE} and {folder / CARD_FILE}")
+    typer.echo(f"wrote {folder / CARD_FILE}")

@@ -10,6 +10,7 @@ import typer
 from tokenlearner import zoo
 from tokenlearner.attention.token_facts import TokenFacts, facts_csv
 from tokenlearner.checkpoints import AnyModel
+from tokenlearner.cli.evaluate import check_folder
 from tokenlearner.cli.explain_clip import (
     MOSAIC,
     ClipOptions,
@@ -34,12 +35,20 @@ from tokenlearner.training.data.folder import CLIP_EXTENSIONS, PHOTO_EXTENSIONS
 _NUM_PREDICTIONS = 5
 
 
+def _named(text: str) -> Path:
+    """Returns a path; none is no path, though Python takes it for the current folder."""
+    if not text:
+        raise typer.BadParameter("it is ''; wanted the path of a photo, a clip or a folder of them")
+    return Path(text)
+
+
 def explain(
     files: Annotated[
         list[Path],
         typer.Argument(
+            parser=_named,
             help="Photos (JPEG, PNG, WebP, BMP, TIFF), clips (MP4, WebM, MKV, ...), and folders of "
-            "them."
+            "them.",
         ),
     ],
     model: Annotated[
@@ -96,6 +105,7 @@ def explain(
     NAME-tracks.csv (what each token follows) and NAME.npz (for tokenlearner.ClipExplanation.load).
     A file that cannot be used is reported and skipped; the exit code is then 1.
     """
+    check_folder(out)
     files = list(_with_those_in_folders(files, out))
     if style not in (*MODES, MOSAIC):
         raise ConfigError(

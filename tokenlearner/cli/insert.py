@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from tokenlearner.cli.evaluate import check_folder
 from tokenlearner.efficiency import count_model
 from tokenlearner.errors import CheckpointError, ConfigError
 from tokenlearner.models import Provenance, describe_timm, insert_token_learner
@@ -48,6 +49,7 @@ def insert(
 
     The learner starts with random weights: until it is fine-tuned, answers and maps mean nothing.
     """
+    check_folder(out)
     if (out / CONFIG_FILE).exists():
         raise ConfigError(f"{out} holds a model already; name another folder, or remove it")
     if pretrained and weights:

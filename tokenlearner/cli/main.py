@@ -33,8 +33,9 @@ class _Verbs(TyperGroup):
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
+            reason = f": {error}" if str(error) else ""
             message = (
-                f"memory does not suffice: {error}; take less at once (--help lists what there is "
+                f"memory does not suffice{reason}; take less at once (--help lists what there is "
                 "to choose), or another --device"
             )
         except OSError as error:

@@ -10,6 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from tokenlearner import zoo
 from tokenlearner.cli.dry_run import say_plan
+from tokenlearner.cli.evaluate import check_folder
 from tokenlearner.cli.photos import refuse_options_of_photos, say_unusable
 from tokenlearner.cli.train_job import UNUSABLE_FILE, prepare, say, takes_clips
 from tokenlearner.efficiency.machine import choose_device, describe_hardware, has_bfloat16
@@ -93,7 +94,9 @@ def train(
         ),
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
-    seed: Annotated[int | None, typer.Option(min=0, help="Instead of the recipe's own.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, max=2**63 - 1, help="Instead of the recipe's own.")
+    ] = None,
     mixed_precision: Annotated[
         bool | None,
         typer.Option(help="Compute in bfloat16; by default where the hardware can."),
@@ -121,7 +124,7 @@ def train(
     if recipe not in RECIPES and recipe != FINE_TUNE:
         names = ", ".join([*RECIPES, FINE_TUNE])
         raise ConfigError(f"there is no recipe {recipe!r}; there are {names}")
-    _check_place(out)
+    check_folder(out)
     with joined_processes(choose_device(device)) as computer:
         source = None if init is None else zoo.load(init)
         if recipe == FINE_TUNE and source is None:
@@ -145,8 +148,8 @@ def train(
             columns += ["--label-column", label_column]
         read_as = [] if split == "train" else ["--split", split]  # to repeat the run
         read_as += columns
-        if photos.unusable:
-            read_as += ["--max-unusable", f"{max_unusable:g}"]
+        if max_unusable != 0.01:
+            read_as += ["--max-unusable", str(max_unusable)]
         if mixed_precision is None:
             mixed_precision = has_bfloat16(computer)
         job = prepare(
@@ -209,17 +212,6 @@ def train(
                 options=(*job.options, *read_as),
             )
             _say_done(folder, data, columns)
-
-
-def _check_place(out: Path) -> None:
-    """Refuses a folder that could not be made once the data are read."""
-    there = next(place for place in (out, *out.parents) if place.exists())
-    if not there.is_dir():
-        which = "it" if there == out else there
-        raise ConfigError(
-            f"--out is {out}, but {which} is a file; wanted a folder, of an earlier run or a new "
-            "one: name another"
-        )
 
 
 def _say_done(folder: Path, data: str, columns: list[str]) -> None:

@@ -10,6 +10,7 @@ A port whose maps no module here computes is refused, whatever its parts are cal
 import hashlib
 import json
 import pickle
+import struct
 import warnings
 import zipfile
 from collections.abc import Mapping
@@ -250,11 +251,13 @@ def _read_state(file: Path) -> dict[str, Tensor]:
         EOFError,
         RuntimeError,
         ValueError,
-        KeyError,
+        LookupError,
         TypeError,
+        struct.error,
         zipfile.BadZipFile,
     ) as error:
-        raise ConversionError(f"{file} is no whole file of torch.save: {error}") from error
+        reason = str(error) or type(error).__name__
+        raise ConversionError(f"{file} is no whole file of torch.save: {reason}") from error
     for name in ("state_dict", "model"):
         if isinstance(content, dict) and isinstance(content.get(name), dict):
             content = content[name]

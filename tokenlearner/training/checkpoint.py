@@ -3,12 +3,11 @@
 import errno
 import os
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import torch
 
-from tokenlearner.errors import TrainingError
+from tokenlearner.errors import TrainingError, is_out_of_memory
 
 
 def write_state(state: dict[str, Any], path: Path) -> None:
@@ -64,9 +63,11 @@ def read_state(path: Path, *, fingerprint: str) -> dict[str, Any]:
     """
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-        found = state.get("fingerprint") if isinstance(state, dict) else None
-    except (OSError, EOFError, RuntimeError, UnpicklingError) as error:
+    except Exception as error:  # broken files make their readers raise nearly anything
+        if is_out_of_memory(error):
+            raise
         raise _broken(path) from error
+    found = state.get("fingerprint") if isinstance(state, dict) else None
     if found is None:
         raise _broken(path)
     if found != fingerprint:

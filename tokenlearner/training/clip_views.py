@@ -11,10 +11,7 @@ from tokenlearner.errors import ConfigError, DataError
 from tokenlearner.modules.shapes import Float, Tensor
 from tokenlearner.preprocess import Preprocessing, prepare
 from tokenlearner.training.data import LabelledClips
-
-# All frames of a clip's views are in memory at once, so large ones are reduced: to a longer side of
-# so many times what the model sees, which leaves frames up to 5:1 at least as fine as that.
-_FINENESS = 5
+from tokenlearner.training.data.clips import ample_side_px
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,7 +65,7 @@ def iter_views(
         )
     for row in range(len(data)):
         inputs = []
-        max_side_px = _FINENESS * round(max(preprocessing.image_size) / preprocessing.crop_ratio)
+        max_side_px = ample_side_px(preprocessing)
         for frames in _sets_of_frames(data, row, num_frames, views, max_side_px):
             size = frames.shape[1:3]
             for window, options in _windows(size, preprocessing, views.spatial):

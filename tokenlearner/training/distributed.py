@@ -9,6 +9,7 @@ import torch.distributed as dist
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
+from tokenlearner.errors import ConfigError
 from tokenlearner.modules.shapes import Tensor
 
 
@@ -21,10 +22,22 @@ def joined_processes(device: torch.device) -> Iterator[torch.device]:
 
     Yields:
         The device of this process.
+
+    Raises:
+        ConfigError: If the environment names other processes but not how to find them.
     """
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+    count = os.environ.get("WORLD_SIZE", "1")
+    if count == "1":
         yield device
         return
+    wanted = ["RANK", "MASTER_ADDR", "MASTER_PORT"]
+    wanted += ["LOCAL_RANK"] if device.type == "cuda" else []
+    for name in wanted:
+        if name not in os.environ:
+            raise ConfigError(
+                f"WORLD_SIZE is {count} but {name} is not set: start with torchrun, or unset "
+                "WORLD_SIZE"
+            )
     if device.type == "cuda":
         device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
         torch.cuda.set_device(device)

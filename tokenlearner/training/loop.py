@@ -285,7 +285,11 @@ class Trainer:
     def _validate(self) -> float:
         model = self.learner.final_model().eval()
         hits = torch.zeros((), device=self.device)
-        for rows in torch.arange(len(self.heldout_labels)).split(256)[rank() :: num_processes()]:
+        # No more at once than a step takes, which is known to fit in memory.
+        processes = num_processes()
+        at_once = math.ceil(self.recipe.batch_size / (processes * self._accumulate))
+        batches = torch.arange(len(self.heldout_labels)).split(min(256, at_once))
+        for rows in batches[rank() :: processes]:
             images, labels = self.heldout_images[rows], self.heldout_labels[rows]
             hits += self._objective.count_hits(model, images, labels)
         accuracy = add_up(hits).item() / len(self.heldout_labels)

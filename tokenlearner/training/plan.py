@@ -1,7 +1,7 @@
 """What a run will take, before it is started: size, steps, memory and time."""
 
 import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import nn
@@ -128,6 +128,7 @@ def plan(
     """
     is_cuda = device.type == "cuda"
     size = size_of(recipe, num_photos, model=model)
+    recipe = replace(recipe, batch_size=min(recipe.batch_size, size.num_photos))
     batch, trial = recipe.batch_size, None
     if not is_cuda:
         batch = cpu_batch(recipe, size.gmacs, accumulate)

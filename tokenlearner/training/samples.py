@@ -3,6 +3,7 @@
 The photos of a small set lie in memory at one size; those of a large one are decoded at every use.
 """
 
+import math
 import random
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,7 +19,9 @@ from tokenlearner.checkpoints import ClipConfig
 from tokenlearner.errors import DataError
 from tokenlearner.modules.shapes import Tensor, UInt8
 from tokenlearner.preprocess import prepare
+from tokenlearner.training.augment import Augmentation
 from tokenlearner.training.data import LabelledClips, LabelledImages
+from tokenlearner.training.data.clips import FINENESS
 from tokenlearner.training.recipes import Recipe
 from tokenlearner.training.seeds import seeded
 
@@ -134,6 +137,7 @@ class SamplesFromClips(Dataset[Sample]):
 
     def __getitem__(self, key: tuple[int, int]) -> Sample:
         epoch, row = key
+        side = self._recipe.image_side_px(epoch)
         model, sampling = self._recipe.model, self._recipe.clips
         assert isinstance(model, ClipConfig)
         assert sampling is not None
@@ -149,10 +153,15 @@ class SamplesFromClips(Dataset[Sample]):
                     place=random.uniform(0.0, 1.0),
                 )
             clip, used, reason = _read_or_next(
-                self._data, row, partial(read, num_frames=model.num_frames)
+                self._data,
+                row,
+                partial(
+                    read,
+                    num_frames=model.num_frames,
+                    max_side_px=_ample_side_px(side, self._recipe.augmentation),
+                ),
             )
             box = _draw_box(clip.frames[0], self._recipe)
-        side = self._recipe.image_side_px(epoch)
         frames = [_cut(frame, box, side, self._recipe) for frame in clip.frames]
         return torch.stack(frames), used, reason
 
@@ -183,6 +192,14 @@ Box = tuple[int, int, int, int]
 def _crop(pixels: np.ndarray, side: int, recipe: Recipe) -> Tensor:
     """Returns a random part of a photo uint8 RGB `[height, width, 3]`, `side` pixels square."""
     return _cut(pixels, _draw_box(pixels, recipe), side, recipe)
+
+
+def _ample_side_px(side: int, options: Augmentation) -> int:
+    """Returns a longer side of frames of which the smallest crop is as fine as `side`.
+
+    Of frames up to 5:1, and of those that are to be squashed up to 2:1.
+    """
+    return round(side * max(FINENESS, math.sqrt(FINENESS * options.aspect / options.area[0])))
 
 
 def _draw_box(pixels: np.ndarray, recipe: Recipe) -> Box:

@@ -4,22 +4,27 @@ import csv
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 import torch
 
-from tokenlearner.errors import ConfigError, DataError, MediaError
+from tokenlearner.errors import DataError, MediaError
 from tokenlearner.media.videos import Clip, probe, read_clip
 from tokenlearner.modules.shapes import Tensor
 from tokenlearner.preprocess import Preprocessing, prepare
-from tokenlearner.training.data.files import LabelledFiles, limit_unusable
+from tokenlearner.training.data.files import LabelledFiles, check_request, limit_unusable
 from tokenlearner.training.data.folder import CLIP_EXTENSIONS, read_folder
 from tokenlearner.training.data.photos import PhotosInFolder
 
 _CLASS, _CLASSES, _PATH, _SPLIT = "class", "classes", "path", "split"
 _FRAMES_LOOKED_AT = 4
+
+# All frames of a clip are in memory at once, so large ones are reduced: to a longer side of so many
+# times what the model sees, which leaves frames up to 5:1 at least as fine as that.
+FINENESS = 5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -136,16 +141,21 @@ class LabelledClips(LabelledFiles):
             DataError: As `read`.
         """
         plain = replace(preprocessing, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
+        read = partial(self.read, num_frames=num_frames)
+        if frames_per_s is not None:
+            read = partial(self.read_at_rate, num_frames=num_frames, frames_per_s=frames_per_s)
+        max_side_px = ample_side_px(preprocessing)
         size = (len(self), num_frames, 3, *preprocessing.image_size)
         clips = torch.empty(size, dtype=torch.uint8)
         for row in range(len(self)):
-            if frames_per_s is None:
-                clip = self.read(row, num_frames=num_frames)
-            else:
-                clip = self.read_at_rate(row, num_frames=num_frames, frames_per_s=frames_per_s)
-            for place, frame in enumerate(clip.frames):
+            for place, frame in enumerate(read(row, max_side_px=max_side_px).frames):
                 clips[row, place] = (prepare(frame, plain)[0][0] * 255).round()
         return clips
+
+
+def ample_side_px(preprocessing: Preprocessing) -> int:
+    """Returns a longer side of frames that is as fine as a model needs, whatever their shape."""
+    return FINENESS * round(max(preprocessing.image_size) / preprocessing.crop_ratio)
 
 
 def read_clips(source: str | Path, split: str, *, max_unusable: float = 0.01) -> LabelledClips:
@@ -162,10 +172,9 @@ def read_clips(source: str | Path, split: str, *, max_unusable: float = 0.01) ->
     Raises:
         DataError: If there is no such split or column, it is empty, or more clips than that are
             missing.
-        ConfigError: If `max_unusable` is no share.
+        ConfigError: If the split has no name or `max_unusable` is no share.
     """
-    if not 0 <= max_unusable <= 1:
-        raise ConfigError(f"max_unusable is {max_unusable}; wanted a share of 0 to 1")
+    check_request(split, max_unusable)
     place = Path(source)
     if place.is_file() and place.suffix.lower() == ".csv":
         clips, labels, class_names, unusable = _read_list(place, split)
@@ -175,7 +184,11 @@ def read_clips(source: str | Path, split: str, *, max_unusable: float = 0.01) ->
         )
     else:
         found = sorted(entry.name for entry in place.iterdir()) if place.is_dir() else []
-        there = f"it holds {', '.join(found[:6])}" if found else "there is no such folder"
+        there = f"it holds {', '.join(found[:6])}"
+        if not found:
+            there = "there is no such folder"
+            if place.exists():
+                there = "it is empty" if place.is_dir() else "it is a file of another kind"
         raise DataError(
             f"{source} has no split {split!r}: wanted a folder {split} of class folders, or a CSV "
             f"file with the columns {_PATH} and {_CLASS}; {there}"

@@ -12,7 +12,7 @@ from typing import ClassVar, TypeVar
 
 import numpy as np
 
-from tokenlearner.errors import DataError, MediaError
+from tokenlearner.errors import ConfigError, DataError, MediaError
 from tokenlearner.storage import write_whole
 from tokenlearner.training.data.photos import Photos, PhotosInMemory
 
@@ -180,6 +180,14 @@ class LabelledFiles(ABC):
             raise DataError(
                 f"cannot write {path}: {error}. Free some space or choose another folder"
             ) from error
+
+
+def check_request(split: str, max_unusable: float) -> None:
+    """Raises `ConfigError` if a split has no name or `max_unusable` is no share."""
+    if not split.strip(" ."):  # the data set's own folder is none of its splits
+        raise ConfigError(f"the split is {split!r}; wanted a name such as train")
+    if not 0 <= max_unusable <= 1:
+        raise ConfigError(f"max_unusable is {max_unusable}; wanted a share of 0 to 1")
 
 
 def limit_unusable(

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 # Photos of more bytes than this are unpacked into a file instead of kept in memory.
 IN_MEMORY_BYTES = 4 * 2**30
+# Higher numbers are ids of something, each of which would be a class.
+_MOST_UNNAMED = 100_000
 
 
 def read_table(
@@ -58,7 +60,7 @@ def read_table(
     assert columns is not None, "no split is without files"
 
     if columns.class_names is None:
-        class_names = tuple(str(index) for index in range(_highest(values) + 1))
+        class_names = _numbers(values, f"{files[0].name}: the column {columns.label!r}")
     else:
         class_names = shorten_names(columns.class_names)
     for file, of_file in zip(files, values, strict=True):
@@ -111,9 +113,22 @@ def _each(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-def _highest(values: list[list[Any]]) -> int:
+def _numbers(values: list[list[Any]], column: str) -> tuple[str, ...]:
+    """Returns names of classes that have none; `column` is for messages."""
     labels = (label for part in values for value in part for label in _each(value))
-    return max((label for label in labels if label is not None), default=-1)
+    highest = max((label for label in labels if label is not None), default=-1)
+    advice = "name another column (--label-column in the shell)"
+    if highest >= _MOST_UNNAMED:
+        raise DataError(
+            f"{column} holds no class indices: its highest number is {highest:,}, and there may be "
+            f"{_MOST_UNNAMED:,} classes without names; {advice}"
+        )
+    if any(values) and highest < 0:
+        raise DataError(
+            f"{column} holds no class index, only -1 or nothing, which means unknown on the Hub; "
+            f"take another split, or {advice}"
+        )
+    return tuple(map(str, range(highest + 1)))
 
 
 def _check_labels(values: list[Any], num_classes: int, file: Path) -> None:

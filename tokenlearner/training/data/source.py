@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from glob import escape
 from pathlib import Path
 
-from tokenlearner.errors import ConfigError, DataError
-from tokenlearner.training.data.files import limit_unusable
+from tokenlearner.errors import DataError
+from tokenlearner.training.data.files import check_request, limit_unusable
 from tokenlearner.training.data.folder import read_folder
 from tokenlearner.training.data.images import LabelledImages
 from tokenlearner.training.data.parquet import read_table
@@ -41,10 +41,9 @@ def read_images(
     Raises:
         DataError: If there is no such split or column, it is empty, incomplete or broken, or more
             photos than that are missing.
-        ConfigError: If `max_unusable` is no share.
+        ConfigError: If the split has no name or `max_unusable` is no share.
     """
-    if not 0 <= max_unusable <= 1:
-        raise ConfigError(f"max_unusable is {max_unusable}; wanted a share of 0 to 1")
+    check_request(split, max_unusable)
     folder = _locate(source, split)
     if (folder / split).is_dir() and not any((folder / split).glob("*.parquet")):
         if image_column or label_column:

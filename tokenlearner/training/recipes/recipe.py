@@ -1,5 +1,7 @@
 """What decides a training run, as plain data."""
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Literal, get_args, get_origin
 
@@ -34,7 +36,7 @@ class Distillation:
     temperature: float = 1.0
 
     def __post_init__(self) -> None:
-        if not 0 <= self.weight <= 1 or self.temperature <= 0:
+        if not 0 <= self.weight <= 1 or not 0 < self.temperature < math.inf:
             raise ConfigError(
                 f"distillation with weight={self.weight}, temperature={self.temperature}; "
                 "wanted a weight of 0 to 1 and a temperature above 0"
@@ -158,14 +160,15 @@ class Recipe:
                 f"optimizer={self.optimizer!r} with muon_learning_rate="
                 f"{self.muon_learning_rate}; Muon needs a rate, and the others have none"
             )
-        if self.batch_size < 1 or self.learning_rate <= 0:
+        if self.batch_size < 1 or not 0 < self.learning_rate < math.inf:
             raise ConfigError(
                 f"batch_size={self.batch_size} with learning_rate={self.learning_rate}; wanted a "
                 "photo or more in a step and a rate above 0"
             )
-        if self.diversity < 0 or (self.diversity and self.model.token_learner is None):
+        _check_ranges(self)
+        if self.diversity and self.model.token_learner is None:
             raise ConfigError(
-                f"diversity={self.diversity}; wanted 0 or more, and a model with a TokenLearner"
+                f"diversity={self.diversity}; wanted 0, or a model with a TokenLearner"
             )
         if isinstance(self.model, ClipConfig) != (self.clips is not None):
             raise ConfigError(
@@ -219,3 +222,34 @@ class Recipe:
         if isinstance(self.model, ConvVideoConfig):
             return ConvVideoNetwork(self.model)
         return VisionTransformer(self.model)
+
+
+def _check_ranges(recipe: Recipe) -> None:
+    """Raises `ConfigError` for what is out of its range; NaN always is."""
+    if not recipe.stages or not all(min(stage) >= 1 for stage in recipe.stages):
+        raise ConfigError(
+            f"stages is {recipe.stages}; wanted (epochs, image side in pixels) once or more, both "
+            "at least 1"
+        )
+
+    def check(wanted: str, fits: Callable[[float], bool], *names: str) -> None:
+        for name in names:
+            value = getattr(recipe, name)
+            if value is not None and not fits(value):
+                raise ConfigError(f"{name} is {value}; wanted {wanted}")
+
+    check("0 or more", lambda value: value >= 0, "holdout")
+    check(
+        "0 or more, and finite",
+        lambda value: 0 <= value < math.inf,
+        *("muon_learning_rate", "warmup_epochs", "weight_decay", "diversity"),
+    )
+    check(
+        f"0 to the peak, {recipe.learning_rate}",
+        lambda value: 0 <= value <= recipe.learning_rate,
+        "end_learning_rate",
+    )
+    check("0 to 1", lambda value: 0 <= value <= 1, "label_smoothing", "ema_decay")
+    check("above 0 and up to 1", lambda value: 0 < value <= 1, "layer_decay")
+    check("above 0, or None", lambda value: value > 0, "gradient_clip")
+    check("0 to 2**63 - 1", lambda value: 0 <= value < 2**63, "seed")
