@@ -33,7 +33,9 @@ from tokenlearner.checkpoints import AnyModel, ClipModel
 from tokenlearner.efficiency import Cost, count_model
 from tokenlearner.efficiency.bare import without_learner
 from tokenlearner.efficiency.machine import available_devices
+from tokenlearner.efficiency.memory import activation_bytes
 from tokenlearner.efficiency.placement import Curve, curve
+from tokenlearner.efficiency.throughput import input_shape
 from tokenlearner.errors import CheckpointError
 from tokenlearner.inference import Explanation, explain
 from tokenlearner.media import Image, encode_png, read_image
@@ -215,6 +217,21 @@ def _model_cost(place: str, state: str, device: str, is_bare: bool) -> Cost:
     return count_model((_load_bare if is_bare else _load_model)(place, state, device))
 
 
+def activations(name: str, device: str, batch_size: int, dtype: torch.dtype) -> int:
+    """Bytes that the tensors of a batch take at most at the same time.
+
+    The same as a measurement says of it, without one.
+    """
+    return _activations(name, state_of(name), device, batch_size, dtype)
+
+
+# It takes a tenth of a second, and a table with it is drawn after every round.
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _activations(name: str, state: str, device: str, batch_size: int, dtype: torch.dtype) -> int:
+    model = load_model(name, device)
+    return activation_bytes(model, input_shape(model, batch_size), dtype)
+
+
 @st.cache_resource(max_entries=1, show_spinner=False)
 def recorded() -> tuple[Recorded, ...]:
     """What was measured on other machines."""
@@ -341,4 +358,4 @@ def _input_png(image: Image, preprocessing: Preprocessing) -> bytes:
 
 
 _explain_shared = st.cache_resource(max_entries=128, show_spinner=False)(_explain)
-_explain_private = st.cache_resource(max_entries=2, show_spinner=False, scope="session")(_explain)
+_explain_private = st.cache_resource(max_entries=1, show_spinner=False, scope="session")(_explain)

@@ -44,7 +44,7 @@ else:
     with status:
         result = look(page, state, clip, device)
         if not isinstance(result, str):
-            make_film(state, clip, result)
+            make_film(page, state, clip, result)
 with left, st.container(key="clip_maps", gap="small"):
     if isinstance(result, str):
         no_result(result)
@@ -56,7 +56,7 @@ if not page.stage:
         if not isinstance(result, str):
             other_title = resources.offer(state.other).title if state.other else ""
             clip_answer(result, other_title, subject=subject, subject_is_known=subject_is_known)
-            answers(result)
+            answers(result, (resources.offer(page.model).title, other_title))
             clip_cost(result, other_title)
             clip_downloads(page, state, clip, result)
             clip_line(clip, result.chosen.notes)

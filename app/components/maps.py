@@ -7,6 +7,7 @@ from app.components.attention_viewer import attention_viewer
 from app.components.gallery import step_sample
 from app.components.learner_choice import learner_choice, learner_of
 from app.components.photo import Photo
+from app.components.stage import step_buttons
 from app.state import PageState, change_state
 from tokenlearner.media import encode_png
 from tokenlearner.rendering import render_overlay
@@ -38,9 +39,13 @@ def maps(state: PageState, photo: Photo, result: resources.Result) -> None:
         picture = encode_png(render_overlay(result.chosen, event.export, learner=learner))
         st.session_state[_PICTURE] = (f"{photo.file_stem}_attention.png", picture)
     if event.step:
-        device = resources.pick_device(state.device)
-        step_sample(state, resources.dataset_of(state.model, device), event.step)
+        _step(state, event.step)
     st.rerun()
+
+
+def _step(state: PageState, step: int) -> None:
+    device = resources.pick_device(state.device)
+    step_sample(state, resources.dataset_of(state.model, device), step)
 
 
 def _explain_absence(state: PageState, result: resources.Result) -> None:
@@ -57,3 +62,5 @@ def _explain_absence(state: PageState, result: resources.Result) -> None:
                 on_click=change_state,
                 kwargs={"model": other},
             )
+        if state.stage:
+            step_buttons(lambda step: _step(state, step))

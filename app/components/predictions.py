@@ -1,5 +1,6 @@
 """The most probable classes of two models, side by side."""
 
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -18,42 +19,48 @@ _BARS_PX = 42  # of one class
 _NAMES_PX, _NAME_LETTERS = 126, 18
 
 
-def predictions_chart(chosen: _Answer, other: _Answer | None, *, count: int = 5) -> None:
+def predictions_chart(
+    chosen: _Answer, other: _Answer | None, *, titles: tuple[str, str] = ("", ""), count: int = 5
+) -> None:
     """Draws the leading classes of the chosen model, and what the other says about the same ones.
 
     Args:
         chosen: An answer.
         other: Another model's, of the same classes; None if there is none.
+        titles: What people call the two; needed where both have learners, or neither.
         count: How many classes to draw.
     """
     # By number, because names may be alike: ImageNet has two kinds of crane.
     top = np.argsort(-chosen.probabilities, kind="stable")[:count].tolist()
     names = [class_title(chosen.class_names[index]) for index in top]
     models = [chosen] if other is None else [chosen, other]
-    traces = [_bars(top, model) for model in models]
+    looks = _looks(models, titles)
+    traces = [_bars(top, model, *look) for model, look in zip(models, looks, strict=True)]
     with st.container(key="predictions", gap="small"):
-        st.html(_legend(models))
+        st.html(_legend(looks))
         # Without a key of its own: a chart with one is built anew for every photo.
         st.plotly_chart(
             {"data": traces, "layout": _layout(names)},
             height=_BARS_PX * len(top),
             config={"displayModeBar": False, "scrollZoom": False, "doubleClick": False},
-            alt=_describe(top, chosen, other),
+            alt=_describe(top, models, [label for label, _ in looks]),
         )
 
 
-def _label(explanation: _Answer) -> str:
-    if not explanation.learners:
-        return "without TokenLearner"
-    return f"with {explanation.maps.shape[-3]} learned tokens"
+def _looks(models: list[_Answer], titles: tuple[str, str]) -> list[tuple[str, str]]:
+    """Label and colour of each model: what it has, unless that is the same for both."""
+    if len(models) == 2 and bool(models[0].learners) == bool(models[1].learners):
+        return [(titles[0], _LEARNER_COLOR), (titles[1], _BASELINE_COLOR)]
+    return [
+        (f"with {model.maps.shape[-3]} learned tokens", _LEARNER_COLOR)
+        if model.learners
+        else ("without TokenLearner", _BASELINE_COLOR)
+        for model in models
+    ]
 
 
-def _color(explanation: _Answer) -> str:
-    return _LEARNER_COLOR if explanation.learners else _BASELINE_COLOR
-
-
-def _bars(top: list[int], explanation: _Answer) -> dict[str, Any]:
-    shares, label = explanation.probabilities[top].tolist(), _label(explanation)
+def _bars(top: list[int], explanation: _Answer, label: str, color: str) -> dict[str, Any]:
+    shares = explanation.probabilities[top].tolist()
     return {
         "type": "bar",
         "orientation": "h",
@@ -66,8 +73,8 @@ def _bars(top: list[int], explanation: _Answer) -> dict[str, Any]:
         "cliponaxis": False,
         "constraintext": "none",
         "textfont": {"size": 12},
-        "marker": {"color": _color(explanation), "line": {"width": 0}},
-        "hovertemplate": "%{hovertext}: %{text}<extra>" + label + "</extra>",
+        "marker": {"color": color, "line": {"width": 0}},
+        "hovertemplate": "%{hovertext}: %{text}<extra>" + escape(label) + "</extra>",
     }
 
 
@@ -100,25 +107,21 @@ def _shorten(name: str) -> str:
     return name if len(name) <= _NAME_LETTERS else name[: _NAME_LETTERS - 1] + "…"
 
 
-def _legend(models: list[_Answer]) -> str:
+def _legend(looks: list[tuple[str, str]]) -> str:
     entries = (
-        f'<span><i style="background: {_color(model)}"></i>{_label(model)}</span>'
-        for model in models
+        f'<span><i style="background: {color}"></i>{escape(label)}</span>' for label, color in looks
     )
     return f'<div class="legend">{"".join(entries)}</div>'
 
 
-def _describe(top: list[int], chosen: _Answer, other: _Answer | None) -> str:
+def _describe(top: list[int], models: list[_Answer], labels: list[str]) -> str:
+    chosen, *others = models
     said = [
         f"{class_title(chosen.class_names[index])}: {_share(chosen, index)}"
-        + (f" ({_share(other, index)} {_label(other)})" if other is not None else "")
+        + "".join(f" ({_share(other, index)} {labels[1]})" for other in others)
         for index in top
     ]
-    return (
-        f"Bar chart of the {len(top)} most probable classes {_label(chosen)}. "
-        + "; ".join(said)
-        + "."
-    )
+    return f"Bar chart of the {len(top)} most probable classes, {labels[0]}. {'; '.join(said)}."
 
 
 def _share(explanation: _Answer, index: int) -> str:

@@ -1,5 +1,7 @@
 """Stage mode: the way there and back, and the one line that stays beside the viewer."""
 
+from collections.abc import Callable
+
 import streamlit as st
 
 from app.components.answer import verdict
@@ -48,6 +50,23 @@ def leave_stage_button(key: str = "leave_stage") -> None:
         shortcut="Escape",
         on_press=lambda view: change_state(stage=False, view=view),
     )
+
+
+def step_buttons(on_step: Callable[[int], None]) -> None:
+    """Offers the sample before and the next one where there is no viewer to listen to keys.
+
+    Args:
+        on_step: Called with -1 or 1.
+    """
+    with st.container(horizontal=True, gap="small"):
+        for label, step, shortcut in (("Previous", -1, "ArrowUp"), ("Next", 1, "ArrowDown")):
+            view_button(
+                label,
+                key=f"step_{label.lower()}",
+                width="content",
+                shortcut=shortcut,
+                on_press=lambda _, step=step: on_step(step),
+            )
 
 
 def stage_button() -> None:

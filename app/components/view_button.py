@@ -18,6 +18,8 @@ const OTHERS = "[role=dialog], [data-baseweb=popover]";
 
 export default function ({ data, parentElement, setTriggerValue }) {
   const button = parentElement.querySelector("button");
+  // A dialog gives the focus back to what had it, as far as it can see: not into a shadow root.
+  button.getRootNode().host.focus = (options) => button.focus(options);
   button.textContent = data.label;
   button.title = data.help;
   button.onclick = () => {
@@ -26,7 +28,9 @@ export default function ({ data, parentElement, setTriggerValue }) {
   const onKey = (event) => {
     if (event.key !== data.shortcut || event.defaultPrevented) return;
     if (event.composedPath()[0].matches?.("input[type=text], select, textarea")) return;
-    if (!document.fullscreenElement && !document.querySelector(OTHERS)) button.click();
+    if (document.fullscreenElement || document.querySelector(OTHERS)) return;
+    event.preventDefault(); // an arrow would scroll the page
+    button.click();
   };
   document.addEventListener("keydown", onKey);
   return () => document.removeEventListener("keydown", onKey);
@@ -47,12 +51,12 @@ button {
 }
 
 button:hover {
-  border-color: var(--st-primary-color, #2563eb);
-  color: var(--st-primary-color, #2563eb);
+  border-color: var(--st-primary-color, #1d4ed8);
+  color: var(--st-primary-color, #1d4ed8);
 }
 
 button:focus-visible {
-  outline: 3px solid var(--st-primary-color, #2563eb);
+  outline: 3px solid var(--st-primary-color, #1d4ed8);
   outline-offset: 2px;
 }
 """

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
+from streamlit.runtime.scriptrunner import StopException
 from streamlit.testing.v1 import AppTest
 
 from app import clip_resources, resources
-from app.components.clips import film
+from app.components.clips import film, look
 from app.gallery import load_clips, load_samples
 from tests import tiny
 from tests.app.test_explore_page import MAIN, alerts, can_leave_stage, links, texts
@@ -164,6 +165,20 @@ def test_a_model_for_clips(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert json.loads(chart.proto.spec)["data"][0]["type"] == "bar"  # one answer, so no curves
 
 
+def test_two_models_with_learners_are_told_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("mine", "an<other"):
+        save_model(tmp_path / name, tiny.clip_model(name=name))
+    monkeypatch.setattr(sys, "argv", ["app/main.py", "--models", str(tmp_path)])
+    page = open_page(model="own:mine", **{"with": "own:an<other"})
+    (chart,) = page.get("plotly_chart")
+    mine, other = json.loads(chart.proto.spec)["data"]
+    assert (mine["name"], other["name"]) == ("mine", "an<other")
+    assert mine["marker"]["color"] != other["marker"]["color"]
+    assert any("</i>an&lt;other<" in element.proto.body for element in page.get("html"))
+
+
 def test_an_upload_stays_in_its_session() -> None:
     page, neighbour = open_page(frames="4"), open_page(frames="4")
     content = CLIPS[FIRST].path.read_bytes()
@@ -186,6 +201,19 @@ def test_why_there_is_no_result_is_in_the_log(
     assert str(tmp_path / "half/config.json") in caplog.text
 
 
+def ask_for_film(page: AppTest) -> None:
+    shown, state = page.session_state["page_state"], page.session_state["clip_state"]
+    page.session_state["clip_film"] = film.FilmWish(
+        job=look.job_of(shown, state, clip_resources.sample_clip(FIRST)),
+        state=state,
+        settings=ViewSettings(),
+        learner=0,
+        mosaic=False,
+        kind="gif",
+        with_sound=False,
+    )
+
+
 def test_why_there_is_no_film_is_in_the_log(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -194,13 +222,32 @@ def test_why_there_is_no_film_is_in_the_log(
 
     monkeypatch.setattr(film, "render_overlay_video", fail)
     page = open_page(frames="4")
-    page.session_state["clip_film"] = film.FilmWish(
-        settings=ViewSettings(), learner=0, mosaic=False, kind="gif", with_sound=False
-    )
+    ask_for_film(page)
     page.run()
     (alert,) = alerts(page)
     assert "A file on the server cannot be used" in alert
     assert "/srv/clips/a.mp4 is broken" in caplog.text
+    assert "clip_film" not in page.session_state
+
+
+def test_a_film_outlives_what_makes_the_page_run_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    def end_the_run(*_: object, **__: object) -> None:
+        raise StopException
+
+    page = open_page(frames="4")
+    ask_for_film(page)
+    monkeypatch.setattr(film, "wait_for", end_the_run)
+    page.run()
+    monkeypatch.setattr(film, "wait_for", lambda *_, **__: b"film")
+    page.run()
+    assert "clip_film" not in page.session_state
+    assert page.session_state["player:files"] == 1  # the player has it
+
+    # Of another stretch nobody asked for one.
+    ask_for_film(page)
+    page.slider[0].set_range(1.0, 2.0).run()
+    assert alerts(page) == ["The film was not finished, because something else is looked at now."]
+    assert page.session_state["player:files"] == 1
 
 
 def test_stopped_work_says_so_and_goes_on_when_asked() -> None:

@@ -215,6 +215,13 @@ def test_on_stage_there_is_no_sidebar() -> None:
     assert can_leave_stage(page)
 
 
+def test_on_stage_there_is_a_way_on_from_a_photo_without_maps() -> None:
+    plain = next(entry.baseline for entry in zoo.ENTRIES if entry.baseline)
+    page = open_page(model=str(plain), stage="1")
+    ids = [element.proto.id for element in page.get("bidi_component")]
+    assert all(any(key in id for id in ids) for key in ("step_previous", "step_next"))
+
+
 def test_the_stage_can_be_left_where_the_page_cannot_be_drawn(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 import streamlit as st
+import torch
 
-from app import turns
+from app import resources, turns
 from app.components.efficiency import measuring
 from app.components.efficiency.cost_table import (
     Column,
@@ -18,9 +19,8 @@ from app.components.efficiency.cost_table import (
     measured_rows,
 )
 from app.components.efficiency.measuring import Setup, measure, measure_safely, problem_with
-from app.components.efficiency.memory import activations
 from app.components.efficiency.reality import conditions, headline, realised
-from app.components.efficiency.records import Line, doubts
+from app.components.efficiency.records import Line, doubts, table_row
 from app.components.efficiency.session import Measurement, keep, measurements
 from tests.app.measured import comparison
 from tokenlearner import zoo
@@ -170,7 +170,7 @@ def test_one_measurement_for_each_condition_and_the_latest_first() -> None:
     assert replace(wanted, execution=Execution(mode="optimised")).found is None
 
 
-def test_the_reality_check_in_words() -> None:
+def test_the_reality_check_table_row() -> None:
     found = comparison((3.0, 2.0), (3.0, 2.0), (4.0, 2.0))
     assert headline(found) == "1.50× as fast here, of 2.00× promised"
     assert conditions(found) == (
@@ -231,6 +231,15 @@ def test_the_table_of_costs() -> None:
     assert "peak memory</th><td>–</td><td>3.00 MB</td><td></td>" in cost_table(
         columns, measured_rows(columns, known)
     )
+    # Of a machine that was busy all along only the memory can be compared.
+    disturbed = replace(
+        comparison((4.0, 2.0), disturbed=True),
+        entries=tuple(replace(entry, peak_bytes=3_000_000) for entry in found.entries),
+    )
+    busy = cost_table(columns, measured_rows(columns, disturbed))
+    assert "<td>2.00</td><td>4.00</td><td></td>" in busy
+    assert "ms</td><td></td>" in busy
+    assert "<td>3.00 MB</td><td>3.00 MB</td><td>± 0 %</td>" in busy
     # A model without a counterpart has nothing to be compared with.
     assert "change" not in cost_table(columns[:1], [])
 
@@ -246,11 +255,10 @@ def test_changes(before: float, after: float, text: str) -> None:
 def test_activation_memory_is_known_before_anything_is_measured() -> None:
     measure(SETUP, show=lambda *_: None)
     (found,) = measurements()
-    sizes = [activations(name, SETUP) for name in PAIR]
+    sizes = [resources.activations(name, "cpu", 1, torch.float32) for name in PAIR]
     assert sizes == [entry.activation_bytes for entry in found.comparison.entries]
-    half = replace(SETUP, execution=Execution(dtype="bf16"))
-    assert activations(PAIR[0], half) == sizes[0] // 2
-    assert activations(PAIR[0], replace(SETUP, batch_size=8)) > 4 * sizes[0]
+    assert resources.activations(PAIR[0], "cpu", 1, torch.bfloat16) == sizes[0] // 2
+    assert resources.activations(PAIR[0], "cpu", 8, torch.float32) > 4 * sizes[0]
 
 
 def test_what_files_say() -> None:
@@ -269,6 +277,15 @@ def test_what_files_say() -> None:
     assert (plain["speedup"], learner["speedup"], learner["realised_ratio"]) == (1.0, 1.5, 0.75)
     assert learner["hardware"] == "a machine, 2 cores"
     assert not learner["all_disturbed"]
+
+
+def test_what_the_table_of_measurements_says() -> None:
+    quiet, busy = (
+        Line(title="A model", comparison=comparison((3.0, 2.0), disturbed=disturbed))
+        for disturbed in (False, True)
+    )
+    assert (table_row(quiet)["faster"], table_row(quiet)["realised"]) == ("1.50×", "75 %")
+    assert (table_row(busy)["faster"], table_row(busy)["realised"]) == ("too busy", "")
 
 
 @pytest.mark.parametrize(

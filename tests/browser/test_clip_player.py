@@ -305,6 +305,10 @@ def test_a_film_and_the_tracks_to_take_away(visitor: Explorer, explanation: Clip
     middle = read_clip(film.value.path(), num_frames=FRAMES).frames[2]
     height, width = middle.shape[:2]
     assert off(middle, painted(explanation, 2, ViewSettings(opacity=1.0), (width, height))) <= SAME
+    # Whoever asks for the same again gets it again.
+    visitor.page.get_by_role("button", name="Save clip, filmstrip, numbers…").click()
+    with visitor.page.expect_download():
+        visitor.page.get_by_role("button", name="Film with the overlay").click()
     visitor.page.get_by_role("button", name="Save clip, filmstrip, numbers…").click()
     visitor.page.get_by_role("combobox", name="Format").click()
     visitor.page.get_by_role("option", name="GIF").click()

@@ -94,6 +94,7 @@ def attention_player(
             download_id=download_id,
         ),
         key=key,
+        saves=download is not None,
     )
     if result.export is None and not result.step:
         return None

@@ -88,6 +88,7 @@ def attention_viewer(
             download_id=download_id,
         ),
         key=key,
+        saves=download is not None,
     )
     if result.export is None and not result.step:
         return None

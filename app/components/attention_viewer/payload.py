@@ -28,7 +28,7 @@ def pack_payload(
         learner: Which of the model's TokenLearners, counted from 0.
         stage: Fill the viewport.
         download: File name and content to save in the browser.
-        download_id: Differs from one wish to save to the next; content alone cannot tell them.
+        download_id: Differs from one file to save to the next; content alone cannot tell them.
 
     Returns:
         The buffer of `pack_buffer`, with the blocks `maps` and `photo`. Its header's `id` changes

@@ -62,18 +62,19 @@ def _how(explanation: ClipExplanation) -> str:
     return f"The mean over {count} frame{'s' * (count != 1)}, each seen on its own."
 
 
-def answers(result: ClipResult) -> None:
+def answers(result: ClipResult, titles: tuple[str, str]) -> None:
     """Draws how probable the leading answers are in each frame, or where there is one answer, it.
 
     Args:
         result: What was found.
+        titles: What people call the chosen model, and the other if there is one.
     """
     chosen, other = result.chosen, result.other
     frames = chosen.frame_probabilities
     # A clip may also be one frame, which was taken again and again.
     if frames is None or len(set(chosen.times_s.tolist())) < 2:
         is_comparable = other is not None and other.class_names == chosen.class_names
-        predictions_chart(chosen, other if is_comparable else None, count=_TOP)
+        predictions_chart(chosen, other if is_comparable else None, titles=titles, count=_TOP)
         return
     top = np.argsort(-chosen.probabilities, kind="stable")[:_TOP].tolist()
     names = [class_title(chosen.class_names[index]) for index in top]

@@ -7,6 +7,7 @@ import streamlit as st
 from app.clip_resources import ClipOnPage, ClipResult
 from app.clip_state import ClipState
 from app.components.clips.film import FilmWish, ask_for_film
+from app.components.clips.look import job_of
 from app.components.clips.player import file_stem, shown_of
 from app.components.learner_choice import learner_of
 from app.components.save_button import save_button
@@ -38,7 +39,7 @@ def _offer(page: PageState, state: ClipState, clip: ClipOnPage, result: ClipResu
     shown, name = shown_of(state, result), file_stem(clip)
     if shown.learners:
         learner = learner_of(page, shown)
-        _offer_film(page, clip, learner)
+        _offer_film(page, state, clip, learner)
         save_button(
             "Filmstrip, as on the screen (PNG)",
             lambda: encode_png(render_filmstrip(shown, page.view, learner=learner)),
@@ -69,7 +70,7 @@ def _offer(page: PageState, state: ClipState, clip: ClipOnPage, result: ClipResu
     )
 
 
-def _offer_film(page: PageState, clip: ClipOnPage, learner: int) -> None:
+def _offer_film(page: PageState, state: ClipState, clip: ClipOnPage, learner: int) -> None:
     left, right = st.columns([2, 1])
     view = left.selectbox("Film", [_AS_SHOWN, _MOSAIC, _COMPOSITE], key="film_view")
     kind = right.selectbox(
@@ -84,6 +85,8 @@ def _offer_film(page: PageState, clip: ClipOnPage, learner: int) -> None:
     if st.button(label, key="make_film", icon=":material/movie:", width="stretch"):
         ask_for_film(
             FilmWish(
+                job=job_of(page, state, clip),
+                state=state,
                 settings=replace(page.view, mode="composite") if view == _COMPOSITE else page.view,
                 learner=learner,
                 mosaic=view == _MOSAIC,

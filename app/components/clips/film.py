@@ -8,9 +8,10 @@ from app import turns
 from app.background import Progress, wait_for
 from app.clip_resources import ClipOnPage, ClipResult
 from app.clip_state import ClipState
+from app.components.clips.look import job_of
 from app.components.clips.player import file_stem, save_with_player, shown_of
 from app.problems import tell
-from app.state import add_notices
+from app.state import PageState, add_notices
 from tokenlearner.errors import TokenLearnerError
 from tokenlearner.rendering import ViewSettings, render_overlay_video
 
@@ -22,6 +23,8 @@ class FilmWish:
     """What film somebody wants.
 
     Attributes:
+        job: What it is made of, from `job_of`.
+        state: What the page showed then, which says whose maps it has.
         settings: What to show and how.
         learner: Which of the model's learners, counted from 0.
         mosaic: Show all tokens side by side.
@@ -29,6 +32,8 @@ class FilmWish:
         with_sound: Whether it has the clip's sound.
     """
 
+    job: tuple[object, ...]
+    state: ClipState
     settings: ViewSettings
     learner: int
     mosaic: bool
@@ -42,40 +47,51 @@ def ask_for_film(wish: FilmWish) -> None:
     st.rerun()
 
 
-def make_film(state: ClipState, clip: ClipOnPage, result: ClipResult) -> None:
+def make_film(page: PageState, state: ClipState, clip: ClipOnPage, result: ClipResult) -> None:
     """Makes the film that was asked for, if one was, and has the player save it.
 
-    Whatever the user does meanwhile ends it, as Stop does.
+    Where the page runs again meanwhile, it is made from the beginning, unless it was stopped or the
+    page is about something else now.
     """
-    wish: FilmWish | None = st.session_state.pop(_WISH, None)
+    wish: FilmWish | None = st.session_state.get(_WISH)
     if wish is None:
+        return
+    if wish.job != job_of(page, state, clip):
+        _forget()
+        add_notices(("The film was not finished, because something else is looked at now.",))
         return
     place = st.empty()
     with place.container(horizontal=True, vertical_alignment="center", gap="small"):
         bar = st.progress(0.0, width=260)
-        st.button("Stop", key="stop_film", icon=":material/stop_circle:")
+        st.button("Stop", key="stop_film", on_click=_forget, icon=":material/stop_circle:")
 
     def report(text: str, share: float) -> None:
         bar.progress(share, text=text)
 
     try:
         film = wait_for(
-            lambda progress: _render(wish, state, clip, result, progress),
+            lambda progress: _render(wish, clip, result, progress),
             report,
             text="Making the film",
         )
-    except TokenLearnerError as error:
+    except Exception as error:  # a run that is ended early raises none of these
+        _forget()
+        if not isinstance(error, TokenLearnerError):
+            raise
         add_notices((f"The film could not be made: {tell(error)}",))
     else:
+        _forget()
         save_with_player(f"{file_stem(clip)}_attention.{wish.kind}", film)
     finally:
         place.empty()
 
 
-def _render(
-    wish: FilmWish, state: ClipState, clip: ClipOnPage, result: ClipResult, progress: Progress
-) -> bytes:
-    start, end = state.stretch(clip.facts.duration_s)
+def _forget() -> None:
+    st.session_state.pop(_WISH, None)
+
+
+def _render(wish: FilmWish, clip: ClipOnPage, result: ClipResult, progress: Progress) -> bytes:
+    start, end = wish.state.stretch(clip.facts.duration_s)
     with turns.device_turn(lambda: progress.say(turns.WAITING, 0.0)) as give_way:
 
         def tell(done: int, total: int) -> bool:
@@ -84,7 +100,7 @@ def _render(
             return progress.is_wanted
 
         return render_overlay_video(
-            shown_of(state, result),
+            shown_of(wish.state, result),
             clip.source,
             wish.settings,
             learner=wish.learner,

@@ -25,22 +25,26 @@ def models_of(page: PageState, state: ClipState) -> tuple[str, ...]:
     return (page.model,) if other is None else (page.model, other)
 
 
+def job_of(page: PageState, state: ClipState, clip: ClipOnPage) -> tuple[object, ...]:
+    """What is looked at, with which models; equal where the result is the same."""
+    stretch = state.stretch(clip.facts.duration_s)
+    return (clip.sha256, stretch, state.num_frames, models_of(page, state))
+
+
 def look(page: PageState, state: ClipState, clip: ClipOnPage, device: str) -> ClipResult | str:
     """Runs the clip through the models, in view of the user.
 
     Returns:
         The result, or a sentence that says why there is none; empty if it was stopped.
     """
-    stretch = state.stretch(clip.facts.duration_s)
-    models = models_of(page, state)
-    job = (clip.sha256, stretch, state.num_frames, models, device)
+    job = (*job_of(page, state, clip), device)
     place = st.empty()
     try:
         result = clip_resources.look_at(
             clip,
-            stretch=stretch,
+            stretch=state.stretch(clip.facts.duration_s),
             num_frames=state.num_frames,
-            models=models,
+            models=models_of(page, state),
             device=device,
             report=_reporter(job, place),
         )

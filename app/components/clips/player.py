@@ -8,6 +8,7 @@ from app.clip_state import ClipState, change_clip_state
 from app.components.attention_player import attention_player
 from app.components.clips.gallery import step_clip
 from app.components.learner_choice import learner_choice, learner_of
+from app.components.stage import step_buttons
 from app.state import PageState, change_state
 from app.uploads import stem_of
 from tokenlearner.clips import ClipExplanation
@@ -30,7 +31,7 @@ def clip_maps(page: PageState, state: ClipState, clip: ClipOnPage, result: ClipR
     """Shows what a model looks at, or why there is nothing to show of it."""
     shown = shown_of(state, result)
     if not shown.learners:
-        _explain_absence(page, result)
+        _explain_absence(page, state, result)
         return
     if not page.stage:
         _whose_maps(page, state, result)
@@ -92,7 +93,7 @@ def _whose_maps(page: PageState, state: ClipState, result: ClipResult) -> None:
     )
 
 
-def _explain_absence(page: PageState, result: ClipResult) -> None:
+def _explain_absence(page: PageState, state: ClipState, result: ClipResult) -> None:
     with st.container(key="no_maps", gap="small"):
         st.video(result.media.content, format=result.media.type)
         st.markdown(
@@ -105,3 +106,5 @@ def _explain_absence(page: PageState, result: ClipResult) -> None:
                 on_click=change_state,
                 kwargs={"model": other},
             )
+        if page.stage:
+            step_buttons(lambda step: step_clip(state, step))

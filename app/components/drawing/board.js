@@ -82,6 +82,7 @@ export function createBoard(root, { what, save, obey, ownIntentOf, drawn = () =>
       invalidate();
     },
     act,
+    announce: (text) => setText(find(".status"), text),
   });
   const stopKeys = listenToKeys(root, {
     isStage: () => Boolean(header?.stage),
@@ -225,7 +226,7 @@ export function createBoard(root, { what, save, obey, ownIntentOf, drawn = () =>
       controls.say("link", done ? copied : "Copy it from the address bar", 2500);
     } else if (action === "export") {
       address.flush();
-      controls.say("export", "Preparing…", EXPORT_PATIENCE_MS);
+      controls.say("export", "Preparing…", EXPORT_PATIENCE_MS, true);
       save(settings);
     }
   }

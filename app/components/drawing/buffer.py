@@ -45,7 +45,7 @@ def pack_buffer(
         blocks: Content by name; a header entry of that name gets offset and length added.
         settings: What a widget that starts with this buffer shows first.
         download: File name and content to save in the browser.
-        download_id: Differs from one wish to save to the next; content alone cannot tell them.
+        download_id: Differs from one file to save to the next; content alone cannot tell them.
     """
     body: list[bytes] = []
 

@@ -18,8 +18,9 @@ const READERS = {
   scale: (input) => ({ scale: input.value }),
 };
 
-// `change(partial settings)`, `toggleBox(shown)`, `act("reset" | "link" | "export")`.
-export function createControls(form, { change, toggleBox, act }) {
+// `change(partial settings)`, `toggleBox(shown)`, `act("reset" | "link" | "export")`, and
+// `announce(text)` for those who do not see what a button says.
+export function createControls(form, { change, toggleBox, act, announce }) {
   const output = (name) => form.querySelector(`[data-for="${name}"]`);
 
   const onInput = (event) => {
@@ -65,12 +66,13 @@ export function createControls(form, { change, toggleBox, act }) {
       elements.mass.setAttribute("aria-valuetext", describeMass(settings.mass));
     },
     // Says something in place of a button's label, for a while or until `null` is said.
-    say(action, text, forMs = 0) {
+    say(action, text, forMs = 0, isBusy = false) {
       const button = form.querySelector(`[data-action="${action}"]`);
       button.dataset.label ??= button.textContent;
       clearTimeout(notes.get(action));
       button.textContent = text ?? button.dataset.label;
-      button.setAttribute("aria-busy", String(text !== null));
+      button.setAttribute("aria-busy", String(isBusy));
+      announce(text ?? ""); // once it is empty, the same can be said again
       if (text !== null && forMs) {
         notes.set(action, setTimeout(() => this.say(action, null), forMs));
       }

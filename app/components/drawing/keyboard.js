@@ -46,6 +46,7 @@ export function listenToKeys(root, { isStage, act, ownIntentOf = () => null }) {
     const wanted = target.matches?.(INPUTS) && !(isDigit && target.matches(DIGITLESS));
     if (wanted && !target.matches("[data-keys]")) return;
     const inside = root.contains(target);
+    if (!inside && document.querySelector("[role=dialog]")) return;
     // On the page itself, or on what scrolls it; nothing but an input wants digits.
     const free = isDigit || target.contains?.(root.getRootNode().host ?? root);
     if (!inside && !free && !isStage()) return;

@@ -41,7 +41,7 @@ class Row:
     Attributes:
         label: What it is, with its unit.
         texts: One for each column.
-        values: The same as numbers; None for what is not known.
+        values: The same as numbers; None for what is not known well enough to be compared.
     """
 
     label: str
@@ -59,17 +59,21 @@ def measured_rows(columns: Sequence[Column], comparison: Comparison | None) -> l
     """What was measured of these models; rows of dashes before the first round is over."""
     several = columns[0].unit + "s"
     labels = (f"{several} per second", "latency of a batch", "peak memory")
+    nothing = [None] * len(columns)
     if comparison is None:
-        nothing = [None] * len(columns)
         return [Row(label=label, texts=["–"] * len(columns), values=nothing) for label in labels]
     indices = range(len(columns))
     rates = [comparison.images_per_second(index).median for index in indices]
     waits = [comparison.latency_ms(index) for index in indices]
     peaks = [entry.peak_bytes for entry in comparison.entries]
     most = ["–" if peak is None else format_megabytes(peak) for peak in peaks]
+    shown_rates = [format_number(rate) for rate in rates]
+    shown_waits = [f"{format_number(wait)} ms" for wait in waits]
+    if comparison.all_disturbed:  # times, unlike memory, then say nothing about the models
+        rates = waits = nothing
     return [
-        Row(label=labels[0], texts=[format_number(rate) for rate in rates], values=rates),
-        Row(label=labels[1], texts=[f"{format_number(wait)} ms" for wait in waits], values=waits),
+        Row(label=labels[0], texts=shown_rates, values=rates),
+        Row(label=labels[1], texts=shown_waits, values=waits),
         Row(label=labels[2], texts=most, values=peaks),
     ]
 

@@ -21,7 +21,6 @@ from app.components.efficiency.measuring import (
     measuring_choices,
     problem_with,
 )
-from app.components.efficiency.memory import activations
 from app.components.efficiency.reality import reality_check
 from app.components.efficiency.records import records
 from app.components.efficiency.settings import EfficiencySettings, change_settings
@@ -108,7 +107,8 @@ def pair(settings: EfficiencySettings, model: str, device: str) -> None:
 
 def _draw_table(table: DeltaGenerator, columns: Sequence[Column], setup: Setup) -> None:
     comparison = None if setup.found is None else setup.found.comparison
-    computed = activation_row([activations(name, setup) for name in setup.names])
+    setting = (setup.device, setup.batch_size, setup.execution.torch_dtype)
+    computed = activation_row([resources.activations(name, *setting) for name in setup.names])
     table.html(cost_table(columns, [computed, *measured_rows(columns, comparison)]))
 
 

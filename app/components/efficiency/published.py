@@ -160,7 +160,7 @@ def _table(found: Sequence[Found]) -> None:
 
 
 def _our_table(ours: Sequence[OurResult]) -> None:
-    st.markdown("### Our own models", anchors=False)
+    st.markdown("## Our own models", anchors=False)
     st.caption(
         "Small, trained here, on other data: they stand in the chart above, as stars, only where "
         "the data set is the same. One training run each."

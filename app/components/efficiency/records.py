@@ -54,7 +54,7 @@ def records() -> None:
     lines = _lines()
     if not lines:
         return
-    shown = list(map(_shown, lines))
+    shown = list(map(table_row, lines))
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.caption("Measured here and elsewhere", width="content")
         save_csv([row for line in lines for row in line.rows()], key="measured")
@@ -132,13 +132,14 @@ def _title(comparison: Comparison) -> str:
     return offer.title if offer else name
 
 
-def _shown(line: Line) -> dict[str, str]:
+def table_row(line: Line) -> dict[str, str]:
     """A line for people: the last model against the first."""
     comparison = line.comparison
     where, last = comparison.conditions, len(comparison.entries) - 1
     promise, realised = comparison.macs_ratio(last), comparison.realised_ratio(last)
     entry = comparison.entries[last]
     rates = (format_number(comparison.images_per_second(index).median) for index in (0, last))
+    is_known = not comparison.all_disturbed
     why = [*doubts(comparison, finished=line.finished), line.reason]
     return {
         "model": line.title,
@@ -146,9 +147,9 @@ def _shown(line: Line) -> dict[str, str]:
         "numbers": " ".join(filter(None, (str(entry.execution), entry.transform))),
         "batch": str(comparison.batch_size),
         "per second": " → ".join(dict.fromkeys(rates)),
-        "faster": format_times(comparison.speedup(last).median),
+        "faster": format_times(comparison.speedup(last).median) if is_known else "too busy",
         "promised": "" if promise is None else format_times(promise),
-        "realised": "" if realised is None else f"{100 * realised.median:.0f} %",
+        "realised": f"{100 * realised.median:.0f} %" if realised and is_known else "",
         "rounds": str(comparison.images_per_second(0).n),
         "date": where.date,
         "why": " ".join(why).strip(),

@@ -1,0 +1,67 @@
+"""Explore for whoever has a keyboard, a screen reader or a narrow window."""
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from app.gallery import load_samples
+from tests.browser.conftest import Open
+from tokenlearner import zoo
+
+pytestmark = pytest.mark.browser
+
+FIRST = load_samples()[0].id
+
+
+def test_on_stage_arrow_keys_walk_where_there_are_no_maps(open_page: Open) -> None:
+    visitor = open_page()
+    plain = next(entry.baseline for entry in zoo.ENTRIES if entry.baseline)
+    start = visitor.page.url.partition("?")[0]
+    visitor.page.goto(f"{start}?model={plain}&sample={FIRST}&stage=1")
+    expect(visitor.page.get_by_role("button", name="Next")).to_be_visible()
+    visitor.page.keyboard.press("ArrowDown")
+    visitor.page.wait_for_url(lambda url: f"sample={FIRST}" not in url)
+    visitor.page.get_by_role("button", name="Previous").click()
+    visitor.page.wait_for_url(f"**sample={FIRST}**")
+
+
+def test_a_dialog_keeps_the_keys_and_gives_the_focus_back(open_page: Open) -> None:
+    visitor = open_page(f"?sample={FIRST}&token=1")
+    button = visitor.page.get_by_role("button", name="Save maps and numbers…")
+    dialog = visitor.page.get_by_role("dialog")
+    button.click()
+    expect(dialog).to_be_visible()
+    visitor.page.keyboard.press("3")
+    visitor.page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+    expect(button).to_be_focused()
+    assert visitor.settings.tokens == (0,)
+    visitor.page.keyboard.press("Shift+Tab")
+    expect(button).not_to_be_focused()
+    visitor.page.keyboard.press("Tab")
+    expect(button).to_be_focused()
+
+
+def test_what_a_button_says_is_announced_as_well(open_page: Open) -> None:
+    visitor = open_page()
+    button = visitor.page.locator('[data-action="link"]')
+    button.click()
+    expect(visitor.page.locator(".status")).to_have_text(re.compile("^Cop"))
+    expect(button).to_have_attribute("aria-busy", "false")
+    expect(visitor.page.locator(".status")).to_have_text("")
+
+
+def test_a_narrow_window_has_room_for_everything(open_page: Open) -> None:
+    visitor = open_page()
+
+    def width_of(key: str) -> float:
+        box = visitor.page.locator(f".st-key-{key}").bounding_box()
+        assert box is not None
+        return box["width"]
+
+    visitor.page.set_viewport_size({"width": 1100, "height": 900})
+    assert width_of("own_photo") > 700
+    assert width_of("maps") > width_of("numbers") > 250  # side by side
+    visitor.page.set_viewport_size({"width": 820, "height": 900})
+    assert width_of("own_photo") == width_of("maps") == width_of("numbers") > 400
