@@ -2,7 +2,7 @@
 
     import tokenlearner
 
-    model = tokenlearner.load("imagenette-conv-vit-tl8")
+    model = tokenlearner.load("imagenette-fine-vit-tl8")
     explanation = tokenlearner.explain(model, "photo.jpg")
     explanation.predictions[0], explanation.maps.shape
 

@@ -49,7 +49,7 @@ ENTRIES: tuple[ZooEntry, ...] = (
         name="imagenette-fine-vit-tl8",
         title="Imagenette fine, 8 tokens",
         dataset="imagenette",
-        sha256="19a605fcba8ad31be0c8bd3d011da50defe7b93c22dda753b307a26c19a62a5e",
+        sha256="35a225091edf767c45d2780653f9fcc7297fc3c14fccc01adbe7e2b64e3e34fc",
         baseline="imagenette-fine-vit",
     ),
     ZooEntry(
