@@ -17,7 +17,7 @@ def scratch_vit() -> Recipe:
 
 
 def scratch_vit_tl8() -> Recipe:
-    """The same with 8 learned tokens.
+    """The same with 8 learned tokens, whose maps are kept apart.
 
     tokenlearner train scratch-vit-tl8 --data PHOTOS --out runs/scratch-vit-tl8
     """
