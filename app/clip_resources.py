@@ -1,4 +1,4 @@
-"""What of clips is computed once and kept, and who may see it, as `resources` does for photos.
+"""What of clips is computed once and kept, and who may see it: as `photo_resources` for photos.
 
 The work is done in the background while the page reports how far it is, which is also when
 Streamlit ends the run if somebody pressed Stop. A function that is cached by Streamlit must not do
@@ -17,7 +17,7 @@ from typing import Any
 
 import streamlit as st
 
-from app import resources, turns
+from app import photo_resources, resources, turns
 from app.background import Progress, Report, wait_for
 from app.clip_state import OwnClip
 from app.components.attention_player import ClipMedia
@@ -112,7 +112,7 @@ def clip_thumbnails() -> dict[str, str]:
 def _thumbnail(source: Path | bytes) -> str:
     """The middle of a clip, small, as a data URI."""
     frame = read_clip(source, num_frames=1, max_side_px=FRAME_SIDE_PX).frames[0]
-    return resources.thumbnail(frame)
+    return photo_resources.thumbnail(frame)
 
 
 def read_own_clip(content: bytes, name: str) -> OwnClip:

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from app import resources
+from app import photo_resources, resources
 from app.components.answer import answer
 from app.components.cost import cost_card
 from app.components.downloads import downloads
@@ -27,7 +27,9 @@ photo = photo_of(state)
 subject = photo.subject(dataset)
 subject_is_known = photo.sample is not None and bool(dataset)
 
-explain = resources.explain_own_photo if photo.sample is None else resources.explain_sample
+explain = (
+    photo_resources.explain_own_photo if photo.sample is None else photo_resources.explain_sample
+)
 if state.stage:
     result = explain(photo.image, state.model, device)
     stage_line(

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from app.components.numbers import describe_saving, format_count, format_gflops, lower_first
-from app.resources import Result
+from app.photo_resources import Result
 
 _BAR_PX = 44  # height of the tallest bar
 _ROOMY = 10  # blocks that leave room for words under their bars and numbers over all of them

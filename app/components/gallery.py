@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from app import resources
+from app import photo_resources, resources
 from app.components.own_photo import own_photo_input
 from app.components.photo_picker import Choice, photo_picker
 from app.gallery import Sample
@@ -54,7 +54,7 @@ def _choices(dataset: str) -> list[Choice]:
     choices = []
     if own := own_photo():
         choices.append(Choice(id=_OWN, title=own.name, thumbnail=own.thumbnail, group="Yours"))
-    pictures = resources.thumbnails()
+    pictures = photo_resources.thumbnails()
     for sample in in_order(dataset):
         subject = sample.subject(dataset)
         group = _KNOWN if subject else _UNKNOWN

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from app import resources
+from app import photo_resources, resources
 from app.components.attention_viewer import attention_viewer
 from app.components.gallery import step_sample
 from app.components.learner_choice import learner_choice, learner_of
@@ -15,7 +15,7 @@ from tokenlearner.rendering import render_overlay
 _PICTURE = "picture_to_save"
 
 
-def maps(state: PageState, photo: Photo, result: resources.Result) -> None:
+def maps(state: PageState, photo: Photo, result: photo_resources.Result) -> None:
     """Shows what the chosen model looks at, or why there is nothing to show of it."""
     if not result.chosen.learners:
         _explain_absence(state, result)
@@ -48,7 +48,7 @@ def _step(state: PageState, step: int) -> None:
     step_sample(state, resources.dataset_of(state.model, device), step)
 
 
-def _explain_absence(state: PageState, result: resources.Result) -> None:
+def _explain_absence(state: PageState, result: photo_resources.Result) -> None:
     tokens = result.chosen.tokens_per_layer[-1]
     with st.container(key="no_maps", gap="small"):
         st.image(result.photo_jpeg, width="stretch", alt="The photo, with no maps over it")

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from app.resources import Result
+from app.photo_resources import Result
 from tokenlearner.preprocess import Preprocessing
 
 _SHOWN_PX = 420

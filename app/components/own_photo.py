@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from app.resources import read_own_photo, thumbnail
+from app.photo_resources import read_own_photo, thumbnail
 from app.state import OwnPhoto
 from app.uploads import take_upload
 from tokenlearner.errors import MediaError

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from app import resources
+from app import photo_resources, resources
 from app.components.plain_text import plain
 from app.gallery import Sample
 from app.state import PageState, own_photo
@@ -43,7 +43,7 @@ def photo_of(state: PageState) -> Photo:
         return Photo(image=own.image, title=own.name, sample=None)
     samples = resources.samples()
     sample = samples[state.sample or next(iter(samples))]
-    return Photo(image=resources.read_sample(sample.id), title=sample.title, sample=sample)
+    return Photo(image=photo_resources.read_sample(sample.id), title=sample.title, sample=sample)
 
 
 def photo_line(photo: Photo) -> None:

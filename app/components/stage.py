@@ -10,7 +10,7 @@ from app.components.numbers import describe_saving, format_share, lower_first
 from app.components.plain_text import class_title, plain
 from app.components.provenance import warning_badge
 from app.components.view_button import view_button
-from app.resources import Result
+from app.photo_resources import Result
 from app.state import change_state
 from tokenlearner.models.info import ModelInfo
 

@@ -11,7 +11,7 @@ import torch
 from PIL import Image as PillowImage
 from streamlit.testing.v1 import AppTest
 
-from app import resources
+from app import photo_resources
 from app.gallery import load_clips, load_samples
 from tokenlearner import zoo
 from tokenlearner.checkpoints import save_model
@@ -228,7 +228,7 @@ def test_the_stage_can_be_left_where_the_page_cannot_be_drawn(
     def fail(*_: object) -> None:
         raise MediaError("nothing to see")
 
-    monkeypatch.setattr(resources, "explain_sample", fail)
+    monkeypatch.setattr(photo_resources, "explain_sample", fail)
     page = AppTest.from_file(str(MAIN), default_timeout=120)
     page.query_params["stage"] = "1"
     page.run()

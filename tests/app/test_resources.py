@@ -8,7 +8,7 @@ import pytest
 from PIL import Image as PillowImage
 
 from app import resources
-from app.resources import THUMBNAIL_SIZE_PX, thumbnail
+from app.photo_resources import THUMBNAIL_SIZE_PX, thumbnail
 from tokenlearner import zoo
 
 

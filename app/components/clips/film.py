@@ -74,11 +74,12 @@ def make_film(page: PageState, state: ClipState, clip: ClipOnPage, result: ClipR
             report,
             text="Making the film",
         )
-    except Exception as error:  # a run that is ended early raises none of these
+    except TokenLearnerError as error:
         _forget()
-        if not isinstance(error, TokenLearnerError):
-            raise
         add_notices((f"The film could not be made: {tell(error)}",))
+    except Exception:  # of which a run that is ended early raises none: its film is made anew
+        _forget()
+        raise
     else:
         _forget()
         save_with_player(f"{file_stem(clip)}_attention.{wish.kind}", film)

@@ -1,0 +1,131 @@
+"""What of photos is computed once and kept, and who may see it.
+
+What comes from the shipped samples is shared by all sessions and never changed. What comes from a
+photo that someone brought is kept in that session alone, and little of it: photos can be large.
+"""
+
+import base64
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from io import BytesIO
+
+import cv2
+import numpy as np
+import streamlit as st
+from PIL import Image as PillowImage
+
+from app import resources
+from app.components.drawing import encode_display_photo
+from app.turns import WAITING, device_is_taken, device_turn
+from tokenlearner.inference import Explanation, explain
+from tokenlearner.media import Image, encode_png, read_image
+from tokenlearner.preprocess import Preprocessing, prepare
+
+THUMBNAIL_SIZE_PX = (168, 126)  # twice as large as they are drawn, for dense screens
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+class Result:
+    """A photo through a model and through the one it is compared with.
+
+    Attributes:
+        chosen: By the model that the user chose.
+        other: By its counterpart with or without TokenLearner; None if there is none.
+        photo_jpeg: The photo for the screen.
+        input_png: What the chosen model got of it.
+    """
+
+    chosen: Explanation
+    other: Explanation | None
+    photo_jpeg: bytes
+    input_png: bytes
+
+    @property
+    def pair(self) -> tuple[Explanation, Explanation] | None:
+        """The model without TokenLearner, then the one with it; None if one of them is missing."""
+        if self.other is None:
+            return None
+        return (self.other, self.chosen) if self.chosen.learners else (self.chosen, self.other)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def read_sample(sample_id: str) -> Image:
+    """A sample's photo."""
+    return read_image(resources.samples()[sample_id].path)
+
+
+@st.cache_resource(max_entries=1, show_spinner=False)
+def thumbnails() -> dict[str, str]:
+    """Small pictures of all samples by id, as data URIs."""
+    return {
+        sample_id: thumbnail(read_image(s.path).pixels)
+        for sample_id, s in resources.samples().items()
+    }
+
+
+def thumbnail(pixels: np.ndarray) -> str:
+    """The middle of a picture (uint8 RGB [height, width, 3]), small, as a data URI."""
+    width, height = THUMBNAIL_SIZE_PX
+    rows, columns = pixels.shape[:2]
+    # Cropped first: scaled as a whole, a photo that is long and thin would get enormous.
+    scale = min(columns / width, rows / height)
+    across, down = max(1, round(width * scale)), max(1, round(height * scale))
+    left, top = (columns - across) // 2, (rows - down) // 2
+    middle = pixels[top : top + down, left : left + across]
+    crop = cv2.resize(middle, THUMBNAIL_SIZE_PX, interpolation=cv2.INTER_AREA)
+    buffer = BytesIO()
+    PillowImage.fromarray(crop).save(buffer, "WEBP", quality=60)
+    return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+
+
+def read_own_photo(data: bytes) -> Image:
+    """Reads what someone brought; one at a time, because a large photo takes much memory to read.
+
+    Raises:
+        MediaError: If it cannot be used.
+    """
+    with device_turn():
+        return read_image(data)
+
+
+def explain_sample(image: Image, model: str, device: str) -> Result:
+    """A sample through a model and its counterpart; the same object for every session."""
+    return _with_notice(_explain_shared, image, model, device)
+
+
+def explain_own_photo(image: Image, model: str, device: str) -> Result:
+    """A photo of this session through a model and its counterpart; no other session sees it."""
+    return _with_notice(_explain_private, image, model, device)
+
+
+def _with_notice(compute: Callable[..., Result], image: Image, model: str, device: str) -> Result:
+    # Spinners appear after half a second, so what is in the cache shows none.
+    with st.spinner(WAITING if device_is_taken() else "Looking at the photo…"):
+        versions = [resources.version_of(name, device) for name in _pair(model, device)]
+        return compute(image.sha256, model, "+".join(versions), device, image)
+
+
+def _pair(model: str, device: str) -> list[str]:
+    return [name for name in (model, resources.counterpart(model, device)[0]) if name is not None]
+
+
+def _explain(image_sha256: str, model: str, versions: str, device: str, _image: Image) -> Result:
+    # Checksum and versions are for the cache: of the photo itself it would hash some pixels only.
+    other, _ = resources.counterpart(model, device)
+    with device_turn():
+        return Result(
+            chosen=explain(resources.load_model(model, device), _image),
+            other=None if other is None else explain(resources.load_model(other, device), _image),
+            photo_jpeg=encode_display_photo(_image.pixels),
+            input_png=_input_png(_image, resources.model_info(model, device).preprocessing),
+        )
+
+
+def _input_png(image: Image, preprocessing: Preprocessing) -> bytes:
+    plain = replace(preprocessing, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
+    values = prepare(image.pixels, plain)[0][0].permute(1, 2, 0)
+    return encode_png((255 * values).round().byte().numpy())
+
+
+_explain_shared = st.cache_resource(max_entries=128, show_spinner=False)(_explain)
+_explain_private = st.cache_resource(max_entries=1, show_spinner=False, scope="session")(_explain)
