@@ -115,6 +115,7 @@ def test_link_with_every_setting() -> None:
         "interp": "patch",
         "scale": "token",
         "mass": "0.6",
+        "weak": "cover",
         "model": "something else",
     }
     assert settings_from_query(query) == ViewSettings(
@@ -125,6 +126,7 @@ def test_link_with_every_setting() -> None:
         interpolation="patch",
         scale="token",
         mass=0.6,
+        weak="cover",
     )
 
 
@@ -144,6 +146,7 @@ def test_link_with_every_setting() -> None:
         {"mass": "0"},
         {"cmap": "jet"},
         {"mode": "<script>"},
+        {"weak": "strong"},
         {"colormap": "magma", "interpolation": "patch", "tokens": "12"},
     ],
 )

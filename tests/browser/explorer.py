@@ -18,6 +18,7 @@ TIMEOUT_MS = 60_000  # patience for a busy machine; nothing here takes a second 
 expect.set_options(timeout=TIMEOUT_MS)
 
 _EDGE_PX = 4  # what is left out of comparisons at the photo's edge: outline and antialiasing
+_VISIBLE = 8  # levels by which an overlay must change a pixel to count as painted there
 
 
 class Explorer:
@@ -129,6 +130,8 @@ class Explorer:
     def difference(self, explanation: Explanation, settings: ViewSettings | None = None) -> float:
         """Mean difference per channel, 0..255, of the canvas from the library's own painting.
 
+        That of the whole picture or of the part that the overlay changes, whichever is larger.
+
         Args:
             explanation: What the page should show.
             settings: How; as the viewer says it does unless given.
@@ -144,7 +147,9 @@ class Explorer:
             slice(round(top) + _EDGE_PX, round(bottom) - _EDGE_PX),
             slice(round(left) + _EDGE_PX, round(right) - _EDGE_PX),
         )
-        return float(np.abs(shown[inside].astype(int) - wanted[inside]).mean())
+        off = np.abs(shown[inside].astype(int) - wanted[inside]).mean(axis=-1)
+        overlay = np.abs(small[inside].astype(int) - wanted[inside]).max(axis=-1) > _VISIBLE
+        return max(float(off.mean()), float(off[overlay].mean()) if overlay.any() else 0.0)
 
     def screenshot(self, path: Path) -> None:
         """Saves what is on the screen."""

@@ -61,8 +61,8 @@ def test_a_clip_that_decodes_late_does_not_replace_the_one_that_was_picked(
 def test_the_view_survives_pages_without_a_viewer(open_page: Open) -> None:
     visitor = open_page("?cmap=magma")
     visitor.solo(4)
-    visitor.page.locator("select[name=colormap]").select_option("inferno")
-    visitor.page.wait_for_url("**cmap=inferno**")
+    visitor.page.locator("select[name=colormap]").select_option("viridis")
+    visitor.page.wait_for_url("**cmap=viridis**")
     wanted = visitor.settings
     visitor.page.get_by_role("link", name="Efficiency").click()
     expect(visitor.page.get_by_role("heading", name="Efficiency", exact=True)).to_be_visible()
@@ -70,11 +70,11 @@ def test_the_view_survives_pages_without_a_viewer(open_page: Open) -> None:
     visitor.page.get_by_role("link", name="Explore").click()
     expect(visitor.viewer).to_have_attribute("data-ready", "1")
     assert visitor.settings == wanted
-    visitor.page.wait_for_url(lambda url: "token=5" in url and "cmap=inferno" in url)
+    visitor.page.wait_for_url(lambda url: "token=5" in url and "cmap=viridis" in url)
     # Clips are drawn alike; a link opened anew says how.
     visitor.page.get_by_role("link", name="Clips").click()
     expect(visitor.page.locator(".player")).to_have_attribute("data-ready", "1")
     state = json.loads(visitor.page.locator(".player").get_attribute("data-state") or "{}")
-    assert (state["tokens"], state["colormap"]) == ([4], "inferno")
+    assert (state["tokens"], state["colormap"]) == ([4], "viridis")
     visitor.open("?token=2")
-    assert (visitor.settings.tokens, visitor.settings.colormap) == ((1,), "viridis")
+    assert (visitor.settings.tokens, visitor.settings.colormap) == ((1,), "inferno")

@@ -61,7 +61,7 @@ def explanation() -> ClipExplanation:
 def visitor(server: str, browser: Browser) -> Iterator[Explorer]:
     """Someone on the Clips page with the overlay alone: nothing of the clip shows through."""
     explorer = Explorer(browser.new_context(viewport=SCREEN), server)  # pyright: ignore[reportArgumentType]
-    explorer.open_clips(f"?clip={CLIP.id}&frames={FRAMES}&opacity=1")
+    explorer.open_clips(f"?clip={CLIP.id}&frames={FRAMES}&opacity=1&weak=cover")
     yield explorer
     explorer.context.close()
     assert explorer.complaints == []
@@ -115,7 +115,7 @@ def test_the_overlay_keeps_step_with_the_playing_clip(
     starts = np.arange(FRAMES) * explanation.facts.duration_s / FRAMES
     layout = json.loads(visitor.viewer.get_attribute("data-layout") or "{}")
     x, y, width, height = (round(side) for side in layout["photo"])
-    settings = ViewSettings(opacity=1.0)
+    settings = ViewSettings(weak="cover", opacity=1.0)
     wanted = [painted(explanation, step, settings, (width, height)) for step in range(FRAMES)]
     for step in range(FRAMES):
         data = base64.b64decode(record["seen"][str(step)].split(",")[1])
@@ -153,9 +153,9 @@ def test_the_picture_is_the_frame_that_was_sampled(
     for step in (1, 2):
         visitor.page.keyboard.press("ArrowRight")
         wait_for_step(visitor, step)
-        settle(visitor, explanation, step, ViewSettings(opacity=0.3))
+        settle(visitor, explanation, step, ViewSettings(weak="cover", opacity=0.3))
     visitor.page.keyboard.press("ArrowLeft")
-    settle(visitor, explanation, 1, ViewSettings(opacity=0.3))
+    settle(visitor, explanation, 1, ViewSettings(weak="cover", opacity=0.3))
 
 
 def test_keys_play_step_and_choose(visitor: Explorer, explanation: ClipExplanation) -> None:
@@ -177,7 +177,7 @@ def test_keys_play_step_and_choose(visitor: Explorer, explanation: ClipExplanati
     expect(visitor.viewer).to_have_attribute("data-time", "0")
 
     visitor.page.keyboard.press("3")
-    settle(visitor, explanation, 0, ViewSettings(tokens=(2,), opacity=1.0))
+    settle(visitor, explanation, 0, ViewSettings(tokens=(2,), weak="cover", opacity=1.0))
     visitor.page.wait_for_url("**token=3**")
 
 
@@ -304,7 +304,13 @@ def test_a_film_and_the_tracks_to_take_away(visitor: Explorer, explanation: Clip
     assert facts.num_frames == explanation.facts.num_frames
     middle = read_clip(film.value.path(), num_frames=FRAMES).frames[2]
     height, width = middle.shape[:2]
-    assert off(middle, painted(explanation, 2, ViewSettings(opacity=1.0), (width, height))) <= SAME
+    assert (
+        off(
+            middle,
+            painted(explanation, 2, ViewSettings(weak="cover", opacity=1.0), (width, height)),
+        )
+        <= SAME
+    )
     # Whoever asks for the same again gets it again.
     visitor.page.get_by_role("button", name="Save clip, filmstrip, numbers…").click()
     with visitor.page.expect_download():

@@ -48,7 +48,11 @@ def test_opens_with_the_first_overlay_drawn(open_page: Open, model: VisionTransf
     explanation = explain(model, SAMPLES[FIRST].path)
     settle(visitor, explanation)
     # It is the overlay, not the bare photo, that is there.
-    assert visitor.difference(explanation, replace(visitor.settings, opacity=0.0)) > 3 * SAME
+    settings = replace(visitor.settings, opacity=0.0)
+    visitor.page.locator('input[name="opacity"]').fill("0")
+    settle(visitor, explanation, settings)
+    assert visitor.difference(explanation, ViewSettings()) > 3 * SAME
+    visitor.page.get_by_role("button", name="Reset").click()
     name, _ = explanation.predictions[0]
     expect(visitor.page.get_by_role("heading", name=name)).to_be_visible()
     query = parse_qs(urlsplit(visitor.page.url).query)

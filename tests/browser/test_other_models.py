@@ -141,11 +141,11 @@ def test_maps_of_convolutions_lie_where_these_look(
     visitor: Explorer, folder: Path, interpolation: str
 ) -> None:
     visitor.open_clips(
-        f"?model=own:convolutions&clip={clips.CLIP.id}&opacity=1&interp={interpolation}"
+        f"?model=own:convolutions&clip={clips.CLIP.id}&opacity=1&weak=cover&interp={interpolation}"
     )
     model = zoo.load(folder / "convolutions")
     explanation = explain_clip(model, clips.CLIP.path)
-    settings = ViewSettings(opacity=1.0, interpolation=interpolation)
+    settings = ViewSettings(weak="cover", opacity=1.0, interpolation=interpolation)
     clips.settle(visitor, explanation, 0, settings)
     # Cells that divided the frame evenly would look otherwise, and be marked elsewhere.
     evenly = replace(explanation, geometry=replace(explanation.geometry, cells="even"))

@@ -84,7 +84,8 @@ class TestResults:
     def test_settings_reach_the_pictures(self, model: Path, photo: Path, tmp_path: Path) -> None:
         options = "--token 1,2 --opacity 0.9 --colormap magma --interpolation patch --scale token"
         out = tmp_path / "out"
-        result = call(photo, "--model", model, "--out", out, *options.split(), "--mass", "0.5")
+        options += " --mass 0.5 --weak cover"
+        result = call(photo, "--model", model, "--out", out, *options.split())
         assert result.exit_code == 0, result.output
         explanation = explain(load_model(model), photo)
         settings = ViewSettings(
@@ -94,6 +95,7 @@ class TestResults:
             interpolation="patch",
             scale="token",
             mass=0.5,
+            weak="cover",
         )
         wanted = render_overlay(explanation, settings)
         assert np.array_equal(pixels(out / "parrot-overlay.png"), wanted)
@@ -216,9 +218,10 @@ class TestErrors:
             ),
             ("--mode", "video", "--style is 'video'; choose one of token, composite"),
             ("--opacity", "1.5", "opacity is 1.5; give a number from 0 to 1"),
-            ("--colormap", "jet", "colormap is 'jet'; choose one of viridis"),
+            ("--colormap", "jet", "colormap is 'jet'; choose one of inferno"),
             ("--interpolation", "cubic", "interpolation is 'cubic'; choose one of smooth, patch"),
             ("--scale", "log", "scale is 'log'; choose one of shared, token"),
+            ("--weak", "hide", "weak is 'hide'; choose one of fade, cover"),
             ("--mass", "0", "mass is 0.0; give a number above 0"),
             ("--device", "abacus", "no device 'abacus' here; choose auto or one of"),
         ],

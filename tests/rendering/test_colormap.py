@@ -127,7 +127,7 @@ def test_number_on_its_token_color_is_readable(token: int) -> None:
 
 
 def test_default_color_map_comes_first() -> None:
-    assert list(COLORMAPS) == ["viridis", "cividis", "inferno", "magma", "gray"]
+    assert list(COLORMAPS) == ["inferno", "magma", "viridis", "cividis", "gray"]
 
 
 @pytest.mark.parametrize("name", COLORMAPS)

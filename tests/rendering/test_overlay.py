@@ -19,7 +19,7 @@ from tokenlearner.rendering.overlay import (
     value_range,
 )
 
-GRAY = ViewSettings(opacity=1, colormap="gray", interpolation="patch")
+GRAY = ViewSettings(opacity=1, colormap="gray", interpolation="patch", weak="cover")
 PHOTO = np.full((60, 100, 3), (10, 20, 30), dtype=np.uint8)
 BOX = (20.0, 0.0, 80.0, 60.0)
 SEEN = Geometry(source_size=(60, 100), model_size=(60, 60), box=BOX)
@@ -58,7 +58,8 @@ def test_the_steps_of_a_clip_share_one_scale() -> None:
     assert second[5, 45].tolist() == [128, 128, 128]  # on a scale of its own it would be white
     assert second[5, 25].tolist() == [0, 0, 0]
     composite = replace(GRAY, mode="composite")
-    faint = paint(PHOTO, SEEN, steps[1], composite, steps=steps)[5, 45]
+    fading = replace(composite, weak="fade")
+    faint = paint(PHOTO, SEEN, steps[1], fading, steps=steps)[5, 45]
     np.testing.assert_allclose(faint, (PHOTO[5, 45] + np.array(token_rgb(0))) / 2, atol=1)
 
 
@@ -183,6 +184,17 @@ def test_cells_beyond_the_mass_show_the_photo() -> None:
     assert np.array_equal(picture[:, 40:], PHOTO[:, 40:])
 
 
+def test_low_values_let_the_photo_show_through_unless_they_cover_it() -> None:
+    maps = np.array([[[0.0, 0.1, 0.4]]], dtype=np.float32)
+    fading = paint(PHOTO, SEEN, maps, replace(GRAY, weak="fade", opacity=0.8))
+    assert np.array_equal(fading[0, 25], PHOTO[0, 25])
+    # A quarter of the scale is grey level 64, at half of the opacity.
+    assert fading[0, 45] == pytest.approx(0.6 * PHOTO[0, 45] + 0.4 * 64, abs=0.51)
+    assert fading[0, 75] == pytest.approx(0.2 * PHOTO[0, 75] + 0.8 * 255, abs=0.51)
+    covering = paint(PHOTO, SEEN, maps, replace(GRAY, opacity=0.8))
+    assert covering[0, 25] == pytest.approx(0.2 * PHOTO[0, 25], abs=0.51)
+
+
 def test_composite_has_the_color_of_the_winner_and_the_strength_of_its_value() -> None:
     # On their own scales: 0.5 and 1 for the first token, 1 and 0.25 for the second.
     maps = np.array([[[0.1, 0.2]], [[0.04, 0.01]]], dtype=np.float32)
@@ -190,17 +202,22 @@ def test_composite_has_the_color_of_the_winner_and_the_strength_of_its_value() -
     assert tuple(picture[0, 25]) == token_rgb(1)
     assert tuple(picture[0, 75]) == token_rgb(0)
     maps = np.array([[[0.1, 0.2]]], dtype=np.float32)
-    picture = paint(np.zeros_like(PHOTO), SEEN, maps, replace(GRAY, mode="composite", opacity=0.8))
+    settings = replace(GRAY, mode="composite", opacity=0.8, weak="fade")
+    picture = paint(np.zeros_like(PHOTO), SEEN, maps, settings)
     assert picture[0, 25] == pytest.approx(0.4 * np.array(token_rgb(0)), abs=0.51)
+    assert picture[0, 75] == pytest.approx(0.8 * np.array(token_rgb(0)), abs=0.51)
+    picture = paint(np.zeros_like(PHOTO), SEEN, maps, replace(settings, weak="cover"))
+    assert picture[0, 25] == pytest.approx(0.8 * np.array(token_rgb(0)), abs=0.51)
 
 
 @pytest.mark.parametrize(
     ("field", "value", "message"),
     [
         ("mode", "all", "mode is 'all'; choose one of token, composite"),
-        ("colormap", "jet", "colormap is 'jet'; choose one of viridis"),
+        ("colormap", "jet", "colormap is 'jet'; choose one of inferno"),
         ("interpolation", "cubic", "choose one of smooth, patch"),
         ("scale", "log", "choose one of shared, token"),
+        ("weak", "hide", "weak is 'hide'; choose one of fade, cover"),
         ("opacity", 1.5, "opacity is 1.5; give a number from 0 to 1"),
         ("opacity", float("nan"), "opacity is nan"),
         ("mass", 0.0, "mass is 0.0; give a number above 0 and at most 1"),

@@ -83,9 +83,21 @@ def test_every_token_has_its_color_on_the_sheet(tokens: int) -> None:
 
 
 def test_scale_bar_runs_through_the_color_map() -> None:
-    sheet = render_sheet(explanation(), ViewSettings(colormap="cividis"))
+    covering = ViewSettings(colormap="cividis", weak="cover")
     bar = COLORMAPS["cividis"][np.linspace(0, 255, 220).astype(int)]
-    assert contains(sheet, np.repeat(bar[None], 14, axis=0))
+    assert contains(render_sheet(explanation(), covering), np.repeat(bar[None], 14, axis=0))
+
+
+def test_scale_bar_fades_into_the_page_where_the_overlay_does() -> None:
+    settings = ViewSettings(colormap="inferno", opacity=0.0, weak="cover")
+    covering = render_sheet(explanation(), settings)
+    fading = render_sheet(explanation(), replace(settings, weak="fade"))
+    rows, columns = np.nonzero((covering != fading).any(axis=-1))
+    assert len(set(rows.tolist())) == 14
+    left, quarter = columns.min(), columns.min() + 55
+    assert (fading[rows[0], left] == 255).all()
+    blend = (255 + COLORMAPS["inferno"][64].astype(float)) / 2
+    assert fading[rows[0], quarter] == pytest.approx(blend, abs=3)
 
 
 def test_columns() -> None:

@@ -23,7 +23,7 @@ from tokenlearner.rendering.video import Veil, step_starts_s
 
 # Two steps of three tokens on a grid of 2 x 3: token k of step s looks at one cell only.
 SPOTS = [[(0, 0), (0, 1), (1, 2)], [(1, 1), (0, 2), (1, 0)]]
-PATCH = ViewSettings(interpolation="patch", opacity=1.0)
+PATCH = ViewSettings(colormap="viridis", interpolation="patch", opacity=1.0, weak="cover")
 
 
 def maps() -> np.ndarray:

@@ -70,10 +70,10 @@ def explain(
             help="token; composite: the strongest token everywhere; of clips also mosaic: all.",
         ),
     ] = "token",
-    opacity: Annotated[float, typer.Option(help="Of the overlay, 0 to 1.")] = 0.6,
+    opacity: Annotated[float, typer.Option(help="Of the overlay, 0 to 1.")] = 0.8,
     colormap: Annotated[
-        str, typer.Option(help="viridis, cividis, inferno, magma or gray.")
-    ] = "viridis",
+        str, typer.Option(help="inferno, magma, viridis, cividis or gray.")
+    ] = "inferno",
     interpolation: Annotated[str, typer.Option(help="smooth, or patch: cell by cell.")] = "smooth",
     scale: Annotated[
         str, typer.Option(help="shared by all tokens, or token: each on its own.")
@@ -81,6 +81,9 @@ def explain(
     mass: Annotated[
         float, typer.Option(help="Show only the smallest area with this share of the attention.")
     ] = 1.0,
+    weak: Annotated[
+        str, typer.Option(help="Low values: fade lets the photo show through, cover does not.")
+    ] = "fade",
     frames: Annotated[
         int | None,
         typer.Option(min=1, help="Of a clip, sampled evenly; 16, or what the model was made for."),
@@ -119,6 +122,7 @@ def explain(
         interpolation=interpolation,
         scale=scale,
         mass=mass,
+        weak=weak,
     )
     options = ClipOptions(
         num_frames=frames,

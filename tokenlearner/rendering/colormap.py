@@ -37,10 +37,10 @@ simulated protanopia, deuteranopia and tritanopia (Machado et al. 2009), the fir
 """
 
 _OPENCV_MAPS = {
-    "viridis": cv2.COLORMAP_VIRIDIS,
-    "cividis": cv2.COLORMAP_CIVIDIS,
     "inferno": cv2.COLORMAP_INFERNO,
     "magma": cv2.COLORMAP_MAGMA,
+    "viridis": cv2.COLORMAP_VIRIDIS,
+    "cividis": cv2.COLORMAP_CIVIDIS,
 }
 
 

@@ -19,6 +19,7 @@ from tokenlearner.rendering.colormap import COLORMAPS, token_rgb
 MODES = ("token", "composite")
 INTERPOLATIONS = ("smooth", "patch")
 SCALES = ("shared", "token")
+WEAK_VALUES = ("fade", "cover")
 
 # Levels closer than this count as equal, and the first token wins: without it rounding would decide
 # between saturated maps.
@@ -43,6 +44,9 @@ class ViewSettings:
             smallest to the largest value of what is shown.
         mass: In (0, 1]; below 1, only the smallest set of grid cells that holds this share of the
             total is painted.
+        weak: What low values do to the photo: `"fade"` lets it show through, the opacity being
+            multiplied by the place on the scale (0 to 1), of single maps by its square root;
+            `"cover"` paints them like all others.
 
     Raises:
         ConfigError: If a field is outside of what is listed above.
@@ -50,17 +54,19 @@ class ViewSettings:
 
     tokens: tuple[int, ...] = ()
     mode: str = "token"
-    opacity: float = 0.6
-    colormap: str = "viridis"
+    opacity: float = 0.8
+    colormap: str = "inferno"
     interpolation: str = "smooth"
     scale: str = "shared"
     mass: float = 1.0
+    weak: str = "fade"
 
     def __post_init__(self) -> None:
         _require("mode", self.mode, MODES)
         _require("colormap", self.colormap, tuple(COLORMAPS))
         _require("interpolation", self.interpolation, INTERPOLATIONS)
         _require("scale", self.scale, SCALES)
+        _require("weak", self.weak, WEAK_VALUES)
         if not 0 <= self.opacity <= 1:
             raise ConfigError(f"opacity is {self.opacity}; give a number from 0 to 1")
         if not 0 < self.mass <= 1:
@@ -175,13 +181,15 @@ def paint(
     picture = photo.copy()
     for band in _bands(rows_px, columns_px * len(levels)):
         level = (down[band] @ wide_levels).clip(lowest, highest)
+        strength = level.max(axis=0)
         alpha = settings.opacity * (down[band] @ wide_area).clip(0, 1)
+        if settings.weak == "fade":
+            # A composite is strong nearly everywhere, a single map nearly nowhere.
+            alpha *= strength if settings.mode == "composite" else np.sqrt(strength)
         if settings.mode == "composite":
-            strength = level.max(axis=0)
-            alpha *= strength
             colour = palette[(level >= strength - _TIE).argmax(axis=0)]
         else:
-            colour = palette[(level[0] * 255 + 0.5).astype(np.uint8)]
+            colour = palette[(strength * 255 + 0.5).astype(np.uint8)]
         blended = photo[band] + (colour - photo[band]) * alpha[..., None]
         picture[band] = (blended + 0.5).astype(np.uint8)
     return picture

@@ -42,8 +42,8 @@ def render_sheet(
 
     Args:
         explanation: Photo, geometry and maps.
-        settings: Opacity, colour map, interpolation, scale and mass of every tile; which tokens
-            are chosen and the mode do not matter here.
+        settings: Opacity, colour map, interpolation, scale, mass and so on of every tile; which
+            tokens are chosen and the mode do not matter here.
         learner: Which of the model's TokenLearners, counted from 0.
         columns: Tiles per row; by default a row holds about as much as makes the sheet 3:2.
 
@@ -170,7 +170,11 @@ def _draw_scale(
     y = sheet.height - _FOOTER_PX + 16
     draw.text((_MARGIN_PX, y + height / 2), ends[0], INK, _font(16), anchor="lm")
     x = _MARGIN_PX + round(draw.textlength(ends[0], _font(16))) + 10
-    ramp = COLORMAPS[settings.colormap][np.linspace(0, 255, width).astype(int)]
-    sheet.paste(PILImage.fromarray(np.repeat(ramp[None], height, axis=0)), (x, y))
+    level = np.linspace(0, 1, width)
+    ramp = COLORMAPS[settings.colormap][(level * 255).astype(int)]
+    bar = PILImage.fromarray(np.repeat(ramp[None], height, axis=0))
+    alpha = np.sqrt(level) if settings.weak == "fade" else np.ones(width)
+    mask = np.repeat((alpha * 255).astype(np.uint8)[None], height, axis=0)
+    sheet.paste(bar, (x, y), PILImage.fromarray(mask))
     draw.text((x + width + 10, y + height / 2), ends[1], INK, _font(16), anchor="lm")
     draw.text((_MARGIN_PX, y + height + 10), label, SMALL_PRINT, _font(15))

@@ -111,7 +111,8 @@ export function createBoard(root, { what, save, obey, ownIntentOf, drawn = () =>
     const started = performance.now();
     const view = shown();
     const scene = reel.at(step);
-    const colours = { opacity: view.opacity, colormap: colormaps[view.colormap], palette };
+    const { opacity, weak } = view;
+    const colours = { opacity, weak, colormap: colormaps[view.colormap], palette };
     if (!picture.draw({ scene, photo, header, settings: view, colours, showBox, moment })) return;
     const ratio = window.devicePixelRatio || 1;
     const stripWants = JSON.stringify([
@@ -173,7 +174,7 @@ export function createBoard(root, { what, save, obey, ownIntentOf, drawn = () =>
     setText(find(".low"), composite ? "0 %" : formatValue(low));
     setText(find(".high"), composite ? "100 %" : formatValue(high));
     setText(find(".scale-label"), describeScale(view));
-    find(".ramp").style.background = composite ? "" : rampOf(colormaps[view.colormap]);
+    find(".ramp").style.background = composite ? "" : rampOf(colormaps[view.colormap], view.weak);
   }
 
   function choose(next) {
@@ -285,10 +286,12 @@ export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
-function rampOf(table) {
+// As the picture has it at full opacity.
+function rampOf(table, weak) {
   const stops = Array.from({ length: 17 }, (_, k) => {
     const at = 3 * Math.round((255 * k) / 16);
-    return `rgb(${table[at]} ${table[at + 1]} ${table[at + 2]})`;
+    const alpha = weak === "fade" ? Math.sqrt(k / 16) : 1;
+    return `rgb(${table[at]} ${table[at + 1]} ${table[at + 2]} / ${alpha})`;
   });
   return `linear-gradient(90deg, ${stops.join(", ")})`;
 }

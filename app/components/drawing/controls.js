@@ -3,10 +3,10 @@
 import { describeMass, formatPercent } from "./words.js";
 
 const COLORMAP_NAMES = {
-  viridis: "Viridis",
-  cividis: "Cividis",
   inferno: "Inferno",
   magma: "Magma",
+  viridis: "Viridis",
+  cividis: "Cividis",
   gray: "Grey",
 };
 
@@ -16,6 +16,7 @@ const READERS = {
   colormap: (input) => ({ colormap: input.value }),
   interpolation: (input) => ({ interpolation: input.value }),
   scale: (input) => ({ scale: input.value }),
+  weak: (input) => ({ weak: input.checked ? "fade" : "cover" }),
 };
 
 // `change(partial settings)`, `toggleBox(shown)`, `act("reset" | "link" | "export")`, and
@@ -57,6 +58,7 @@ export function createControls(form, { change, toggleBox, act, announce }) {
       elements.colormap.value = settings.colormap;
       elements.interpolation.value = settings.interpolation;
       elements.scale.value = settings.scale;
+      elements.weak.checked = settings.weak === "fade";
       // Neither has a say in the composite, which has colours and a scale of its own.
       const composite = settings.mode === "composite";
       elements.colormap.disabled = composite;

@@ -30,8 +30,9 @@ export function createCanvas(width, height) {
   return canvas;
 }
 
-// Colours one layer into `target` (reused from frame to frame) and returns it.
-export function colourLayer(layer, { opacity, colormap, palette }, target) {
+// Colours one layer into `target` (reused from frame to frame) and returns it. The rules are those
+// of tokenlearner/rendering/overlay.py.
+export function colourLayer(layer, { opacity, weak, colormap, palette }, target) {
   const { rows, columns, level, area, winner } = layer;
   if (target.width !== columns || target.height !== rows) {
     target.width = columns;
@@ -40,18 +41,12 @@ export function colourLayer(layer, { opacity, colormap, palette }, target) {
   const context = target.getContext("2d");
   const image = context.createImageData(columns, rows);
   const out = image.data;
+  const table = winner ? palette : colormap;
+  const fades = weak === "fade";
   for (let i = 0, o = 0; i < level.length; i++, o += 4) {
     let alpha = area ? opacity * area[i] : opacity;
-    let from;
-    let table;
-    if (winner) {
-      alpha *= level[i];
-      table = palette;
-      from = 3 * winner[i];
-    } else {
-      table = colormap;
-      from = 3 * ((level[i] * 255 + 0.5) | 0);
-    }
+    if (fades) alpha *= winner ? level[i] : Math.sqrt(level[i]);
+    const from = 3 * (winner ? winner[i] : (level[i] * 255 + 0.5) | 0);
     out[o] = table[from];
     out[o + 1] = table[from + 1];
     out[o + 2] = table[from + 2];

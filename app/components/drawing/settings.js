@@ -9,6 +9,7 @@ const WRITERS = {
   interp: (settings) => settings.interpolation,
   scale: (settings) => settings.scale,
   mass: (settings) => String(Number(settings.mass.toFixed(2))),
+  weak: (settings) => settings.weak,
 };
 
 // Without tokens that another model has and this one lacks.

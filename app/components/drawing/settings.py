@@ -16,6 +16,7 @@ _QUERY_KEYS = {
     "interpolation": "interp",
     "scale": "scale",
     "mass": "mass",
+    "weak": "weak",
 }
 
 
@@ -24,7 +25,8 @@ def settings_from_query(query: Any) -> ViewSettings:
 
     Args:
         query: Query parameters by name, from an untrusted source: `token` ("2" or "2,5", counted
-            from 1), `mode`, `opacity`, `cmap`, `interp`, `scale`, `mass`. Others are ignored.
+            from 1), `mode`, `opacity`, `cmap`, `interp`, `scale`, `mass`, `weak`. Others are
+            ignored.
     """
     if not isinstance(query, Mapping):
         return ViewSettings()
