@@ -33,6 +33,19 @@ class ZooEntry:
 
 ENTRIES: tuple[ZooEntry, ...] = (
     ZooEntry(
+        name="imagenette-conv-vit-tl8",
+        title="Imagenette coarse, 8 tokens",
+        dataset="imagenette",
+        sha256="98a40b3a37a0e365c98e03af7c66c1b9216528f566857ec6cef026b7d5f83fcd",
+        baseline="imagenette-conv-vit",
+    ),
+    ZooEntry(
+        name="imagenette-conv-vit",
+        title="Imagenette coarse, baseline",
+        dataset="imagenette",
+        sha256="79a23d7b7e4b6a34a23cdb7ba4911b41cc24e4ffc389ce873f84b397acb66072",
+    ),
+    ZooEntry(
         name="imagenette-fine-vit-tl8",
         title="Imagenette fine, 8 tokens",
         dataset="imagenette",
@@ -58,19 +71,6 @@ ENTRIES: tuple[ZooEntry, ...] = (
         title="Imagenette fine, baseline",
         dataset="imagenette",
         sha256="ef03bb3a21522d5abc8ec1389178609f466c104b784db73ae121a3a7f7a64482",
-    ),
-    ZooEntry(
-        name="imagenette-conv-vit-tl8",
-        title="Imagenette coarse, 8 tokens",
-        dataset="imagenette",
-        sha256="98a40b3a37a0e365c98e03af7c66c1b9216528f566857ec6cef026b7d5f83fcd",
-        baseline="imagenette-conv-vit",
-    ),
-    ZooEntry(
-        name="imagenette-conv-vit",
-        title="Imagenette coarse, baseline",
-        dataset="imagenette",
-        sha256="79a23d7b7e4b6a34a23cdb7ba4911b41cc24e4ffc389ce873f84b397acb66072",
     ),
     ZooEntry(
         name="cifar10-tuned-vit-tl8",

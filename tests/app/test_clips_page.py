@@ -71,7 +71,7 @@ def test_two_models_on_one_clip() -> None:
     title = next(other.title for other in zoo.ENTRIES if other.name == entry.baseline)
     assert f"{title}: **" in texts(page)  # its answer
     assert f"{title}\\: " in texts(page)  # its cost
-    assert "55.3 % less compute: " in texts(page)
+    assert "32.9 % less compute: " in texts(page)
 
 
 def test_a_model_without_a_learner_explains_itself() -> None:

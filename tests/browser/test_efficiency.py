@@ -16,7 +16,7 @@ pytestmark = pytest.mark.browser
 def test_from_the_first_page_and_back(open_page: Open) -> None:
     visitor = open_page()
     visitor.page.get_by_role("link", name="Efficiency").click()
-    expect(visitor.page.get_by_role("heading", name="55.3 % less compute")).to_be_visible()
+    expect(visitor.page.get_by_role("heading", name="32.9 % less compute")).to_be_visible()
     expect(visitor.page.locator(".js-plotly-plot .bars").first).to_be_visible()
     visitor.page.get_by_role("link", name="Explore").click()
     expect(visitor.viewer).to_have_attribute("data-ready", "1")

@@ -53,6 +53,7 @@ def test_opens_with_the_first_overlay_drawn(open_page: Open, model: VisionTransf
     settle(visitor, explanation, settings)
     assert visitor.difference(explanation, ViewSettings()) > 3 * SAME
     visitor.page.get_by_role("button", name="Reset").click()
+    visitor.page.wait_for_url(lambda url: "opacity" not in url)
     name, _ = explanation.predictions[0]
     expect(visitor.page.get_by_role("heading", name=name)).to_be_visible()
     query = parse_qs(urlsplit(visitor.page.url).query)
@@ -91,11 +92,11 @@ def test_until_one_is_chosen_the_strongest_token_is_shown(
     )
     visitor = open_page(f"?sample={first}")
     assert visitor.settings.tokens == (strongest[first],)
-    visitor.page.locator('input[name="opacity"]').fill("80")  # a choice, but of no token
+    visitor.page.locator('input[name="opacity"]').fill("50")  # a choice, but of no token
     visitor.pick_sample(second)
-    settle(visitor, explain(model, SAMPLES[second].path), ViewSettings(opacity=0.8))
+    settle(visitor, explain(model, SAMPLES[second].path), ViewSettings(opacity=0.5))
     assert visitor.settings.tokens == (strongest[second],)
-    visitor.page.wait_for_url(lambda url: "opacity=0.8" in url and "token=" not in url)
+    visitor.page.wait_for_url(lambda url: "opacity=0.5" in url and "token=" not in url)
 
     visitor.solo(0)
     visitor.page.wait_for_url("**token=1**")
@@ -258,6 +259,23 @@ def test_digits_pick_tokens_whatever_was_used_last(
         explain(model, SAMPLES["tabby"].path),
         ViewSettings(tokens=(1,), interpolation="patch", opacity=0.3),
     )
+
+
+@pytest.mark.parametrize("mode", ["token", "composite"])
+def test_low_values_fade_or_cover_the_photo(
+    open_page: Open, model: VisionTransformer, mode: str
+) -> None:
+    visitor = open_page(f"?mode={mode}")
+    shown = explain(model, SAMPLES[FIRST].path)
+    fading = ViewSettings(mode=mode)
+    settle(visitor, shown, fading)
+    visitor.page.get_by_role("checkbox", name="Fade where weak").uncheck()
+    settle(visitor, shown, replace(fading, weak="cover"))
+    assert visitor.difference(shown, fading) > 3 * SAME
+    visitor.page.wait_for_url("**weak=cover**")
+    visitor.page.get_by_role("checkbox", name="Fade where weak").check()
+    settle(visitor, shown, fading)
+    visitor.page.wait_for_url(lambda url: "weak" not in url)
 
 
 def test_on_stage_arrow_keys_walk(open_page: Open, model: VisionTransformer) -> None:

@@ -174,7 +174,8 @@ export function createBoard(root, { what, save, obey, ownIntentOf, drawn = () =>
     setText(find(".low"), composite ? "0 %" : formatValue(low));
     setText(find(".high"), composite ? "100 %" : formatValue(high));
     setText(find(".scale-label"), describeScale(view));
-    find(".ramp").style.background = composite ? "" : rampOf(colormaps[view.colormap], view.weak);
+    const flat = view.weak === "fade" ? "" : "var(--text)"; // the composite's colours are the tokens'
+    find(".ramp").style.background = composite ? flat : rampOf(colormaps[view.colormap], view.weak);
   }
 
   function choose(next) {

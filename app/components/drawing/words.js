@@ -57,7 +57,9 @@ export function describeCell(cell, settings, scene) {
 }
 
 export function describeScale(settings) {
-  if (settings.mode === "composite") return "share of each token’s own peak";
+  if (settings.mode === "composite") {
+    return settings.weak === "fade" ? "share of each token’s own peak" : "every value alike";
+  }
   if (settings.scale === "shared") return "one scale for all tokens";
   return settings.tokens.length > 1 ? "scale of this sum alone" : "scale of this token alone";
 }
