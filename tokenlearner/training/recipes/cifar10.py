@@ -102,7 +102,10 @@ def cifar10_mini_vit_g8_tl8() -> Recipe:
 
     tokenlearner train cifar10-mini-vit-g8-tl8 --data uoft-cs/cifar10 --out runs/g8-tl8
 
-    Published: 54.90 %. Not carried out yet.
+    Published: 54.90 %.
+
+    57.07 % on the test split with seed 0; 1.04 hours on two cores of an Intel Xeon with AVX-512 and
+    bfloat16, beside other work.
     """
     model = mini_vit(num_tokens=8, groups=8)
     return replace(cifar10_mini_vit(), name="cifar10-mini-vit-g8-tl8", model=model)
