@@ -194,6 +194,16 @@ def test_every_press_goes_on_by_one_frame_whatever_the_frame_rate_does(visitor: 
             time.sleep(0.02)
 
 
+def test_frames_that_are_slow_to_come_do_not_send_the_clip_back(visitor: Explorer) -> None:
+    visitor.open_clips(f"?clip={CLIP.id}&frames={FRAMES}")
+    visitor.page.keyboard.press(".")
+    # As it is from a seek until its frame is there.
+    seeking = "video => Object.defineProperty(video, 'readyState', { get: () => 1 })"
+    visitor.page.locator("video.source").evaluate(seeking)
+    visitor.page.wait_for_timeout(2_500)
+    assert time_of(visitor) > 0
+
+
 def test_another_clip_keeps_the_speed_and_waits_for_play(visitor: Explorer) -> None:
     visitor.page.locator('select[name="speed"]').select_option("0.25")
     play = visitor.page.locator('[data-do="play"]')
@@ -325,6 +335,7 @@ def test_a_film_and_the_tracks_to_take_away(visitor: Explorer, explanation: Clip
     assert facts.codec == "gif"
     assert facts.duration_s == pytest.approx(explanation.facts.duration_s, abs=0.05)
     visitor.page.get_by_role("button", name="Save clip, filmstrip, numbers…").click()
+    visitor.wait_until_idle()
     with visitor.page.expect_download() as tracks:
         visitor.page.get_by_role("button", name="Tracks of all tokens").click()
     assert tracks.value.path().read_text() == explanation.tracks().to_csv()

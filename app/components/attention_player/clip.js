@@ -62,7 +62,10 @@ export function createClip(video, { onFrame, onState, onFailure }) {
     const at = stepAt(frames, video.currentTime);
     if (video.paused && stepAt(frames, shown) !== at) arrive(frames[at]);
   };
-  const onLoaded = () => arrive(video.currentTime);
+  const onLoaded = () => {
+    clearTimeout(nudging); // while it seeks, a clip looks as if it had not loaded
+    arrive(video.currentTime);
+  };
   const onError = () => {
     if (url) onFailure(video.error?.message || "this browser does not play its format");
   };
