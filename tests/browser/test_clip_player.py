@@ -302,10 +302,18 @@ def test_a_broken_upload_and_a_good_one(visitor: Explorer) -> None:
     visitor.page.wait_for_url(lambda url: "clip=" not in url)  # a link cannot hold the clip
 
 
-def test_a_film_and_the_tracks_to_take_away(visitor: Explorer, explanation: ClipExplanation):
-    visitor.page.get_by_role("button", name="Save clip, filmstrip, numbers…").click()
-    expect(visitor.page.get_by_role("dialog")).to_be_visible()
+def open_downloads(visitor: Explorer) -> None:
+    """Opens the dialog once the page is done: one of before would still offer what is gone."""
+    dialog = visitor.page.get_by_role("dialog")
     visitor.wait_until_idle()
+    expect(dialog).to_have_count(0)
+    visitor.page.get_by_role("button", name="Save clip, filmstrip, numbers…").click()
+    expect(dialog).to_be_visible()
+    visitor.wait_until_idle()
+
+
+def test_a_film_and_the_tracks_to_take_away(visitor: Explorer, explanation: ClipExplanation):
+    open_downloads(visitor)
     with visitor.page.expect_download() as film:
         visitor.page.get_by_role("button", name="Film with the overlay").click()
     assert film.value.suggested_filename == f"{CLIP.id}_attention.mp4"
@@ -322,10 +330,10 @@ def test_a_film_and_the_tracks_to_take_away(visitor: Explorer, explanation: Clip
         <= SAME
     )
     # Whoever asks for the same again gets it again.
-    visitor.page.get_by_role("button", name="Save clip, filmstrip, numbers…").click()
+    open_downloads(visitor)
     with visitor.page.expect_download():
         visitor.page.get_by_role("button", name="Film with the overlay").click()
-    visitor.page.get_by_role("button", name="Save clip, filmstrip, numbers…").click()
+    open_downloads(visitor)
     visitor.page.get_by_role("combobox", name="Format").click()
     visitor.page.get_by_role("option", name="GIF").click()
     with visitor.page.expect_download() as moving:
@@ -334,8 +342,7 @@ def test_a_film_and_the_tracks_to_take_away(visitor: Explorer, explanation: Clip
     facts = probe(moving.value.path())
     assert facts.codec == "gif"
     assert facts.duration_s == pytest.approx(explanation.facts.duration_s, abs=0.05)
-    visitor.page.get_by_role("button", name="Save clip, filmstrip, numbers…").click()
-    visitor.wait_until_idle()
+    open_downloads(visitor)
     with visitor.page.expect_download() as tracks:
         visitor.page.get_by_role("button", name="Tracks of all tokens").click()
     assert tracks.value.path().read_text() == explanation.tracks().to_csv()
