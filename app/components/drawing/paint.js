@@ -33,7 +33,7 @@ export function createCanvas(width, height) {
 // Colours one layer into `target` (reused from frame to frame) and returns it. The rules are those
 // of tokenlearner/rendering/overlay.py.
 export function colourLayer(layer, { opacity, weak, colormap, palette }, target) {
-  const { rows, columns, level, area, winner } = layer;
+  const { rows, columns, level, fading, area, winner } = layer;
   if (target.width !== columns || target.height !== rows) {
     target.width = columns;
     target.height = rows;
@@ -45,7 +45,7 @@ export function colourLayer(layer, { opacity, weak, colormap, palette }, target)
   const fades = weak === "fade";
   for (let i = 0, o = 0; i < level.length; i++, o += 4) {
     let alpha = area ? opacity * area[i] : opacity;
-    if (fades) alpha *= winner ? level[i] : Math.sqrt(level[i]);
+    if (fades) alpha *= fading[i];
     const from = 3 * (winner ? winner[i] : (level[i] * 255 + 0.5) | 0);
     out[o] = table[from];
     out[o + 1] = table[from + 1];

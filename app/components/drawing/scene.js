@@ -77,7 +77,8 @@ function createScene(maps, grid, scale, remember) {
     };
   }
 
-  // {rows, columns, level (0..1), area (0..1 or null for everywhere), winner (composite only)}
+  // {rows, columns, level (0..1), fading (0..1, of the opacity where weak values fade), area (0..1 or
+  // null for everywhere), winner (composite only)}
   function layer(settings, box, longSide) {
     const size = samplesFor(settings, box, longSide);
     const at = `${size.rows}x${size.columns} ${settings.interpolation}`;
@@ -94,13 +95,15 @@ function createScene(maps, grid, scale, remember) {
       const { strength, winner } = remember(`composite ${at}`, () =>
         strongest(ownScale.map(sampled)),
       );
-      return { ...size, level: strength, area, winner };
+      return { ...size, level: strength, fading: strength, area, winner };
     }
     const level = remember(`level ${at} ${what} ${settings.scale}`, () => {
       const { values, range } = describe(settings);
       return sampled(normalise(values, range));
     });
-    return { ...size, level, area, winner: null };
+    // A composite is strong nearly everywhere, a single map nearly nowhere.
+    const fading = remember(`fading ${at} ${what} ${settings.scale}`, () => level.map(Math.sqrt));
+    return { ...size, level, fading, area, winner: null };
   }
 
   const wins = maps.map((_, token) => cells.winner.reduce((n, w) => n + (w === token), 0));
