@@ -83,7 +83,8 @@ def clip_state_from_query(
 
     Args:
         query: The link's parameters: `clip`, `from`, `to`, `frames`, `with`, `maps`. Others are
-            ignored, and so are numbers that make no sense.
+            ignored, and so are numbers that make no sense. The moment on the screen, `t`, is read
+            and written by the player in the browser.
         models: Names of the models.
         clips: Ids of the samples, the default first.
     """

@@ -17,7 +17,7 @@ SCREEN = {"width": 1440, "height": 900}
 # File name without the theme, how the page is opened, and its link.
 PICTURES: tuple[tuple[str, Callable[[Explorer, str], None], str], ...] = (
     ("explore", Explorer.open, "?token=7"),
-    ("clips", Explorer.open_clips, "?clip=person-walking&token=3&scale=token"),
+    ("clips", Explorer.open_clips, "?clip=person-walking&t=1.9&token=6"),
     (
         "efficiency",
         Explorer.open_efficiency,

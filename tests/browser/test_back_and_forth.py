@@ -1,6 +1,7 @@
 """Somebody changes their mind faster than pictures decode, and comes back from elsewhere."""
 
 import json
+import re
 
 import pytest
 from playwright.sync_api import expect
@@ -56,6 +57,20 @@ def test_a_clip_that_decodes_late_does_not_replace_the_one_that_was_picked(
     shown = visitor.photo_pixels()
     change_ones_mind(visitor, "flower", "cars")
     assert (visitor.photo_pixels() == shown).all()
+
+
+def test_a_clip_is_where_it_was_left(open_page: Open) -> None:
+    visitor = open_page()
+    visitor.open_clips("?clip=flower&frames=4&t=1.5")
+    now = visitor.page.locator(".now")
+    expect(now).to_have_text(re.compile(r"^1\.[45]"))
+    left_at = now.inner_text()
+    visitor.page.get_by_role("link", name="Explore").click()
+    expect(visitor.page.locator(".player")).to_have_count(0)
+    expect(visitor.viewer).to_have_attribute("data-ready", "1")
+    assert "&t=" not in visitor.page.url
+    visitor.page.get_by_role("link", name="Clips").click()
+    expect(now).to_have_text(left_at)
 
 
 def test_the_view_survives_pages_without_a_viewer(open_page: Open) -> None:

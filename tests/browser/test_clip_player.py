@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import cv2
 import numpy as np
@@ -241,6 +242,36 @@ def test_a_stretch_counts_the_clips_seconds(visitor: Explorer) -> None:
     wait_for_step(visitor, 3)
     assert time_of(visitor) == pytest.approx(1.8, abs=0.1)  # of what plays
     expect(visitor.page.locator(".now")).to_have_text(re.compile(r"2\.[78]"))
+
+
+def moment_in(url: str) -> float:
+    """The second of the clip that a link leads to."""
+    return float(parse_qs(urlsplit(url).query).get("t", ["0"])[0])
+
+
+def test_the_link_leads_to_the_moment(visitor: Explorer) -> None:
+    now = visitor.page.locator(".now")
+    visitor.open_clips(f"?clip={CLIP.id}&frames={FRAMES}&from=1&to=3&t=2.2")
+    expect(now).to_have_text(re.compile(r"^2\.[12]"))
+    opened_at = now.inner_text()
+    visitor.page.keyboard.press(".")
+    expect(now).not_to_have_text(opened_at)
+    left_at = now.inner_text()
+    visitor.page.wait_for_url(
+        lambda url: moment_in(url) == pytest.approx(float(left_at), abs=0.006)
+    )
+    visitor.open_clips(visitor.page.url.partition("/clips")[2])
+    expect(now).to_have_text(left_at)  # not a frame before or after
+    visitor.pick_sample("cars")
+    visitor.page.wait_for_url(lambda url: "clip=cars" in url and moment_in(url) == 0)
+    expect(now).to_have_text("0.00")
+
+
+@pytest.mark.parametrize("moment", ["soon", "-1", "1e9", "nan"])
+def test_a_moment_that_makes_no_sense_is_ignored(visitor: Explorer, moment: str) -> None:
+    visitor.open_clips(f"?clip={CLIP.id}&frames={FRAMES}&t={moment}")
+    expect(visitor.page.locator(".now")).to_have_text("0.00")
+    visitor.page.wait_for_url(lambda url: moment_in(url) == 0)
 
 
 def test_a_click_on_the_curves_jumps(visitor: Explorer, explanation: ClipExplanation) -> None:

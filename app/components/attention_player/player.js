@@ -6,6 +6,19 @@ import { createReel } from "../drawing/scene.js";
 import { createClip, stepAt } from "./clip.js";
 import { createTimeline } from "./timeline.js";
 
+// Where which clip stood last. It outlives a player while other pages are looked at; every widget
+// is a module of its own, so it is the window's.
+const MOMENT = "tokenLearnerMoment";
+
+// Where a clip begins, in seconds of it: where it stood when it left the page; where the link says,
+// if it is the first in this window; else null.
+function recallMoment(id) {
+  const last = window[MOMENT];
+  if (last) return last.id === id ? last.time : null;
+  const asked = new URLSearchParams(window.location.search).get("t");
+  return asked && Number.isFinite(Number(asked)) ? Number(asked) : null;
+}
+
 // `values[step][token]` of every curve, and the largest of them.
 function readTracks({ header, block }, steps, tokens) {
   const values = new Float32Array(block(header.tracks).buffer);
@@ -44,7 +57,8 @@ function createPlayer(root) {
   let step = 0;
   let trigger = () => {};
   let arrival = 0; // counts payloads: what decodes late must not replace what came after it
-  let opened = { id: "", ready: null }; // the clip in `video`, which may come before its maps do
+  // The clip in `video`, which may come before its maps do, and where it has yet to go to.
+  let opened = { id: "", ready: null, moment: null };
 
   const board = createBoard(root, {
     what: "frame",
@@ -56,6 +70,7 @@ function createPlayer(root) {
       else if (intent.jump) jump(intent.jump);
       else if (intent.step) trigger("step", intent.step);
     },
+    linkExtras: () => ({ t: header && clip.now > 0 ? String(Number(timeOfClip().toFixed(3))) : "" }),
     drawn: (view, colours) => timeline.draw(view, colours),
   });
   const timeline = createTimeline(root, { seek: (time) => clip.seek(time) });
@@ -63,11 +78,14 @@ function createPlayer(root) {
     onFrame: showFrame,
     onState: showState,
     onFailure(text) {
-      opened = { id: "", ready: null };
+      opened = { id: "", ready: null, moment: null };
       board.sayFailure(`The clip cannot be played: ${text}`);
     },
   });
   setText(find(".strip-hint"), "Space plays · ← → go to sampled frames · , . single frames · 1–9 tokens");
+
+  // As charts and files count it.
+  const timeOfClip = () => header.from_s + clip.now;
 
   function showFrame(time) {
     if (!header) return;
@@ -75,13 +93,15 @@ function createPlayer(root) {
     board.show(step, time);
     timeline.move(time, step);
     const said = nameOfStep();
-    const ofClip = header.from_s + time; // as charts and files count it
+    const ofClip = timeOfClip();
     setText(find(".now"), ofClip.toFixed(2));
     if (said !== find(".step-name").textContent) {
       setText(find(".step-name"), said);
       timeline.describe(`${ofClip.toFixed(1)} seconds, ${said}`);
     }
     Object.assign(root.dataset, { step: String(step), time: String(time), shows: header.id });
+    window[MOMENT] = { id: opened.id, time: ofClip };
+    if (!clip.isPlaying) board.keepAddress();
   }
 
   function nameOfStep() {
@@ -101,6 +121,7 @@ function createPlayer(root) {
     const button = find('[data-do="play"]');
     button.setAttribute("aria-label", clip.isPlaying ? "Pause" : "Play");
     root.dataset.playing = clip.isPlaying ? "1" : "0";
+    if (header && !clip.isPlaying) board.keepAddress();
   }
 
   const onClick = (event) => {
@@ -131,7 +152,11 @@ function createPlayer(root) {
     const thumbnails = await readBitmap(payload, "film");
     if (mine === arrival && media.id !== opened.id) {
       const frames = new Float32Array(payload.block(payload.header.frames).buffer);
-      opened = { id: media.id, ready: clip.open(payload.block(media), media.type, frames) };
+      opened = {
+        id: media.id,
+        ready: clip.open(payload.block(media), media.type, frames),
+        moment: recallMoment(media.id),
+      };
     }
     await opened.ready;
     if (mine !== arrival) return thumbnails.close();
@@ -142,7 +167,10 @@ function createPlayer(root) {
     setText(find(".end"), `${(header.from_s + header.duration_s).toFixed(2)} s`);
     find('[data-do="sound"]').hidden = !header.media.has_sound;
     board.take({ header, reel, photo: video, colormaps: readColormaps(header) });
-    if (video.readyState >= 2) showFrame(clip.now);
+    const start = opened.moment === null ? 0 : opened.moment - header.from_s;
+    opened.moment = null;
+    if (start > 0 && start < header.duration_s) clip.seek(start);
+    else if (video.readyState >= 2) showFrame(clip.now);
   }
 
   return {

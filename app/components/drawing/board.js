@@ -31,10 +31,14 @@ const MEMORY = "tokenLearnerView";
 const NOTHING_YET = -1; // no frame of a clip has come; of a photo none ever does
 
 // `what` names what is looked at. `save(settings)` and `obey(intent)` get what only the outside can
-// do, `ownIntentOf(event)` may claim keys, and `drawn(view, colours)` follows every drawing.
-export function createBoard(root, { what, save, obey, ownIntentOf, drawn = () => {} }) {
+// do, `ownIntentOf(event)` may claim keys, `linkExtras()` has what the outside adds to the link, and
+// `drawn(view, colours)` follows every drawing.
+export function createBoard(
+  root,
+  { what, save, obey, ownIntentOf, linkExtras = () => ({}), drawn = () => {} },
+) {
   const find = (selector) => root.querySelector(selector);
-  const address = createAddressBar();
+  const address = createAddressBar(linkExtras);
   let header = null;
   let reel = null;
   let photo = null; // anything that a canvas can draw, with `width` and `height`
@@ -220,6 +224,7 @@ export function createBoard(root, { what, save, obey, ownIntentOf, drawn = () =>
       current = 0;
       apply(header.defaults);
     } else if (action === "link") {
+      address.write(chosen, header.defaults);
       address.flush();
       const done = await copyText(window.location.href);
       const query = new URLSearchParams(window.location.search);
@@ -259,7 +264,7 @@ export function createBoard(root, { what, save, obey, ownIntentOf, drawn = () =>
       moment = nextMoment;
       if (photo) draw();
     },
-    // The same again, from a page that ran again.
+    // After a page that ran again has written it, or when something else in the link has changed.
     keepAddress: () => address.write(chosen, header.defaults),
     saySaved: () => controls.say("export", "Saved", 2500),
     sayFailure: (text) => setText(find(".readout"), text),

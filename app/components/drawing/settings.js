@@ -37,8 +37,9 @@ export function soloToken(settings, token) {
 
 // Keeps the link to this view current without a trip to the server, at most every `delayMs`
 // (browsers refuse more than a few hundred changes in half a minute). Other parameters stay as they
-// are, defaults are left out.
-export function createAddressBar(delayMs = 150) {
+// are, defaults are left out. `extras()` has what else belongs into the link, by parameter; an empty
+// text is left out.
+export function createAddressBar(extras, delayMs = 150) {
   let timer = 0;
   let pending = null;
 
@@ -49,11 +50,12 @@ export function createAddressBar(delayMs = 150) {
     const [settings, defaults] = pending;
     pending = null;
     const url = new URL(window.location.href);
+    const put = (key, text) => (text ? url.searchParams.set(key, text) : url.searchParams.delete(key));
     for (const [key, write] of Object.entries(WRITERS)) {
       const text = write(settings);
-      if (text === write(defaults)) url.searchParams.delete(key);
-      else url.searchParams.set(key, text);
+      put(key, text === write(defaults) ? "" : text);
     }
+    for (const [key, text] of Object.entries(extras())) put(key, text);
     // A comma is legal in a query; spelled out it reads better in a link.
     const link = url.href.replaceAll("%2C", ",");
     if (link !== window.location.href) history.replaceState(history.state, "", link);
