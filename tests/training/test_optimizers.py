@@ -5,13 +5,16 @@ from dataclasses import replace
 
 import pytest
 import torch
+from timm.optim import param_groups_layer_decay
+from torch import nn
 
 from tests import tiny, tiny_clips
+from tests.models import timm_models
 from tokenlearner.models import VisionTransformer
 from tokenlearner.models.config import TokenLearnerConfig
 from tokenlearner.training.optimizers import (
     is_block_matrix,
-    layer_scale,
+    layer_scales,
     make_optimizers,
     rate_factor,
     set_rates,
@@ -101,7 +104,7 @@ def test_layers_by_hand() -> None:
         "encoder.fusers.1.norm.weight": 1 / 4,
         "encoder.blocks.2.mlp.fc1.bias": 1 / 2,
         "encoder.learners.2.masking.fc1.weight": 1 / 2,
-        "encoder.norm.weight": 1,
+        "encoder.norm.weight": 1 / 2,
         "head.weight": 1,
         "head.bias": 1,
     }
@@ -120,6 +123,28 @@ def test_layers_of_convolutional_networks() -> None:
         "head.bias": 1,
     }
     assert {name: found[name][1] for name in rates} == rates
+
+
+@pytest.mark.parametrize("kind", timm_models.KINDS)
+def test_layers_of_timms_models_are_those_that_timm_sees(kind: str) -> None:
+    model = timm_models.with_learner(kind, at=2, fuser=True)
+    model.reset_classifier(3)
+    wanted = timm_scales(model.backbone)
+    found = timm_scales(model)
+    assert layer_scales(model, 0.5) == found
+    assert len(set(wanted.values())) == len(model.backbone.blocks) + 2
+    block = wanted["blocks.2.norm1.weight"]
+    for name, scale in found.items():
+        if name.startswith(("learners.2.", "fusers.2.")):
+            assert scale == block
+    assert {name: found[f"backbone.{name}"] for name in wanted} == wanted
+
+
+def timm_scales(model: nn.Module) -> dict[str, float]:
+    """What timm's own layer-wise decay multiplies each parameter's rate by."""
+    groups = param_groups_layer_decay(model, layer_decay=0.5)
+    scale_of = {id(p): group["lr_scale"] for group in groups for p in group["params"]}
+    return {name: scale_of[id(parameter)] for name, parameter in model.named_parameters()}
 
 
 def test_the_schedule_scales_every_group() -> None:
@@ -167,22 +192,8 @@ class TestSchedule:
         assert rates[:3] == pytest.approx([1 / 1.5, 1, 1])
 
 
-def test_layers_of_timm_s_models() -> None:
-    rates = {
-        "backbone.patch_embed.proj.weight": 1 / 16,
-        "backbone.pos_embed": 1 / 16,
-        "backbone.cls_token": 1 / 16,
-        "backbone.norm_pre.weight": 1 / 16,
-        "backbone.blocks.0.norm1.weight": 1 / 8,
-        "backbone.blocks.2.mlp.fc1.weight": 1 / 2,
-        "learners.1.norm.weight": 1 / 4,
-        "fusers.2.norm.weight": 1 / 2,
-        "backbone.norm.weight": 1,
-        "backbone.head.weight": 1,
-    }
-    assert {name: layer_scale(name, 3, 0.5) for name in rates} == rates
-    matrix, vector = torch.nn.Parameter(torch.ones(2, 2)), torch.nn.Parameter(torch.ones(2))
+def test_matrices_of_timms_blocks_are_muons() -> None:
+    matrix, vector = nn.Parameter(torch.ones(2, 2)), nn.Parameter(torch.ones(2))
     assert is_block_matrix("backbone.blocks.2.mlp.fc1.weight", matrix)
     assert not is_block_matrix("backbone.blocks.2.mlp.fc1.bias", vector)
     assert not is_block_matrix("backbone.head.weight", matrix)
-    assert not is_block_matrix("learners.1.masking.fc1.weight", matrix)

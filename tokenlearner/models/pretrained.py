@@ -1,6 +1,5 @@
 """What every model can do with folders and the Hub."""
 
-import json
 import re
 import tempfile
 from abc import ABC, abstractmethod
@@ -13,6 +12,7 @@ from torch import nn
 
 from tokenlearner.errors import CheckpointError, ConfigError
 from tokenlearner.models.info import ModelInfo
+from tokenlearner.models.short_card import quoted, short_card
 from tokenlearner.storage import (
     CARD_FILE,
     CONFIG_FILE,
@@ -36,6 +36,17 @@ _MOST_PIXELS = 16_384
 
 _REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
 _LOAD = re.compile(rb'(?<=tokenlearner\.)load\("(?:[^"\\\n]|\\.)*"\)')
+
+# Names of parameters, in our models and in timm's, with the layer that each belongs to; (99999,) is
+# timm's sign for the layer before.
+_LAYERS = {
+    "stem": r"(?:\w+\.)?"
+    r"(?:stem|embedding|position_embedding|patch_embed|pos_embed|norm_pre|\w+_token)(?:\.|$)",
+    "blocks": [
+        (r"(?:\w+\.)?(?:blocks|learners|fusers)\.(\d+)\.", None),
+        (r"(?:encoder|backbone)\.norm\.", (99999,)),
+    ],
+}
 
 Model = TypeVar("Model", bound="PretrainedModel")
 
@@ -90,6 +101,18 @@ class PretrainedModel(nn.Module, ABC):
                 "classes; wanted a name for each"
             )
         return self.info
+
+    def group_matcher(self, coarse: bool = False) -> dict[str, Any]:
+        """Returns which layer each parameter belongs to, as timm's functions take it.
+
+        The embedding, or stem, is the first layer and the head the last. A learner belongs to the
+        block that follows it, a fuser to the one before it, and the norm at the end to the last
+        block. `timm.optim.param_groups_layer_decay` asks for this.
+
+        Args:
+            coarse: As in timm, whose vision transformers know no coarser layers either.
+        """
+        return _LAYERS
 
     def write(self, folder: str | Path, *, dtype: torch.dtype = torch.float32) -> None:
         """Writes `config.json` and `model.safetensors`; see `checkpoints.save_model`."""
@@ -205,12 +228,9 @@ class PretrainedModel(nn.Module, ABC):
     @staticmethod
     def kind_of(files: ModelFolder) -> str:
         """Returns the name of the class that a folder holds a model of."""
-        if "kind" in files.config:
-            return str(files.config["kind"])
-        # Folders written before there were clips do not say it.
-        architecture = files.config.get("architecture")
-        is_timm = isinstance(architecture, dict) and "timm" in architecture
-        return "TimmVisionTransformer" if is_timm else "VisionTransformer"
+        if "kind" not in files.config:
+            raise CheckpointError(f"{files.path / CONFIG_FILE} lacks 'kind'")
+        return str(files.config["kind"])
 
     def save_pretrained(self, folder: str | Path, *, dtype: torch.dtype = torch.float32) -> None:
         """Writes a model folder with a model card, ready for the Hub.
@@ -309,41 +329,3 @@ class PretrainedModel(nn.Module, ABC):
             except (HfHubHTTPError, HFValidationError, OSError) as error:
                 raise CheckpointError(f"cannot upload to {repo_id}: {error}") from error
         return commit.commit_url
-
-
-def short_card(info: ModelInfo, place: str, *, takes: str = "image") -> str:
-    """Returns the card of a model that nobody has measured: Markdown with the Hub's front matter.
-
-    Args:
-        info: What is known about the model.
-        place: What `tokenlearner.load` finds it by.
-        takes: `image` or `video`.
-    """
-    entries: dict[str, Any] = {
-        "library_name": "tokenlearner",
-        "pipeline_tag": f"{takes}-classification",
-        "tags": ["tokenlearner", "attention-maps"],
-    }
-    lines = [f"{key}: {json.dumps(value)}" for key, value in entries.items()]
-    article = "An" if takes == "image" else "A"
-    about = [f"{article} {takes} classifier with {len(info.class_names):,} classes."]
-    if info.provenance is not None:
-        licence = info.provenance.weights_licence or "not stated"
-        about.append(
-            f"Trained on: {info.provenance.trained_on}. Licence of the weights: {licence}."
-        )
-    if info.warning:
-        about.append(f"**{info.warning}**")
-    call = 'explain(model, "photo.jpg")' if takes == "image" else 'explain_clip(model, "clip.mp4")'
-    use = (
-        "```python\nimport tokenlearner\n\n"
-        f"model = tokenlearner.load({quoted(place)})\n"
-        f"explanation = tokenlearner.{call}\n```"
-    )
-    front = "\n".join(["---", *lines, "---"])
-    return "\n\n".join([front, f"# {info.name}", *about, use]) + "\n"
-
-
-def quoted(place: str) -> str:
-    """Returns a path as Python takes it, with double quotes."""
-    return json.dumps(place, ensure_ascii=False)

@@ -160,10 +160,7 @@ def _training(provenance: Provenance) -> str:
         "versions": _versions(provenance.versions),
         "teacher": provenance.teacher,
     }
-    if provenance.settings:
-        rows |= provenance.settings
-    elif known:  # the first models were written without
-        rows |= settings_of(RECIPES[provenance.recipe]())
+    rows |= provenance.settings
     told = [f"| {name} | {value} |" for name, value in rows.items() if value not in (None, "")]
     parts = [f"```\n{provenance.command}\n```"] if provenance.command else []
     parts += ["\n".join(["| | |", "| --- | --- |", *told])] if told else []

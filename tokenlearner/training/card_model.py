@@ -5,7 +5,7 @@ from tokenlearner.efficiency.model_flops import count_model
 from tokenlearner.models.config import TokenLearnerConfig, VisionTransformerConfig
 from tokenlearner.models.conv_video_config import ConvVideoConfig
 from tokenlearner.models.info import Provenance
-from tokenlearner.models.pretrained import quoted
+from tokenlearner.models.short_card import quoted
 from tokenlearner.models.timm_config import TimmConfig
 from tokenlearner.models.timm_vit import TimmVisionTransformer
 from tokenlearner.models.video_config import VideoVisionTransformerConfig

@@ -104,10 +104,7 @@ def fingerprint(
     teacher: nn.Module | None,
 ) -> str:
     """Returns a checksum of all that decides a run but how its work is divided."""
-    decided = asdict(recipe)
-    if not recipe.diversity:  # runs that were begun before there was such a thing go on
-        del decided["diversity"]
-    settings = decided | {
+    settings = asdict(recipe) | {
         "data": data.sha256,
         "mixed_precision": mixed_precision,
         "start": weights_sha256(model),

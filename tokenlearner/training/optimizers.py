@@ -2,8 +2,10 @@
 
 import math
 import re
+from typing import cast
 
 import torch
+from timm.models import group_parameters
 from torch import nn
 from torch.optim import AdamW, Optimizer
 
@@ -12,12 +14,7 @@ from tokenlearner.efficiency.machine import has_bfloat16
 from tokenlearner.training.muon import Muon
 from tokenlearner.training.recipes import Recipe
 
-# Names of parameters, in our models and in timm's.
 _BLOCK = re.compile(r"(?:^|\.)blocks\.\d+\.")
-_NUMBERED = re.compile(r"(?:^|\.)(?:blocks|learners|fusers)\.(\d+)\.")
-_EMBEDDING = re.compile(
-    r"(?:^|\.)(?:stem|embedding|position_embedding|patch_embed|pos_embed|norm_pre|\w+_token)(?:\.|$)"
-)
 
 
 def make_optimizers(model: AnyModel, recipe: Recipe) -> list[Optimizer]:
@@ -26,13 +23,12 @@ def make_optimizers(model: AnyModel, recipe: Recipe) -> list[Optimizer]:
     The groups of parameters keep their peak learning rate as `peak`.
     """
     groups: dict[tuple[bool, float, bool], list[nn.Parameter]] = {}
+    scales = {} if recipe.layer_decay is None else layer_scales(model, recipe.layer_decay)
     for name, parameter in model.named_parameters():
         by_muon = recipe.optimizer == "muon" and is_block_matrix(name, parameter)
-        scale = 1.0
-        if recipe.layer_decay is not None:
-            scale = layer_scale(name, model.config.depth, recipe.layer_decay)
         is_vector = parameter.ndim <= 1 and not recipe.decay_vectors
-        groups.setdefault((by_muon, scale, is_vector), []).append(parameter)
+        key = (by_muon, scales.get(name, 1.0), is_vector)
+        groups.setdefault(key, []).append(parameter)
     settings: dict[bool, list[dict]] = {False: [], True: []}
     for (by_muon, scale, is_vector), parameters in sorted(groups.items(), key=lambda g: g[0]):
         peak = scale * (recipe.muon_learning_rate if by_muon else recipe.learning_rate)
@@ -52,19 +48,16 @@ def is_block_matrix(name: str, parameter: nn.Parameter) -> bool:
     return _BLOCK.search(name) is not None and parameter.ndim == 2
 
 
-def layer_scale(name: str, depth: int, decay: float) -> float:
-    """Returns the factor on a parameter's learning rate: 1 for the head, less before it.
+def layer_scales(model: AnyModel, decay: float) -> dict[str, float]:
+    """Returns the factor on each parameter's learning rate: 1 for the head, less before it.
 
-    The embedding, or stem, is layer 0; block i is layer i + 1, and so are the learner before it and
-    the fuser behind it; what follows the last block is the last layer, `depth` + 1.
+    The model's `group_matcher` says what belongs to one layer.
 
     Source: layer-wise decay as in "BEiT" (Bao et al., 2022).
     """
-    last = depth + 1
-    layer = 0 if _EMBEDDING.search(name) else last
-    if numbered := _NUMBERED.search(name):
-        layer = int(numbered[1]) + 1
-    return decay ** (last - layer)
+    layers = cast(dict[str, int], group_parameters(model, model.group_matcher(), reverse=True))
+    last = max(layers.values())
+    return {name: decay ** (last - layer) for name, layer in layers.items()}
 
 
 def rate_factor(recipe: Recipe, step: int, steps_per_epoch: int) -> float:
