@@ -13,7 +13,7 @@ from tokenlearner.checkpoints import AnyModel
 from tokenlearner.efficiency.flops import Stage
 from tokenlearner.errors import ConfigError, TokenLearnerError
 from tokenlearner.geometry import Geometry
-from tokenlearner.models.info import ModelInfo
+from tokenlearner.models.info import ModelInfo, name_random_parts
 from tokenlearner.storage import write_whole
 
 AnyLearner = TypeVar("AnyLearner")
@@ -76,9 +76,7 @@ class Answer(Generic[AnyLearner]):
     @property
     def random_parts(self) -> str:
         """Which weights are random, as a label beside the model's name; empty if none are."""
-        if not self.trained:
-            return "random weights"
-        return f"{' and '.join(self.untrained_parts)} not trained" if self.untrained_parts else ""
+        return name_random_parts(self.trained, self.untrained_parts)
 
     @property
     def maps(self) -> NDArray[np.float32]:

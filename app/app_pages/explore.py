@@ -32,12 +32,7 @@ explain = (
 )
 if state.stage:
     result = explain(photo.image, state.model, device)
-    stage_line(
-        result,
-        resources.model_info(state.model, device),
-        subject=subject,
-        subject_is_known=subject_is_known,
-    )
+    stage_line(result, subject=subject, subject_is_known=subject_is_known)
     maps(state, photo, result)
 else:
     with st.container(key="status", horizontal=True):

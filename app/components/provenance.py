@@ -25,8 +25,8 @@ def provenance_badge(info: ModelInfo, *, offer: Offer, card: str | None) -> None
         if offer.origin in _OFFERED_BY:
             label, icon = _OFFERED_BY[offer.origin]
             st.badge(label, icon=icon, color="blue")
-        warning_badge(info)
-        if not info.warning:
+        warning_badge(info.random_parts)
+        if not info.random_parts:
             st.badge("Trained weights", icon=":material/verified:", color="gray")
         st.caption("  \n".join(_facts(info, offer)))
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
@@ -37,13 +37,15 @@ def provenance_badge(info: ModelInfo, *, offer: Offer, card: str | None) -> None
                 _show_card(card)
 
 
-def warning_badge(info: ModelInfo) -> None:
-    """Shows a red label if weights are random; nothing if none are."""
-    if info.provenance is None:
-        st.badge("Random weights", icon=":material/warning:", color="red")
-    elif info.untrained_parts:
-        parts = " and ".join(info.untrained_parts)
-        st.badge(f"Not trained yet: {plain(parts)}", icon=":material/warning:", color="red")
+def warning_badge(random_parts: str) -> None:
+    """Shows in red which weights are random; nothing if none are.
+
+    Args:
+        random_parts: As explanations and `ModelInfo` name them.
+    """
+    if random_parts:
+        text = plain(random_parts[0].upper() + random_parts[1:])
+        st.badge(text, icon=":material/warning:", color="red")
 
 
 def _facts(info: ModelInfo, offer: Offer) -> list[str]:

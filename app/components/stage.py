@@ -12,22 +12,18 @@ from app.components.provenance import warning_badge
 from app.components.view_button import view_button
 from app.photo_resources import Result
 from app.state import change_state
-from tokenlearner.models.info import ModelInfo
 
 
-def stage_line(
-    result: Result, info: ModelInfo, *, subject: str | None, subject_is_known: bool
-) -> None:
+def stage_line(result: Result, *, subject: str | None, subject_is_known: bool) -> None:
     """Shows the answer and the saving in large type, and the way back.
 
     Args:
         result: What was found.
-        info: What is known about the model.
         subject: As for `answer.verdict`.
         subject_is_known: As for `answer.verdict`.
     """
     name, share = result.chosen.predictions[0]
-    warning_badge(info)
+    warning_badge(result.chosen.random_parts)
     badge = verdict(name, subject=subject, subject_is_known=subject_is_known)
     said = [f"**{plain(class_title(name))}** {format_share(share)} {badge}"]
     if result.pair is not None:

@@ -3,6 +3,7 @@
 import json
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +80,26 @@ def test_a_model_without_a_learner_explains_itself() -> None:
     page = open_page(model=str(baseline), frames="4")
     assert "This model has no TokenLearner" in texts(page)
     assert "GFLOPs for 4 frames" in texts(page)
+
+
+@pytest.fixture
+def untrained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A model of the operator's whose learner was never trained."""
+    model = tiny.model(name="untrained")
+    assert model.info is not None
+    model.info = replace(model.info, untrained_parts=("TokenLearner",))
+    save_model(tmp_path / "models/untrained", model)
+    monkeypatch.setattr(sys, "argv", ["app/main.py", "--models", str(tmp_path / "models")])
+    return "own:untrained"
+
+
+def test_random_weights_are_marked_on_stage_and_beside_another_model(untrained: str) -> None:
+    label = "TokenLearner not trained"
+    assert texts(open_page(frames="4", model=untrained, stage="1")).count(label) == 1
+    query = {"frames": "4", "with": untrained}
+    assert texts(open_page(**query)).count(label) == 1  # at its answer
+    assert texts(open_page(**query, maps="other")).count(label) == 2  # and at its maps
+    assert label in texts(open_page(**query, maps="other", stage="1"))
 
 
 def test_a_link_to_what_is_not_here() -> None:

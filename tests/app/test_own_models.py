@@ -85,7 +85,7 @@ def test_a_model_of_timm_with_an_untrained_learner(folder: Path) -> None:
     model.eval().save_pretrained(folder / "of-timm")
     page = open_page(model="own:of-timm")
     assert ":red-badge" in sidebar(page)
-    assert "Not trained yet: TokenLearner" in sidebar(page)
+    assert "TokenLearner not trained" in sidebar(page)
     assert "GFLOPs for one photo" in texts(page)
     assert f"The photo shows “{FIRST.subject('imagenette')}”" in texts(page)  # one of ImageNet's
     staged = open_page(model="own:of-timm", stage="1")

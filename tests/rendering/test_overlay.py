@@ -1,6 +1,7 @@
 """Pixels of the overlay, computed by hand where they can be."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -49,6 +50,22 @@ def test_opacity_blends_color_and_photo() -> None:
     assert tuple(picture[5, 25]) == (108, 114, 120)  # 0.6 * photo + 0.4 * 255
     assert tuple(picture[5, 45]) == (6, 12, 18)  # 0.6 * photo
     assert tuple(picture[5, 5]) == (10, 20, 30)
+
+
+@pytest.mark.parametrize("size", [(2, 3), (20, 30), (600, 400)])
+@pytest.mark.parametrize("changes", [{"trained": False}, {"untrained_parts": ("TokenLearner",)}])
+def test_random_weights_are_named_in_red(changes: dict[str, Any], size: tuple[int, int]) -> None:
+    photo = np.full((*size, 3), 120, np.uint8)
+    shown = by_hand.explanation(one_hot(0, 0), photo, (0.0, 0.0, float(size[1]), float(size[0])))
+    plain = render_overlay(shown, ViewSettings())
+    marked = render_overlay(replace(shown, **changes), ViewSettings())
+    changed = (plain != marked).any(axis=-1)
+    assert marked.shape == plain.shape
+    assert changed[-1, 0]
+    assert (marked[changed][:, 0] >= marked[changed][:, 2]).all()
+    if min(size) > 300:
+        assert not changed[: size[0] * 9 // 10].any()
+        assert (marked[changed] == (185, 28, 28)).all(axis=-1).sum() > 50
 
 
 def test_the_steps_of_a_clip_share_one_scale() -> None:

@@ -94,6 +94,18 @@ class TestPictures:
         np.testing.assert_allclose(veiled, painted(photo), atol=2)
         assert (veiled[:, :4] == photo[:, :4]).all()  # outside of the box
 
+    @pytest.mark.parametrize("mosaic", [False, True])
+    def test_random_weights_are_named_in_red(self, mosaic: bool) -> None:
+        def last_rows(trained: bool) -> np.ndarray:
+            shown = replace(explanation(), trained=trained)
+            film = render_overlay_video(shown, CLIP, PATCH, mosaic=mosaic)
+            return read_clip(film, num_frames=3).frames[:, -18:, :60].astype(int)
+
+        assert (np.ptp(last_rows(False), axis=(1, 2)) > 100).all()
+        reddest = (last_rows(False)[..., 0] - last_rows(False)[..., 1]).max(axis=(1, 2))
+        assert (reddest > 60).all()
+        assert (abs(last_rows(True) - last_rows(False)).max(axis=(1, 2, 3)) > 100).all()
+
     def test_the_box_scales_with_the_frames(self) -> None:
         large = np.full((2, 128, 192, 3), 100, np.uint8)
         twice = clip_explanation(maps(), large, np.array([0.25, 0.75]), ((0, 1), (1, 2)))

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from timm.optim import param_groups_layer_decay
+from timm.optim import param_groups_layer_decay  # pyright: ignore[reportPrivateImportUsage]
 from torch import nn
 
 from tests import tiny, tiny_clips

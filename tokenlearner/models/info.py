@@ -80,6 +80,11 @@ class ModelInfo:
             return f"Not trained yet: {parts}. Until then neither answer nor maps mean anything."
         return ""
 
+    @property
+    def random_parts(self) -> str:
+        """Which weights are random, as a label; empty if none are."""
+        return name_random_parts(self.provenance is not None, self.untrained_parts)
+
     def to_dict(self) -> dict[str, Any]:
         """Returns the JSON-able part that belongs in a model folder's `config.json`."""
         data = asdict(self)
@@ -99,6 +104,18 @@ class ModelInfo:
             multi_label=bool(data.get("multi_label", False)),
             **where,
         )
+
+
+def name_random_parts(trained: bool, untrained_parts: tuple[str, ...]) -> str:
+    """Returns the label of random weights; empty if none are.
+
+    Args:
+        trained: Whether the weights as a whole were.
+        untrained_parts: As `ModelInfo` has them.
+    """
+    if not trained:
+        return "random weights"
+    return f"{' and '.join(untrained_parts)} not trained" if untrained_parts else ""
 
 
 def _provenance(data: dict[str, Any]) -> Provenance:

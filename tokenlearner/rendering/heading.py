@@ -1,12 +1,14 @@
-"""The first line of sheets and filmstrips: a model's name, and in red what is random about it."""
+"""What a picture says of its model: its name, and in red what is random about it."""
 
 import math
 import unicodedata
 
-from PIL import ImageDraw, ImageFont
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
 
 from tokenlearner.clips import ClipExplanation
 from tokenlearner.inference import Explanation
+from tokenlearner.modules.shapes import UInt8
 
 PAPER = (255, 255, 255)
 INK = (23, 23, 28)
@@ -14,10 +16,12 @@ SMALL_PRINT = (92, 94, 104)
 
 _WARNING = (185, 28, 28)
 _GAP_PX = 16
+_LABEL_SHARE = 1 / 24  # of a picture's height, for the letters of its label
+_LEAST_LABEL_PX = 11
 
 
 class Heading:
-    """What it says, and how wide that is.
+    """The first line of sheets and filmstrips.
 
     Args:
         explanation: Names the model and what is random about it.
@@ -37,6 +41,39 @@ class Heading:
         """Writes it, its first letter there."""
         draw.text((left, top), self._name, INK, self._font)
         draw.text((left + self._red_px, top), self._random_parts, _WARNING, self._font)
+
+
+def warn_on(
+    picture: UInt8[np.ndarray, "rows columns 3"], explanation: Explanation | ClipExplanation
+) -> UInt8[np.ndarray, "rows columns 3"]:
+    """Writes in red what is random about a model into a corner of a picture without a heading.
+
+    Returns:
+        The picture itself if nothing is random.
+    """
+    if explanation.random_parts:
+        label = warning_label(explanation.random_parts, picture.shape[:2])
+        picture = picture.copy()
+        picture[-label.shape[0] :, : label.shape[1]] = label
+    return picture
+
+
+def warning_label(
+    random_parts: str, size: tuple[int, int]
+) -> UInt8[np.ndarray, "label_rows label_columns 3"]:
+    """Draws what is random about a model, for the lower left corner of a picture.
+
+    Args:
+        random_parts: As explanations name them.
+        size: Height and width of the picture; the label is no larger.
+    """
+    letters_px = max(_LEAST_LABEL_PX, round(_LABEL_SHARE * size[0]))
+    font, margin = ImageFont.load_default(letters_px), letters_px // 2
+    width = math.ceil(font.getlength(random_parts)) + 2 * margin
+    label = Image.new("RGB", (width, letters_px + 2 * margin), PAPER)
+    middle = (margin, label.height / 2)
+    ImageDraw.Draw(label).text(middle, random_parts, _WARNING, font, anchor="lm")
+    return np.asarray(label)[: size[0], : size[1]]
 
 
 def _legible(name: str) -> str:

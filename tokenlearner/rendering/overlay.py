@@ -15,6 +15,7 @@ from tokenlearner.geometry import Geometry
 from tokenlearner.inference import Explanation
 from tokenlearner.modules.shapes import Float, UInt8
 from tokenlearner.rendering.colormap import COLORMAPS, token_rgb
+from tokenlearner.rendering.heading import warn_on
 
 MODES = ("token", "composite")
 INTERPOLATIONS = ("smooth", "patch")
@@ -216,10 +217,11 @@ def render_overlay(
         learner: Which of the model's TokenLearners, counted from 0.
 
     Returns:
-        uint8 RGB, of the photo's size.
+        uint8 RGB, of the photo's size; where weights are random, it says so in a corner.
 
     Raises:
         ConfigError: If the learner or a token does not exist.
     """
     maps = explanation.learner(learner).maps
-    return paint(explanation.image, explanation.geometry, maps, settings)
+    painted = paint(explanation.image, explanation.geometry, maps, settings)
+    return warn_on(painted, explanation)

@@ -15,6 +15,7 @@ from tokenlearner.clips import ClipExplanation
 from tokenlearner.media import Stretch, encode_video, read_sound, read_stretch
 from tokenlearner.modules.shapes import UInt8
 from tokenlearner.rendering.colormap import ink_on, token_rgb
+from tokenlearner.rendering.heading import warning_label
 from tokenlearner.rendering.overlay import ViewSettings, paint
 
 _MOSAIC_PX = 1280  # long side of a mosaic, about
@@ -147,7 +148,7 @@ class _Film:
     ) -> None:
         self._steps, self._settings, self._stretch, self._tiling = steps, settings, stretch, tiling
         self._size = stretch.height_px, stretch.width_px
-        self._geometry = explanation.geometry
+        self._geometry, self._random_parts = explanation.geometry, explanation.random_parts
         starts_s = step_starts_s(explanation)
         self._step_at = np.maximum(np.searchsorted(starts_s, stretch.times_s, side="right") - 1, 0)
 
@@ -157,10 +158,17 @@ class _Film:
             if veil is None or step != drawn:
                 drawn = step
                 veil = self._mosaic(step) if self._tiling else self._view(step, self._settings)
+                self._warn(veil)
             if self._tiling:
                 columns, rows = self._tiling
                 frame = np.tile(frame, (rows, columns, 1))
             yield veil.over(np.ascontiguousarray(frame))
+
+    def _warn(self, veil: Veil) -> None:
+        if self._random_parts:
+            label = warning_label(self._random_parts, veil.light.shape[:2])
+            corner = np.s_[-label.shape[0] :, : label.shape[1]]
+            veil.light[corner], veil.keep[corner] = label, 0
 
     def _view(self, step: int, settings: ViewSettings) -> Veil:
         maps, steps = self._steps[step], self._steps

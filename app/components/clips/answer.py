@@ -11,6 +11,7 @@ from app.components.cost import tokens_diagram
 from app.components.numbers import describe_saving, format_gflops, format_share
 from app.components.plain_text import class_title, plain
 from app.components.predictions import predictions_chart
+from app.components.provenance import warning_badge
 from tokenlearner.clips import ClipExplanation
 
 _TOP = 3
@@ -53,6 +54,7 @@ def clip_answer(
             said = f"{plain(other_title)}: **{plain(class_title(name))}** · {format_share(share)}."
             how = _how(result.other)
             st.caption(said if how == _how(chosen) else f"{said} {how}")
+            warning_badge(result.other.random_parts)
 
 
 def _how(explanation: ClipExplanation) -> str:

@@ -8,11 +8,13 @@ from app.clip_state import ClipState, change_clip_state
 from app.components.attention_player import attention_player
 from app.components.clips.gallery import step_clip
 from app.components.learner_choice import learner_choice, learner_of
+from app.components.provenance import warning_badge
 from app.components.stage import step_buttons
 from app.state import PageState, change_state
 from app.uploads import stem_of
 from tokenlearner.clips import ClipExplanation
 from tokenlearner.media import encode_png
+from tokenlearner.rendering.heading import warn_on
 from tokenlearner.rendering.overlay import ViewSettings, paint
 
 _TO_SAVE = "clip_to_save"
@@ -36,6 +38,8 @@ def clip_maps(page: PageState, state: ClipState, clip: ClipOnPage, result: ClipR
     if not page.stage:
         _whose_maps(page, state, result)
         learner_choice(page, shown)
+    if shown is result.other:
+        warning_badge(shown.random_parts)
     learner = learner_of(page, shown)
     event = attention_player(
         explanation=shown,
@@ -67,7 +71,8 @@ def picture_of(explanation: ClipExplanation, settings: ViewSettings, *, learner:
     """The first frame of a step with its maps over it."""
     frame = explanation.frames[explanation.step_frames[step][0]]
     steps = explanation.learners[learner].maps
-    return paint(frame, explanation.geometry, steps[step], settings, steps=steps)
+    painted = paint(frame, explanation.geometry, steps[step], settings, steps=steps)
+    return warn_on(painted, explanation)
 
 
 def file_stem(clip: ClipOnPage) -> str:

@@ -7,6 +7,7 @@ from app.components.answer import verdict
 from app.components.notices import show_notices
 from app.components.numbers import format_gflops, format_share
 from app.components.plain_text import class_title, plain
+from app.components.provenance import warning_badge
 from app.components.stage import leave_stage_button
 
 
@@ -20,6 +21,8 @@ def clip_stage_line(
         subject: As for `answer.verdict`.
         subject_is_known: As for `answer.verdict`.
     """
+    if not isinstance(result, str):
+        warning_badge(result.chosen.random_parts)
     show_notices()
     with st.container(key="stage_line", horizontal=True, vertical_alignment="center"):
         if not isinstance(result, str):
