@@ -121,7 +121,7 @@ def read_own_clip(content: bytes, name: str) -> OwnClip:
     Raises:
         MediaError: If it cannot be used.
     """
-    with turns.place(turns.LOOKING):
+    with turns.place(turns.READING):
         return OwnClip(
             name=name,
             content=content,

@@ -14,9 +14,8 @@ import numpy as np
 import streamlit as st
 from PIL import Image as PillowImage
 
-from app import resources
+from app import resources, turns
 from app.components.drawing import encode_display_photo
-from app.turns import WAITING, device_is_taken, device_turn
 from tokenlearner.inference import Explanation, explain
 from tokenlearner.media import Image, encode_png, read_image
 from tokenlearner.preprocess import Preprocessing, prepare
@@ -79,12 +78,12 @@ def thumbnail(pixels: np.ndarray) -> str:
 
 
 def read_own_photo(data: bytes) -> Image:
-    """Reads what someone brought; one at a time, because a large photo takes much memory to read.
+    """Reads what someone brought, which waits for nobody's turn at the device.
 
     Raises:
         MediaError: If it cannot be used.
     """
-    with device_turn():
+    with turns.place(turns.READING):
         return read_image(data)
 
 
@@ -100,7 +99,7 @@ def explain_own_photo(image: Image, model: str, device: str) -> Result:
 
 def _with_notice(compute: Callable[..., Result], image: Image, model: str, device: str) -> Result:
     # Spinners appear after half a second, so what is in the cache shows none.
-    with st.spinner(WAITING if device_is_taken() else "Looking at the photo…"):
+    with st.spinner(turns.WAITING if turns.device_is_taken() else "Looking at the photo…"):
         versions = [resources.version_of(name, device) for name in _pair(model, device)]
         return compute(image.sha256, model, "+".join(versions), device, image)
 
@@ -112,7 +111,7 @@ def _pair(model: str, device: str) -> list[str]:
 def _explain(image_sha256: str, model: str, versions: str, device: str, _image: Image) -> Result:
     # Checksum and versions are for the cache: of the photo itself it would hash some pixels only.
     other, _ = resources.counterpart(model, device)
-    with device_turn():
+    with turns.device_turn():
         return Result(
             chosen=explain(resources.load_model(model, device), _image),
             other=None if other is None else explain(resources.load_model(other, device), _image),

@@ -148,7 +148,8 @@ def _load_bare(place: str, state: str, device: str) -> AnyModel:
     return without_learner(_load_model(place, state, device))
 
 
-@st.cache_resource(max_entries=8, show_spinner=False)
+# The shipped ones, which are small and all compared on the Efficiency page, and a few others.
+@st.cache_resource(max_entries=16, show_spinner=False)
 def _load_model(place: str, state: str, device: str) -> AnyModel:
     # The state is part of the cache's key: files that were replaced are read again.
     return zoo.load(place).to(device)

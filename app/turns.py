@@ -17,6 +17,9 @@ ENCODING = threading.BoundedSemaphore(2)
 LOOKING = threading.BoundedSemaphore(3)
 """Places for clips that models look at: their frames take up to 300 MB each (64 at 1280 px)."""
 
+READING = threading.BoundedSemaphore(1)
+"""The place for a file that a visitor has just brought: a large photo takes much memory to read."""
+
 _computing = threading.Lock()
 _measuring: list[object] = []  # one entry for each session that measures
 _TURN_S = 0.5  # how long others wait at most for work that can give way
@@ -26,7 +29,7 @@ _PATIENCE_S = 0.2  # between two looks whether the wait is still wanted
 
 @contextmanager
 def device_turn(waiting: Callable[[], None] = lambda: None) -> Iterator[Callable[[], None]]:
-    """Waits for this session's turn at the device and at the memory that large files take.
+    """Waits for this session's turn at the device.
 
     A turn is one photo, one round of a measurement, one pass of a video model, or a moment of an
     image model's way through a clip or of a film's making.
@@ -69,7 +72,7 @@ def place(
     """Waits for a free place, for work that needs no turn at the device, or not all the time.
 
     Args:
-        places: `ENCODING` or `LOOKING`. Who has a turn must not wait for one.
+        places: `ENCODING`, `LOOKING` or `READING`. Who has a turn must not wait for one.
         waiting: Called again and again meanwhile. It may raise, to wait no longer.
     """
     _take(places, waiting)

@@ -89,7 +89,7 @@ def test_a_model_of_timm_with_an_untrained_learner(folder: Path) -> None:
     assert "GFLOPs for one photo" in texts(page)
     assert f"The photo shows “{FIRST.subject('imagenette')}”" in texts(page)  # one of ImageNet's
     staged = open_page(model="own:of-timm", stage="1")
-    assert "Not trained yet: TokenLearner" in texts(staged)
+    assert "TokenLearner not trained" in texts(staged)
 
 
 def test_a_model_that_knows_the_samples_classes(folder: Path) -> None:

@@ -121,7 +121,7 @@ def test_an_untrained_learner_and_a_broken_neighbour(visitor: Explorer, folder: 
     visitor.open("?model=own:of-timm&learner=2")
     settle(visitor, explanation_of(folder, "of-timm", learner=1))
     sidebar = sidebar_of(visitor)
-    expect(sidebar.get_by_text("Not trained yet: TokenLearner and TokenFuser")).to_be_visible()
+    expect(sidebar.get_by_text("TokenLearner and TokenFuser not trained")).to_be_visible()
 
     # One learner of several.
     visitor.page.get_by_role("combobox", name="Learner").click()

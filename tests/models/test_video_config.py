@@ -24,6 +24,9 @@ CONFIG = VideoVisionTransformerConfig(
     ("changes", "message"),
     [
         ({"num_frames": 0}, "num_frames is 0; it must be at least 1"),
+        ({"num_frames": 16.0}, "num_frames is 16.0; it must be a whole number"),
+        ({"num_frames": None}, "num_frames is None; it must be a whole number"),
+        ({"tubelet_frames": "2"}, "tubelet_frames is '2'; it must be a whole number"),
         ({"tubelet_frames": 0}, "tubelet_frames is 0; it must be at least 1"),
         ({"sampled_frames": 0}, "sampled_frames is 0; it must be at least 1"),
         ({"num_frames": 1}, "1 of num_frames=1 are used, fewer than the 2 of a tubelet; take more"),
@@ -34,6 +37,7 @@ CONFIG = VideoVisionTransformerConfig(
         ({"depth": 2}, "at is 2, but there are 2 blocks"),
     ],
 )
+@pytest.mark.usefixtures("_as_users_run_it")
 def test_what_cannot_be_built(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         replace(CONFIG, **changes)

@@ -4,6 +4,12 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, TypeVar, get_args
 
 from tokenlearner.errors import ConfigError
+from tokenlearner.models.checks import (
+    require_counts,
+    require_list_of_counts,
+    require_pair,
+    require_shares,
+)
 from tokenlearner.modules.grids import Grid
 from tokenlearner.modules.mlp import Activation
 from tokenlearner.modules.token_learner import Pooling
@@ -40,7 +46,7 @@ class TokenLearnerConfig:
     groups: int = 1
 
     def __post_init__(self) -> None:
-        _require_at_least_one(self, "num_tokens", "bottleneck_dim", "groups")
+        require_counts(self, "num_tokens", "bottleneck_dim", "groups")
         if not isinstance(self.at, int) or self.at < 0:
             raise ConfigError(
                 f"at is {self.at!r}; wanted a whole number, 0 (before the first block) or more"
@@ -110,30 +116,20 @@ class VisionTransformerConfig:
     head_bias: float = 0.0
 
     def __post_init__(self) -> None:
-        _require_at_least_one(self, "dim", "depth", "num_heads", "mlp_dim")
-        _require_at_least_one(self, "head_dim", "representation_size")
-        for name in ("image_size", "patch_size", "stem_widths"):
-            sizes = getattr(self, name)
-            is_pair = name == "stem_widths" or (isinstance(sizes, list | tuple) and len(sizes) == 2)
-            if not is_pair or not all(isinstance(size, int) and size > 0 for size in sizes):
-                raise ConfigError(
-                    f"{name} is {sizes!r}; wanted "
-                    + ("numbers of channels" if name == "stem_widths" else "(height, width) in px")
-                )
-            object.__setattr__(self, name, tuple(sizes))  # of a list, as JSON has it
+        require_counts(self, "dim", "depth", "num_heads", "mlp_dim")
+        require_counts(self, "head_dim", "representation_size", optional=True)
+        require_pair(self, "image_size", "patch_size")
+        require_list_of_counts(self, "stem_widths", of="channels")
+        require_shares(
+            self, "embedding_dropout", "dropout", "attention_dropout", "stochastic_depth"
+        )
         if not isinstance(self.num_classes, int) or self.num_classes < 0:
             raise ConfigError(f"num_classes is {self.num_classes!r}; it must be 0 or more")
         if self.activation not in get_args(Activation):
             raise ConfigError(
                 f"activation is {self.activation!r}; it must be one of {get_args(Activation)}"
             )
-        if not isinstance(self.token_learner, TokenLearnerConfig | None):
-            raise ConfigError(
-                f"token_learner is {self.token_learner!r}; wanted a TokenLearnerConfig or None"
-            )
-        for name in ("embedding_dropout", "dropout", "attention_dropout", "stochastic_depth"):
-            if not 0 <= getattr(self, name) < 1:
-                raise ConfigError(f"{name} is {getattr(self, name)}; it must be in 0 <= p < 1")
+        require_learner(self.token_learner)
         if self.position_embedding not in ("learned", "frozen"):
             raise ConfigError(
                 f"position_embedding is {self.position_embedding!r}; "
@@ -203,22 +199,20 @@ class VisionTransformerConfig:
         Raises:
             ConfigError: If a field is unknown, missing or out of range.
         """
-        # JSON knows no tuples.
-        data = {key: tuple(v) if isinstance(v, list) else v for key, v in data.items()}
+        data = dict(data)
         if data.get("token_learner") is not None:
             data["token_learner"] = build_config(TokenLearnerConfig, data["token_learner"])
         return build_config(cls, data)
 
 
-def _require_at_least_one(config: object, *names: str) -> None:
-    for name in names:
-        value = getattr(config, name)
-        if value is None:
-            continue
-        if not isinstance(value, int):
-            raise ConfigError(f"{name} is {value!r}; it must be a whole number")
-        if value < 1:
-            raise ConfigError(f"{name} is {value}; it must be at least 1")
+def require_learner(learner: object) -> None:
+    """Requires a configuration of a learner, or None.
+
+    Raises:
+        ConfigError: If it is anything else.
+    """
+    if not isinstance(learner, TokenLearnerConfig | None):
+        raise ConfigError(f"token_learner is {learner!r}; wanted a TokenLearnerConfig or None")
 
 
 T = TypeVar("T")
@@ -229,6 +223,8 @@ def build_config(cls: type[T], data: dict[str, Any]) -> T:
     known = {f.name for f in fields(cls)}  # pyright: ignore[reportArgumentType]
     if unknown := sorted(set(data) - known):
         raise ConfigError(f"{cls.__name__} has no field {unknown}; it has {sorted(known)}")
+    # JSON knows no tuples.
+    data = {key: tuple(v) if isinstance(v, list) else v for key, v in data.items()}
     try:
         return cls(**data)
     except TypeError as error:

@@ -4,7 +4,13 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from tokenlearner.errors import ConfigError
-from tokenlearner.models.config import TokenLearnerConfig, build_config
+from tokenlearner.models.checks import (
+    require_counts,
+    require_list_of_counts,
+    require_pair,
+    require_shares,
+)
+from tokenlearner.models.config import TokenLearnerConfig, build_config, require_learner
 from tokenlearner.modules.grids import Grid
 
 
@@ -46,24 +52,20 @@ class ConvVideoConfig:
     dropout: float = 0.5
 
     def __post_init__(self) -> None:
-        for name in ("num_classes", "num_frames", "head_dim"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        require_counts(self, "num_classes", "num_frames", "head_dim")
+        require_list_of_counts(self, "widths", of="channels")
+        require_list_of_counts(self, "depths", of="blocks")
+        require_pair(self, "image_size")
+        require_shares(self, "dropout")
+        require_learner(self.token_learner)
         if not self.widths or len(self.widths) != len(self.depths):
             raise ConfigError(
                 f"widths={self.widths} and depths={self.depths}; wanted one of each for every stage"
             )
-        if min(*self.widths, *self.depths) < 1 or self.expansion <= 0 or self.squeeze_ratio <= 0:
-            raise ConfigError(
-                f"widths={self.widths}, depths={self.depths}, expansion={self.expansion}, "
-                f"squeeze_ratio={self.squeeze_ratio}; all must be positive"
-            )
-        if len(self.image_size) != 2 or min(self.image_size) < 1:
-            raise ConfigError(
-                f"image_size is {self.image_size}; wanted a height and a width of at least 1 px"
-            )
-        if not 0 <= self.dropout < 1:
-            raise ConfigError(f"dropout is {self.dropout}; it must be in 0 <= p < 1")
+        for name in ("expansion", "squeeze_ratio"):
+            value = getattr(self, name)
+            if not isinstance(value, int | float) or not value > 0:
+                raise ConfigError(f"{name} is {value!r}; it must be a positive number")
         learner = self.token_learner
         if learner is not None and (learner.version != "1.0" or not learner.fuser):
             raise ConfigError(
@@ -132,9 +134,6 @@ class ConvVideoConfig:
             ConfigError: If a field is unknown, missing or out of range.
         """
         data = dict(data)
-        for name in ("image_size", "widths", "depths"):
-            if name in data:
-                data[name] = tuple(data[name])
         if data.get("token_learner") is not None:
             data["token_learner"] = build_config(TokenLearnerConfig, data["token_learner"])
         return build_config(cls, data)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from tokenlearner.errors import ConfigError
+from tokenlearner.models.checks import require_counts
 from tokenlearner.models.config import VisionTransformerConfig
 from tokenlearner.modules.grids import Grid
 from tokenlearner.modules.tubelets import sample_frames, share_rows
@@ -34,10 +35,8 @@ class VideoVisionTransformerConfig(VisionTransformerConfig):
     class_token: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("num_frames", "tubelet_frames", "sampled_frames"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ConfigError(f"{name} is {value}; it must be at least 1")
+        require_counts(self, "num_frames", "tubelet_frames")
+        require_counts(self, "sampled_frames", optional=True)
         if self.stack_frames and (self.tubelet_frames > 1 or self.stem_widths):
             raise ConfigError(
                 "stack_frames embeds single frames by patches; "
