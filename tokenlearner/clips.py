@@ -181,7 +181,7 @@ def explain_clip(
 
 
 def default_num_frames(model: AnyModel) -> int:
-    """Returns how many frames to show a model that has no say in it, or was made for so many."""
+    """Returns how many frames a model is shown: as many as a video model takes, else a few."""
     return model.config.num_frames if isinstance(model, ClipModel) else DEFAULT_NUM_FRAMES
 
 

@@ -140,7 +140,7 @@ def prepare(
     if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8 or not pixels.size:
         raise ShapeError(
             f"Got {pixels.dtype} pixels of shape {list(pixels.shape)}; wanted uint8 RGB "
-            "[height, width, 3]. Open the file with tokenlearner.media.read_image."
+            "[height, width, 3]. Open the file with tokenlearner.read_image."
         )
     geometry = locate((pixels.shape[0], pixels.shape[1]), preprocessing)
     model_height, model_width = geometry.model_size

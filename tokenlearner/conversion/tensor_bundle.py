@@ -24,7 +24,6 @@ _FOOTER_BYTES = 48
 _MOST_KEY_BYTES = 4096  # each key may repeat the one before it, at no cost in the file
 _GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
 _DTYPES = {1: np.dtype("<f4"), 2: np.dtype("<f8"), 3: np.dtype("<i4"), 9: np.dtype("<i8")}
-_STRING = 7
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5  # wire types
 
 Message = dict[int, list[int | bytes]]

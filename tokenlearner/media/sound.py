@@ -1,7 +1,9 @@
 """The sound of a stretch of a clip, to go with pictures made from it."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +14,9 @@ from tokenlearner.media.deadline import Deadline
 from tokenlearner.media.frame_index import index_frames
 from tokenlearner.media.limits import DEFAULT_CLIP_LIMITS, ClipLimits
 from tokenlearner.media.threads import within
+
+if TYPE_CHECKING:
+    from av import AudioFrame
 
 SAMPLES_PER_S = 48_000
 _MAX_S = 600.0
@@ -80,14 +85,22 @@ def read_sound(
             resampler = av.AudioResampler(format="fltp", layout=sound.layout, rate=SAMPLES_PER_S)
             if start_s > 0:
                 clip.container.seek(int(begin_s * 1e6))
-            try:
+
+            def pieces() -> Iterator["AudioFrame"]:
                 for frame in clip.container.decode(stream):
                     deadline.check()
-                    for piece in resampler.resample(frame):
-                        place = round((piece.pts * piece.time_base - begin_s) * SAMPLES_PER_S)
-                        _lay(sound.samples, piece.to_ndarray(), place)
+                    yield from resampler.resample(frame)
                     if frame.time is not None and frame.time > end_s - start_s + begin_s:
-                        break
+                        return
+                yield from resampler.resample(None)  # what it has kept back
+
+            place = 0
+            try:
+                for piece in pieces():
+                    if piece.time is not None:  # else it follows the one before
+                        place = round((piece.time - begin_s) * SAMPLES_PER_S)
+                    _lay(sound.samples, np.asarray(piece.to_ndarray(), np.float32), place)
+                    place += piece.samples
             except av.FFmpegError:
                 pass  # Cut off or damaged: silence from here on.
         return sound

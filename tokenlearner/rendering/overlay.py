@@ -41,8 +41,8 @@ class ViewSettings:
         colormap: A key of `COLORMAPS`.
         interpolation: `"smooth"` (bicubic) or `"patch"` (every grid cell in one colour).
         scale: `"shared"` runs from 0 to the largest value of any token, or of the sum that is
-            shown if that is larger; `"token"` from the
-            smallest to the largest value of what is shown.
+            shown if that is larger; `"token"` from the smallest to the largest value of what is
+            shown.
         mass: In (0, 1]; below 1, only the smallest set of grid cells that holds this share of the
             total is painted.
         weak: What low values do to the photo: `"fade"` lets it show through, the opacity being

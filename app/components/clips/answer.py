@@ -1,5 +1,6 @@
 """What the models answer to a clip, and what that cost."""
 
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -133,7 +134,7 @@ def _line(times: np.ndarray, shares: np.ndarray, name: str, color: str) -> dict[
         "text": [format_share(float(share)) for share in shares],
         "line": {"color": color, "width": 2},
         "marker": {"size": 5},
-        "hovertemplate": "%{text} at %{x:.2f} s<extra>" + name + "</extra>",
+        "hovertemplate": "%{text} at %{x:.2f} s<extra>" + escape(name) + "</extra>",
     }
 
 
@@ -157,12 +158,8 @@ def _layout() -> dict[str, Any]:
 
 def _legend(names: list[str], shares: np.ndarray) -> str:
     entries = (
-        f'<span><i style="background: {color}"></i>{_escape(name)} {format_share(float(share))}'
+        f'<span><i style="background: {color}"></i>{escape(name)} {format_share(float(share))}'
         "</span>"
         for name, share, color in zip(names, shares, _LINES, strict=False)
     )
     return f'<div class="legend">{"".join(entries)}</div>'
-
-
-def _escape(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;")

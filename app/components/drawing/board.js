@@ -152,7 +152,6 @@ export function createBoard(
   function prepareAhead(target) {
     const views = [{ ...settings, mode: "composite" }];
     for (let token = 0; token < target.count; token++) views.push(soloToken(settings, token));
-    views.push({ ...settings, mass: 0.5 });
     const next = () => {
       const view = views.shift();
       if (!view || reel !== target || !photo) return;

@@ -1,6 +1,6 @@
-// Everything the viewer says. Tokens, rows and columns are counted from 1 here and only here.
+// Everything the viewer says of what it shows. People count tokens, rows and columns from 1.
 
-// Three significant digits, as format_value in tokenlearner/rendering/sheet.py writes them.
+// Three significant digits, as format_value in tokenlearner/rendering/numbers.py writes them.
 export function formatValue(value) {
   if (value === 0) return "0";
   const size = Math.abs(value);

@@ -176,12 +176,12 @@ def _columns(settings: EfficiencySettings, model: str, device: str) -> tuple[lis
             problem = f"{title} takes {other.unit}s, and the chosen model {chosen.unit}s."
     other, missing = resources.counterpart(model, device)
     problem = problem or missing
-    plain, fast = other, model
+    without, fast = other, model
     if not _has_learner(model, device):
-        plain, fast = model, other
-    elif plain is None:
-        plain = resources.bare_name(model)
-    pair = {plain: "without", fast: "with TokenLearner"}
+        without, fast = model, other
+    elif without is None:
+        without = resources.bare_name(model)
+    pair = {without: "without", fast: "with TokenLearner"}
     return [_column(name, label, device) for name, label in pair.items() if name], problem
 
 
