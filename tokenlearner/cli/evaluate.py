@@ -12,8 +12,10 @@ import typer
 from tokenlearner import zoo
 from tokenlearner.checkpoints import AnyModel, ClipModel
 from tokenlearner.cli.photos import (
+    MAX_UNUSABLE,
     read_checked,
     read_checked_clips,
+    reading_options,
     refuse_options_of_photos,
     watch,
 )
@@ -43,7 +45,7 @@ def evaluate(
     ] = None,
     max_unusable: Annotated[
         float, typer.Option(min=0, max=1, help="Share of the photos that may be unusable.")
-    ] = 0.01,
+    ] = MAX_UNUSABLE,
     real: Annotated[
         Path | None, typer.Option(help="ImageNet's reassessed labels (real.json), to use as well.")
     ] = None,
@@ -109,9 +111,7 @@ def evaluate(
         return
     words = ["tokenlearner", "evaluate", zoo.reference(network.info)]
     words += ["--data", photos.source_name, "--split", split]
-    words += ["--image-column", image_column] if image_column else []
-    words += ["--label-column", label_column] if label_column else []
-    words += ["--max-unusable", str(max_unusable)] if max_unusable != 0.01 else []
+    words += reading_options(image_column, label_column, max_unusable)
     words += ["--real", real.name] if real else []
     words += ["--temporal-views", str(temporal_views)] if temporal_views > 1 else []
     words += ["--spatial-views", str(spatial_views)] if spatial_views > 1 else []

@@ -11,7 +11,13 @@ import typer
 from tokenlearner import zoo
 from tokenlearner.checkpoints import for_images
 from tokenlearner.cli.evaluate import make_room_for, write_json
-from tokenlearner.cli.photos import read_checked, say_unusable, watch
+from tokenlearner.cli.photos import (
+    MAX_UNUSABLE,
+    read_checked,
+    reading_options,
+    say_unusable,
+    watch,
+)
 from tokenlearner.efficiency.machine import choose_device
 from tokenlearner.errors import ConfigError
 from tokenlearner.training.data import read_images
@@ -35,7 +41,7 @@ def few_shot(
     ] = None,
     max_unusable: Annotated[
         float, typer.Option(min=0, max=1, help="Share of the photos that may be unusable.")
-    ] = 0.01,
+    ] = MAX_UNUSABLE,
     json_file: Annotated[
         Path | None, typer.Option("--json", dir_okay=False, help="Write the result here.")
     ] = None,
@@ -90,18 +96,11 @@ def few_shot(
     if set(network.info.class_names) == set(test.class_names):
         typer.echo("The model was trained for these very classes: this is no transfer.")
     if json_file is not None:
-        words = [
-            "tokenlearner",
-            "few-shot",
-            zoo.reference(network.info),
-            "--data",
-            test.source_name,
-        ]
+        words = ["tokenlearner", "few-shot", zoo.reference(network.info)]
+        words += ["--data", test.source_name]
         words += ["--shots", str(shots), "--draws", str(draws)]
         words += ["--train-split", train_split, "--test-split", test_split]
-        words += ["--image-column", image_column] if image_column else []
-        words += ["--label-column", label_column] if label_column else []
-        words += ["--max-unusable", str(max_unusable)] if max_unusable != 0.01 else []
+        words += reading_options(image_column, label_column, max_unusable)
         content = report(
             result,
             network,

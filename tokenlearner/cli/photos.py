@@ -11,6 +11,9 @@ from tokenlearner.errors import ConfigError
 from tokenlearner.modules.shapes import Tensor
 from tokenlearner.training.data import LabelledClips, LabelledImages, read_clips, read_images
 
+MAX_UNUSABLE = 0.01
+"""Which share of the files may be unusable, unless the user says another."""
+
 _FEW = 10
 
 
@@ -44,6 +47,16 @@ def read_checked_clips(source: str, split: str, *, max_unusable: float) -> Label
         DataError: As `read_clips` and `LabelledClips.scan`.
     """
     return _check(read_clips(source, split, max_unusable=max_unusable), split)
+
+
+def reading_options(
+    image_column: str | None, label_column: str | None, max_unusable: float = MAX_UNUSABLE
+) -> list[str]:
+    """Returns the options that read files in the same way again; defaults are left out."""
+    options = ["--image-column", image_column] if image_column else []
+    options += ["--label-column", label_column] if label_column else []
+    options += ["--max-unusable", str(max_unusable)] if max_unusable != MAX_UNUSABLE else []
+    return options
 
 
 def refuse_options_of_photos(name: str, **given: object) -> None:

@@ -11,7 +11,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from tokenlearner import zoo
 from tokenlearner.cli.dry_run import say_plan
 from tokenlearner.cli.evaluate import check_folder
-from tokenlearner.cli.photos import refuse_options_of_photos, say_unusable
+from tokenlearner.cli.photos import (
+    MAX_UNUSABLE,
+    reading_options,
+    refuse_options_of_photos,
+    say_unusable,
+)
 from tokenlearner.cli.train_job import UNUSABLE_FILE, prepare, say, takes_clips
 from tokenlearner.efficiency.machine import choose_device, describe_hardware, has_bfloat16
 from tokenlearner.errors import ConfigError
@@ -64,7 +69,7 @@ def train(
     label_column: Annotated[str | None, typer.Option(help="Of parquet files.")] = None,
     max_unusable: Annotated[
         float, typer.Option(min=0, max=1, help="Share of the photos that may be unusable.")
-    ] = 0.01,
+    ] = MAX_UNUSABLE,
     holdout: Annotated[
         int | None,
         typer.Option(
@@ -141,15 +146,8 @@ def train(
                 label_column=label_column,
                 max_unusable=max_unusable,
             )
-        columns: list[str] = []
-        if image_column is not None:
-            columns += ["--image-column", image_column]
-        if label_column is not None:
-            columns += ["--label-column", label_column]
         read_as = [] if split == "train" else ["--split", split]  # to repeat the run
-        read_as += columns
-        if max_unusable != 0.01:
-            read_as += ["--max-unusable", str(max_unusable)]
+        read_as += reading_options(image_column, label_column, max_unusable)
         if mixed_precision is None:
             mixed_precision = has_bfloat16(computer)
         job = prepare(
@@ -211,7 +209,7 @@ def train(
                 teacher=None if job.teacher is None else job.teacher.info,
                 options=(*job.options, *read_as),
             )
-            _say_done(folder, data, columns)
+            _say_done(folder, data, reading_options(image_column, label_column))
 
 
 def _say_done(folder: Path, data: str, columns: list[str]) -> None:
