@@ -17,8 +17,8 @@ import torch
 
 from benchmarks import placement
 from benchmarks.recording import FOLDER, write_json
-from benchmarks.slices import Slice, make_parser, read_split
-from tokenlearner.checkpoints import AnyModel, for_images, load_model
+from benchmarks.slices import Slice, make_parser
+from tokenlearner.checkpoints import AnyModel
 from tokenlearner.efficiency.machine import choose_device
 from tokenlearner.modules import TokenLearnerV11
 from tokenlearner.training.recipes import Recipe
@@ -89,9 +89,8 @@ def fill(slice_: Slice, *, data: Path, out: Path) -> list[str]:
         folder = slice_.train(recipe, data, out / way.folder, model=way.start(recipe))
         if folder is None or slice_.over:
             return [way.name for way in missing[index:]]
-        model = for_images(load_model(folder))
-        overlap = round(placement.mean_overlap(model, read_split(data, "test")), 4)
-        record({"way": way.name} | slice_.test(folder, data) | {"overlap": overlap})
+        shared = placement.overlap_in(folder, slice_, data)
+        record({"way": way.name} | slice_.test(folder, data) | {"overlap": shared})
     return []
 
 

@@ -12,22 +12,20 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from benchmarks.recording import FOLDER, write_json
 from benchmarks.slices import Slice, make_parser, read_split
-from tokenlearner.attention.statistics import overlap
-from tokenlearner.checkpoints import ImageModel, for_images, load_model
+from tokenlearner.checkpoints import for_images, load_model
 from tokenlearner.efficiency.machine import choose_device
 from tokenlearner.models import TokenLearnerConfig
 from tokenlearner.models.presets import fine_vit
-from tokenlearner.preprocess import prepare
-from tokenlearner.training.data import LabelledImages
+from tokenlearner.training.map_overlap import mean_overlap
 from tokenlearner.training.recipes import RECIPES, Recipe
 
 FILE = FOLDER / "placement.json"
 SIDE_PX = 64
 EPOCHS = 16
+NUM_PHOTOS = 512
+"""So many tell how much maps overlap."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,24 +98,16 @@ def fill(slice_: Slice, seeds: list[int], *, data: Path, out: Path) -> list[str]
             return [point.name for point in missing[index:]]
         shared = None
         if point.at is not None:
-            shared = round(
-                mean_overlap(for_images(load_model(folder)), read_split(data, "test")), 4
-            )
+            shared = overlap_in(folder, slice_, data)
         record(asdict(point) | slice_.test(folder, data) | {"overlap": shared})
     return []
 
 
-@torch.inference_mode()
-def mean_overlap(
-    model: ImageModel, photos: LabelledImages, *, count: int = 512, learner: int = 0
-) -> float:
-    """Returns how much two maps of a learner overlap on average, over the first photos."""
-    assert model.info is not None
-    preprocessing = model.info.preprocessing
-    images = photos.take(range(min(count, len(photos)))).images()
-    batch = torch.cat([prepare(image.pixels, preprocessing)[0] for image in images])
-    device = next(model.parameters()).device
-    return float(overlap(model.trace(batch.to(device)).learners[learner].maps).mean())
+def overlap_in(folder: Path, slice_: Slice, data: Path) -> float:
+    """Returns how much two maps of a model have in common on the first test photos."""
+    photos = read_split(data, "test").take(range(NUM_PHOTOS))
+    model = for_images(load_model(folder))
+    return round(mean_overlap(model, photos, device=slice_.device, num_photos=NUM_PHOTOS), 4)
 
 
 def read() -> list[dict[str, Any]]:

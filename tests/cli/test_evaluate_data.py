@@ -77,10 +77,24 @@ class TestFolder:
         wanted, found = (
             json.loads((tmp_path / name).read_text()) for name in ("new/table.json", "f.json")
         )
-        assert found["metrics"].pop("loss") == pytest.approx(wanted["metrics"].pop("loss"))
+        for name in ("loss", "map_overlap"):  # in another order
+            assert found["metrics"].pop(name) == pytest.approx(wanted["metrics"].pop(name))
         assert found["metrics"] == wanted["metrics"]
         assert found["command"] == "tokenlearner evaluate ./tiny --data folder --split val"
         assert not (model / "metrics.json").exists()
+
+    def test_how_distinct_the_maps_are_is_told_where_there_are_some(
+        self, model: Path, tmp_path: Path
+    ) -> None:
+        folder = write_folder(tmp_path / "folder")
+        options = ("--data", folder, "--split", "val", "--json", tmp_path / "result.json")
+        result = call(model, *options)
+        shared = json.loads((tmp_path / "result.json").read_text())["metrics"]["map_overlap"]
+        assert f"two maps have {100 * shared:.1f} % in common" in result.stdout
+        save_model(tmp_path / "baseline", tiny.model(learner=False))
+        result = call(tmp_path / "baseline", *options)
+        assert "two maps" not in result.stdout
+        assert "map_overlap" not in json.loads((tmp_path / "result.json").read_text())["metrics"]
 
     def test_a_broken_photo_is_named_and_left_out(self, model: Path, tmp_path: Path) -> None:
         write_folder(tmp_path / "folder")

@@ -3,6 +3,7 @@
 import json
 import os
 import shlex
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +11,7 @@ import torch
 import typer
 
 from tokenlearner import zoo
-from tokenlearner.checkpoints import AnyModel, ClipModel
+from tokenlearner.checkpoints import AnyModel, ClipModel, for_images
 from tokenlearner.cli.photos import (
     MAX_UNUSABLE,
     read_checked,
@@ -24,6 +25,8 @@ from tokenlearner.errors import ConfigError
 from tokenlearner.storage import CARD_FILE, METRICS_FILE, write_whole
 from tokenlearner.training.card import check_describable, render_card
 from tokenlearner.training.clip_views import Views
+from tokenlearner.training.data import LabelledImages
+from tokenlearner.training.map_overlap import NUM_PHOTOS, mean_overlap
 from tokenlearner.training.metrics import Metrics, iter_logits, list_names, measure, report
 from tokenlearner.training.multi_label import read_real
 
@@ -105,6 +108,9 @@ def evaluate(
     answers = iter_logits(network, photos, device=computer, batch_size=batch_size, views=views)
     logits = torch.cat(list(watch(answers, len(photos), step, "measuring")))
     metrics = measure(logits, torch.from_numpy(photos.labels), photos.class_names, real=valid)
+    if isinstance(photos, LabelledImages) and network.config.token_learner is not None:
+        shared = mean_overlap(for_images(network), photos, device=computer, batch_size=batch_size)
+        metrics = replace(metrics, map_overlap=shared)
     title = f"{name} on the {split} split of {photos.source_name}"
     _print(metrics, f"{title}, {metrics.num_images:,} {photos.things}", photos.things)
     if json_file is None and not save:
@@ -191,6 +197,9 @@ def _print(metrics: Metrics, title: str, things: str) -> None:
     if metrics.without_photos:
         typer.echo(f"classes without {things}: {list_names(metrics.without_photos)}")
     typer.echo(f"{'loss':<{width}}  {metrics.loss:7.3f} nats")
+    if metrics.map_overlap is not None:
+        of = f"in common on average, over up to {NUM_PHOTOS} {things}"
+        typer.echo(f"two maps have {100 * metrics.map_overlap:.1f} % {of}")
     if not few:
         typer.echo(f"--json FILE keeps the {measure_of_class} of each of {len(classes):,} classes")
         return

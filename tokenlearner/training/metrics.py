@@ -52,6 +52,8 @@ class Metrics:
             class ranks the photos by its logit.
         average_precision_percent: Of each of these classes.
         without_photos: With several labels: the other classes.
+        map_overlap: What two maps of the first learner have in common on average, 0 to 1, as
+            `mean_overlap` measures it; None where it was not.
     """
 
     top1_percent: float
@@ -66,6 +68,7 @@ class Metrics:
     map_percent: float | None = None
     average_precision_percent: dict[str, float] | None = None
     without_photos: tuple[str, ...] | None = None
+    map_overlap: float | None = None
 
 
 def evaluate(
