@@ -7,6 +7,10 @@ learner, in interleaved rounds. Every call goes on where the last one stopped: r
 `results/realised_<hardware>.json` until a case has enough undisturbed ones, then its stages are
 timed, which gives the reason for what is lost. A call that finds nothing to do takes no time. NAME
 picks the cases whose names begin so. Bfloat16 is left out where the hardware does not compute it.
+
+    python -m benchmarks.realised --retell
+
+Measures nothing: what is said of the recorded rounds and stages, of any machine, is said anew.
 """
 
 import argparse
@@ -20,7 +24,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.recording import result_file, write_json
+from benchmarks.recording import FOLDER, result_file, write_json
 from tokenlearner.efficiency.comparison import Comparison
 from tokenlearner.efficiency.execution import EAGER, Execution, Mode
 from tokenlearner.efficiency.machine import choose_device, describe_hardware, has_bfloat16
@@ -120,7 +124,13 @@ def main() -> None:
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
     parser.add_argument("--seconds", type=float, default=240.0, help="time for this call")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="undisturbed, of each case")
+    parser.add_argument("--retell", action="store_true", help="measure nothing, say it anew")
     options = parser.parse_args()
+    if options.retell:
+        for file in sorted(FOLDER.glob("realised_*.json")):
+            content = json.loads(file.read_text())
+            write_json(file, content | {"cases": [retell(row) for row in content["cases"]]})
+        return
     device = choose_device(options.device)
     names = tuple(options.names) or ("",)
     chosen = [case for case in cases(device) if case.name.startswith(names)]
@@ -204,6 +214,13 @@ def _profiles(row: dict[str, Any]) -> dict[int, tuple[Profile, ...]]:
     }
 
 
+def retell(row: dict[str, Any]) -> dict[str, Any]:
+    """Returns a recorded case with what today's code makes of its rounds and profiles."""
+    comparison = Comparison.from_dict(row["comparison"])
+    ways = _ways(comparison, _profiles(row))
+    return row | {"ways": ways, "comparison": comparison.to_dict()}
+
+
 def read(device: torch.device) -> dict[str, dict[str, Any]]:
     """Returns what is recorded for this device, by name."""
     file = _file(device)
@@ -253,7 +270,7 @@ def _record(
     row = {
         "name": case.name,
         "pair": case.pair,
-        "ways": [_way(comparison, 2 * i, profiles.get(i, ())) for i in range(len(case.ways))],
+        "ways": _ways(comparison, profiles),
         "comparison": comparison.to_dict(),
     }
     rows = read(device) | {case.name: row}
@@ -268,28 +285,43 @@ def _record(
     write_json(_file(device), content)
 
 
-def _way(comparison: Comparison, base: int, profiles: tuple[Profile, ...]) -> dict[str, Any]:
-    """What became of the promise where both models ran one way."""
-    fast = base + 1
+def _ways(
+    comparison: Comparison, profiles: Mapping[int, tuple[Profile, ...]]
+) -> list[dict[str, Any]]:
+    """What became of the promise in each way of running."""
+    ways = [entry.execution for entry in comparison.entries[::2]]
+    timed = {way: profiles.get(index, ()) for index, way in enumerate(ways)}
+    return [_way(comparison, 2 * index, timed) for index in range(len(ways))]
+
+
+def _way(
+    comparison: Comparison, base: int, timed: Mapping[Execution, tuple[Profile, ...]]
+) -> dict[str, Any]:
+    """What became of the promise in one; eager stages tell where it has none of its own."""
+    fast, way = base + 1, comparison.entries[base].execution
     promised, realised = (
         comparison.macs_ratio(fast, over=base),
         comparison.realised_ratio(fast, over=base),
     )
     assert promised is not None
     assert realised is not None
+    staged = way.with_stages(torch.device(comparison.conditions.device))
+    profiles = timed.get(staged, ())
     losses = find_losses(*profiles) if profiles else ()
-    is_explained = bool(profiles) or realised.median >= KEPT
+    without_stages = "" if staged == way else str(way)
+    words = explain_losses(realised.median, losses, without_stages=without_stages)
     return {
-        "how": str(comparison.entries[base].execution),
+        "how": str(way),
         "speedup": comparison.speedup(fast, over=base).to_dict(),
         "macs_ratio": round(promised, 4),
         "realised_ratio": realised.to_dict(),
-        "words": explain_losses(realised.median, losses) if is_explained else "",
+        "words": words if profiles or realised.median >= KEPT else "",
         "losses": [
             {"part": loss.part.name, "ratio": round(loss.ratio, 4), "reason": loss.reason}
             for loss in losses
+            if staged == way
         ],
-        "profiles": [one.to_dict() for one in profiles],
+        "profiles": [one.to_dict() for one in timed[way]],
     }
 
 

@@ -24,7 +24,7 @@ from app.components.efficiency.records import Line, doubts, table_row
 from app.components.efficiency.session import Measurement, keep, measurements
 from tests.app.measured import comparison
 from tokenlearner import zoo
-from tokenlearner.efficiency import count_macs, rounds
+from tokenlearner.efficiency import count_macs, reality, rounds
 from tokenlearner.efficiency.comparison import Comparison
 from tokenlearner.efficiency.execution import Execution, Mode
 from tokenlearner.efficiency.profile import profile
@@ -86,6 +86,25 @@ def test_finished(mode: Mode, monkeypatch: pytest.MonkeyPatch) -> None:
     assert tuple(entry.name for entry in found.comparison.entries) == PAIR
     assert [ratio for _, ratio in seen] == sorted(ratio for _, ratio in seen)
     assert seen[-1] == ("Finding out where the time goes", 1.0)
+
+
+@pytest.mark.usefixtures("quiet")
+def test_compiled_models_are_explained_by_eager_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, bool]] = []
+
+    def spied(*models: Any, dtype: str, optimised: bool, **settings: Any) -> Any:
+        asked.append((dtype, optimised))
+        return profile(*models, dtype=dtype, optimised=optimised, **settings)  # pyright: ignore[reportArgumentType]
+
+    monkeypatch.setattr(torch, "compile", lambda forward, **_: forward)
+    monkeypatch.setattr(measuring, "profile", spied)
+    monkeypatch.setattr(reality, "KEPT", float("inf"))
+    measure(
+        replace(SETUP, thorough=True, execution=Execution(mode="compile")), show=lambda *_: None
+    )
+    (found,) = measurements()
+    assert asked == [("fp32", False)]
+    assert "fp32 compile has no stages that could be timed, so what follows is abo" in found.reason
 
 
 def test_a_stop_keeps_the_rounds_that_are_done() -> None:
@@ -186,12 +205,8 @@ def test_the_reality_check_table_row() -> None:
         ("eager", "cpu", True, ""),
         ("optimised", "cpu", False, " A thorough measurement tells where it is lost."),
         ("optimised", "cpu", True, ""),
-        (
-            "graphs",
-            "cuda",
-            True,
-            " A thorough measurement of eager models tells where theirs is lost.",
-        ),
+        ("graphs", "cuda", False, " A thorough measurement tells where it is lost."),
+        ("graphs", "cuda", True, ""),
     ],
 )
 def test_how_to_learn_where_a_promise_is_lost(

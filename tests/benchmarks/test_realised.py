@@ -13,9 +13,9 @@ from benchmarks.realised import Case
 from benchmarks.realised import cases as all_cases
 from benchmarks.slices import Slice
 from tests import tiny
-from tokenlearner.efficiency import count_macs, rounds
+from tokenlearner.efficiency import count_macs, reality, rounds
 from tokenlearner.efficiency.comparison import Comparison
-from tokenlearner.efficiency.execution import EAGER, Execution
+from tokenlearner.efficiency.execution import EAGER, Dtype, Execution
 
 CPU = torch.device("cpu")
 CASE = Case(variant="Ti/16", image_size=32, num_tokens=2, at=6, batch_size=2)
@@ -93,17 +93,23 @@ def test_several_ways_share_their_rounds(tmp_path: Path) -> None:
     assert [len(way["profiles"]) for way in recorded()["ways"]] == [2, 2]
 
 
-def test_a_way_without_stages_is_measured_but_not_explained(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize("dtype", ["fp32", "bf16"])
+def test_a_way_without_stages_is_explained_by_the_eager_one(
+    dtype: Dtype, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """If there is one in the same number format."""
     monkeypatch.setattr(torch, "compile", lambda forward, **options: forward)
-    monkeypatch.setattr(realised, "KEPT", 9.0)  # as if a part of the promise were always lost
-    case = replace(CASE, ways=(Execution(mode="compile"), EAGER))
+    for module in (realised, reality):  # as if a part of the promise were always lost
+        monkeypatch.setattr(module, "KEPT", float("inf"))
+    case = replace(CASE, ways=(Execution(mode="compile", dtype=dtype), EAGER))
     assert fill(case=case) == []
     compiled, eager = recorded()["ways"]
-    assert (compiled["profiles"], compiled["words"]) == ([], "")
+    assert (compiled["profiles"], compiled["losses"]) == ([], [])
+    assert ("fp32 compile has no stages that" in compiled["words"]) == (dtype == "fp32")
+    assert bool(compiled["words"]) == (dtype == "fp32")
     assert len(eager["profiles"]) == 2
     assert eager["words"]
+    assert "no stages" not in eager["words"]
     before = recorded()
     assert fill(case=case) == []
     assert recorded() == before

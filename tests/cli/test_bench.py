@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from tests import tiny
 from tokenlearner.checkpoints import save_model
-from tokenlearner.cli import bench as command
+from tokenlearner.cli import bench_session
 from tokenlearner.cli.main import app
 from tokenlearner.efficiency import count_macs
 from tokenlearner.efficiency.comparison import Comparison
@@ -174,7 +174,7 @@ def test_ctrl_c_keeps_what_is_done(
             if result and result.batch_size == 2 and result.rounds:
                 raise KeyboardInterrupt
 
-    monkeypatch.setattr(command, "sweep", interrupted)
+    monkeypatch.setattr(bench_session, "sweep", interrupted)
     file = tmp_path / "bench.json"
     result = call(model, "--sweep", "--json", file)
     assert result.exit_code == 130
@@ -191,7 +191,7 @@ def test_ctrl_c_before_anything_is_done(
         raise KeyboardInterrupt
         yield
 
-    monkeypatch.setattr(command, "sweep", interrupted)
+    monkeypatch.setattr(bench_session, "sweep", interrupted)
     result = call(model, "--json", tmp_path / "bench.json")
     assert result.exit_code == 130
     assert "interrupted: nothing is measured" in result.stdout
@@ -203,7 +203,7 @@ def test_where_memory_ends_that_is_said(model: Path, monkeypatch: pytest.MonkeyP
         yield from sweep(*arguments, **settings)
         yield Stopped(batch_size=16, reason="out of memory")
 
-    monkeypatch.setattr(command, "sweep", short)
+    monkeypatch.setattr(bench_session, "sweep", short)
     result = call(model, "--batch", 1, "--no-why")
     assert result.exit_code == 0, result.output
     assert "stopped at fp32 eager, batch 16: out of memory" in result.stdout
@@ -215,7 +215,7 @@ def test_one_way_that_fails_leaves_the_others(model: Path, monkeypatch: pytest.M
             raise MeasurementError("torch.compile failed: no compiler")
         yield from sweep(candidates, **settings)
 
-    monkeypatch.setattr(command, "sweep", broken)
+    monkeypatch.setattr(bench_session, "sweep", broken)
     result = call(model, "--mode", "compile", "--mode", "eager", "--batch", 1, "--no-why")
     assert result.exit_code == 0, result.output
     assert "stopped at fp32 compile: torch.compile failed: no compiler" in result.stdout
@@ -245,6 +245,10 @@ def test_refused_before_anything_is_measured(arguments: tuple[str, ...], message
         (("--mode", "graphs"), "CUDA graphs need an NVIDIA GPU, and this is cpu"),
         (("--dtype", "tf32"), "tf32 is a format of NVIDIA GPUs, and this is cpu"),
         (("--dtype", "int8"), "dtype is 'int8'; it must be one of fp32, tf32, bf16, fp16"),
+        (
+            ("--sweep", "--batch", "3", "--batch", "5"),
+            "--sweep chooses the batches, 1, 2, 4 ... 512; leave out --batch 3 --batch 5, or it",
+        ),
         (("--at", "3", "--fuser"), "--at, --fuser describes a --variant, as in --variant B/16"),
         (
             ("cifar10-mini-vit", "--variant", "B/16"),

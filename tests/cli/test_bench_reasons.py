@@ -11,11 +11,11 @@ import torch
 from typer.testing import CliRunner
 
 from tests import tiny
-from tokenlearner.cli import bench as command
+from tokenlearner.cli import bench_session
 from tokenlearner.cli.main import app
-from tokenlearner.efficiency import rounds
+from tokenlearner.efficiency import reality, rounds
 from tokenlearner.efficiency.execution import Execution
-from tokenlearner.efficiency.profile import Profile
+from tokenlearner.efficiency.profile import Profile, profile
 from tokenlearner.efficiency.rounds import Plan
 from tokenlearner.efficiency.throughput import Candidate, Progress, sweep
 from tokenlearner.errors import MeasurementError
@@ -25,7 +25,7 @@ from tokenlearner.errors import MeasurementError
 def _quiet(monkeypatch: pytest.MonkeyPatch) -> None:
     """No other program is busy, and no promise counts as kept."""
     monkeypatch.setattr(rounds, "others_cpu_seconds", lambda: 0.0)
-    monkeypatch.setattr(command, "KEPT", float("inf"))
+    monkeypatch.setattr(bench_session, "KEPT", float("inf"))
 
 
 def call(*arguments: object) -> Any:
@@ -66,36 +66,63 @@ def test_a_convolutional_network_is_measured_without_a_reason(tmp_path: Path) ->
     assert "why less is realised is not known" in result.stdout
 
 
+def test_compiled_models_get_the_reasons_of_eager_ones(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their stages are timed once, for both."""
+    asked: list[dict[str, Any]] = []
+
+    def spied(models: Any, **settings: Any) -> tuple[Profile, ...]:
+        asked.append(settings)
+        return profile(models, **settings)
+
+    monkeypatch.setattr(torch, "compile", lambda forward, **_: forward)
+    monkeypatch.setattr(bench_session, "profile", spied)
+    monkeypatch.setattr(reality, "KEPT", float("inf"))
+    file = tmp_path / "bench.json"
+    ways = ("--mode", "eager", "--mode", "compile", "--dtype", "bf16")
+    result = call(source, "--batch", 1, *ways, "--json", file)
+    assert result.exit_code == 0, result.output
+    assert [(each["dtype"], each["optimised"]) for each in asked] == [("bf16", False)]
+    eager, compiled = json.loads(file.read_text())["comparisons"]
+    assert "no stages" not in eager["words"]
+    assert (
+        "promise. bf16 compile has no stages that could be timed, so what follows is about eager "
+        "passes in the same number format"
+    ) in compiled["words"]
+    assert [eager["profiled"], compiled["profiled"]] == ["bf16 eager", "bf16 eager"]
+    assert len(compiled["profiles"]) == 2
+    assert compiled["profiles"] == eager["profiles"]
+
+
 @pytest.mark.parametrize(
-    ("execution", "device", "is_profiled"),
+    ("execution", "device", "optimised"),
     [
-        (Execution(), "cuda", True),
+        (Execution(), "cuda", False),
         (Execution(mode="optimised"), "cpu", True),
-        (Execution(mode="optimised"), "cuda", False),
-        (Execution(mode="compile"), "cpu", False),
-        (Execution(mode="graphs"), "cuda", False),
+        (Execution(mode="optimised", dtype="fp16"), "cuda", False),
+        (Execution(mode="compile", dtype="bf16"), "cpu", False),
+        (Execution(mode="graphs", dtype="tf32"), "cuda", False),
     ],
 )
-def test_only_what_runs_stage_by_stage_gets_a_reason(
-    execution: Execution, device: str, is_profiled: bool, monkeypatch: pytest.MonkeyPatch
+def test_what_is_profiled(
+    execution: Execution, device: str, optimised: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An eager profile of a CUDA graph would blame the calls that a graph does not make."""
-    asked: list[bool] = []
+    asked: list[tuple[str, bool]] = []
 
-    def fail(*_: Any, optimised: bool, **__: Any) -> None:
-        asked.append(optimised)
+    def fail(*_: Any, dtype: str, optimised: bool, **__: Any) -> None:
+        asked.append((dtype, optimised))
         raise MeasurementError("memory does not suffice")
 
-    monkeypatch.setattr(command, "profile", fail)
+    monkeypatch.setattr(bench_session, "profile", fail)
     models = [("plain", tiny.model(learner=False)), ("tiny", tiny.model())]
     plan = Plan(rounds=1, seconds=0.01, warmup_passes=1, sample_seconds=0.001)
     candidates = [Candidate(name, model) for name, model in models]
     *_, last = sweep(candidates, device=torch.device("cpu"), batch_sizes=[1], plan=plan)
     assert isinstance(last, Progress)
     entries = tuple(replace(entry, execution=execution) for entry in last.comparison.entries)
-    session = command._Session(models, torch.device(device), plan)
+    session = bench_session.Session(models, torch.device(device), plan)
     session.done.append(replace(last.comparison, entries=entries))
     session.explain()
-    assert asked == ([execution.mode == "optimised"] if is_profiled else [])
-    reason = "memory does not suffice" if is_profiled else f"{execution.mode} leaves no stages"
-    assert f"why less is realised is not known: {reason}" in session.words[0]
+    assert asked == [(execution.dtype, optimised)]
+    assert session.words == {(0, 0): "why less is realised is not known: memory does not suffice"}

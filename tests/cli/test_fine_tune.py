@@ -48,7 +48,7 @@ def test_seed_decides_the_rows_of_new_classes() -> None:
     heads = []
     for seed in (1, 1, 2):
         torch.rand(1)  # as anything else in the process may
-        job = prepare("fine-tune", data, source=tiny.conv_model(), teacher=None, seed=seed)
+        job = prepare(None, data, source=tiny.conv_model(), teacher=None, seed=seed)
         assert isinstance(job.model, ConvVideoNetwork)
         heads.append(job.model.head.weight)
     assert torch.equal(heads[0], heads[1])

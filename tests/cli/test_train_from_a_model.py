@@ -12,7 +12,7 @@ from tests import tiny
 from tokenlearner import zoo
 from tokenlearner.checkpoints import load_model, save_model
 from tokenlearner.cli.main import app
-from tokenlearner.cli.train_job import prepare
+from tokenlearner.cli.train_job import find_recipe, prepare
 from tokenlearner.errors import ConfigError
 from tokenlearner.models import VisionTransformer, VisionTransformerConfig
 from tokenlearner.models.presets import PUBLISHED
@@ -57,7 +57,7 @@ class TestInit:
         weights = []
         for seed in (1, 2):
             job = prepare(
-                NAME,
+                find_recipe(NAME),
                 read_images(data, "train"),
                 source=zoo.load(tmp_path / "baseline"),
                 teacher=None,
@@ -100,7 +100,9 @@ def test_the_command_names_models_of_the_hub_with_their_commit(
     assert model.info is not None
     model.info = replace(model.info, source=place)
     monkeypatch.setattr(zoo, "load", lambda name: model)
-    job = prepare(NAME, read_images(data, "train"), source=model, teacher=place, seed=None)
+    job = prepare(
+        find_recipe(NAME), read_images(data, "train"), source=model, teacher=place, seed=None
+    )
     assert job.options == ("--init", place, "--teacher", place)
 
 
@@ -122,7 +124,9 @@ class TestHoldout:
     ) -> None:
         photos = read_images(tiny.write_dataset(tmp_path, train=count, test=1), "train")
         source = tiny.model() if name == "fine-tune" else None
-        job = prepare(name, photos, source=source, teacher="none", seed=None, holdout=wish)
+        job = prepare(
+            find_recipe(name), photos, source=source, teacher="none", seed=None, holdout=wish
+        )
         assert job.recipe.holdout == wanted
         assert ("--holdout" in job.options) == (wish is not None)
 
@@ -151,7 +155,7 @@ class TestNetworkOfThePaper:
     def test_takes_the_place_of_the_recipe_s_own(self, data: Path) -> None:
         name = "S/32 (22), 8 tokens at 11"
         job = prepare(
-            "imagenet-vit-b16-tl16",
+            find_recipe("imagenet-vit-b16-tl16"),
             read_images(data, "train"),
             source=None,
             teacher=None,
@@ -183,12 +187,19 @@ class TestNetworkOfThePaper:
     def test_is_refused(self, data: Path, recipe: str, network: str, message: str) -> None:
         photos = read_images(data, "train")
         with pytest.raises(ConfigError, match=message):
-            prepare(recipe, photos, source=tiny.model(), teacher=None, seed=None, network=network)
+            prepare(
+                find_recipe(recipe),
+                photos,
+                source=tiny.model(),
+                teacher=None,
+                seed=None,
+                network=network,
+            )
 
 
 def test_inflation_is_part_of_the_command(data: Path) -> None:
     job = prepare(
-        NAME,
+        find_recipe(NAME),
         read_images(data, "train"),
         source=tiny.model(),
         teacher=None,

@@ -2,6 +2,7 @@
 
 import copy
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,16 +14,21 @@ from tests import tiny
 from tests.efficiency.test_packed_linear import needs_onednn, relative_error
 from tests.models.test_vit import LEARNERS, every_learner
 from tests.models.timm_models import KINDS, images, with_learner
+from tokenlearner import zoo
 from tokenlearner.efficiency import OptimisedModel, optimise
 from tokenlearner.efficiency.packed_linear import PackedLinear
 from tokenlearner.errors import CheckpointError, ConfigError, ShapeError
+from tokenlearner.media import read_image
 from tokenlearner.models import TokenLearnerConfig, VisionTransformer, VisionTransformerConfig
+from tokenlearner.preprocess import prepare
 
 # Wide enough that oneDNN computes the layers, on a grid of 4x6.
 CONFIG = VisionTransformerConfig(
     image_size=(32, 48), patch_size=(8, 8), num_classes=5, dim=64, depth=3, num_heads=4, mlp_dim=128
 )
 TOLERANCES = {torch.float32: 1e-5, torch.bfloat16: 1e-2}
+SAMPLES = Path(__file__).parents[2] / "app" / "samples"
+PHOTOS = ("parachutists", "tabby", "beagle", "racehorse")
 every_dtype = pytest.mark.parametrize("dtype", TOLERANCES, ids=str)
 
 
@@ -111,6 +117,25 @@ def test_every_kind_of_timms(kind: str, version: str, fuser: bool) -> None:
 def test_every_kind_of_timms_in_bfloat16(kind: str) -> None:
     model = with_learner(kind)
     check(optimise(model, dtype=torch.bfloat16), model, images(), 2e-2)  # their weights are wild
+
+
+@pytest.fixture(scope="module")
+def pixels() -> list[Any]:
+    return [read_image(SAMPLES / f"{name}.jpg").pixels for name in PHOTOS]
+
+
+@pytest.mark.parametrize("name", [e.name for e in zoo.ENTRIES if e.dataset != "pointing-gestures"])
+@torch.no_grad()
+def test_shipped_models_with_real_photos(name: str, pixels: list[Any]) -> None:
+    """As far as the docstring promises: all photos together, and each alone in bfloat16."""
+    model: Any = zoo.load(name)
+    photos = torch.cat([prepare(each, model.info.preprocessing)[0] for each in pixels])
+    wanted = model(photos)
+    for dtype, of_one in ((torch.float32, 1e-5), (torch.bfloat16, 2e-2)):
+        found = optimise(model, dtype=dtype)(photos)
+        assert relative_error(found, wanted) < TOLERANCES[dtype]
+        errors = [relative_error(*pair) for pair in zip(found, wanted, strict=True)]
+        assert max(errors) < of_one, dict(zip(PHOTOS, errors, strict=True))
 
 
 def test_timms_trace() -> None:

@@ -172,4 +172,3 @@ def test_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     found = measure_limits(CPU, clock=ticking)
     assert (found.macs_per_second, found.bytes_per_second) == (64, 200)
     assert found.seconds_per_call == pytest.approx(1 / 200)
-    assert found.balance == pytest.approx(0.32)

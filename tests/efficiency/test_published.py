@@ -1,4 +1,4 @@
-"""All 67 published GFLOPs, and what the tables hold."""
+"""All 75 published GFLOPs, and what the tables hold."""
 
 import pytest
 

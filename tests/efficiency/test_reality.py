@@ -66,8 +66,8 @@ def test_losses_add_up_to_what_is_not_realised() -> None:
         (
             {"traffic_bytes": 650_000_000},
             "memory",
-            "they wait for memory, with 0.77 multiply-accumulates for each byte where this device "
-            "can do 2",
+            "moving their weights and tokens takes 52 % of their time even at the speed of a large "
+            "copy",
         ),
         ({}, "small products", "matrices of 8 rows are too small for the kernels"),
         (
@@ -137,6 +137,36 @@ def test_what_is_said() -> None:
     )
     assert "suspect the measurement or the machine" in explain_losses(0.9, losses[1:])
     assert explain_losses(0.9, ()).endswith("so suspect the measurement or the machine.")
+
+
+EAGERLY = (
+    "75 % of what the multiply-accumulates promise. bf16 compile has no stages that could be "
+    "timed, so what follows is about eager passes in the same number format"
+)
+
+
+def test_what_is_said_of_a_way_without_stages() -> None:
+    losses = find_losses(BASE, fast())
+    assert explain_losses(0.75, losses, without_stages="bf16 compile") == (
+        f"{EAGERLY}. Lost: 25 % of the time in the blocks after the learner: matrices of 8 rows "
+        "are too small for the kernels (0.2 GMAC/s, the baseline 1)."
+    )
+    assert explain_losses(0.98, losses, without_stages="bf16 compile").endswith("promise: kept.")
+    assert explain_losses(0.75, (), without_stages="bf16 compile") == (
+        f"{EAGERLY}: no part of the model stands out there."
+    )
+    assert explain_losses(0.85, losses, without_stages="bf16 compile").endswith(
+        "The eager profile realised another share than the measurement, 75 %, so its losses do "
+        "not add up to what is missing."
+    )
+
+
+def test_the_calls_of_eager_passes_are_not_blamed_on_other_ways() -> None:
+    losses = find_losses(BASE, fast(launch_seconds=1.3))
+    told = "Compiled code makes fewer calls and a CUDA graph none, so they need not lose that."
+    assert explain_losses(0.75, losses, without_stages="bf16 graphs").endswith(f" {told}")
+    assert told not in explain_losses(0.75, losses)
+    assert told not in explain_losses(0.75, find_losses(BASE, fast()), without_stages="bf16 graphs")
 
 
 @pytest.mark.parametrize(("realised", "adds_up"), [(0.47, False), (0.71, True), (0.81, False)])

@@ -15,11 +15,12 @@ from tokenlearner.errors import ConfigError
 from tokenlearner.models import TokenLearnerConfig, VisionTransformer
 from tokenlearner.models.info import Provenance
 from tokenlearner.training import card
-from tokenlearner.training.card import render_card, settings_of
+from tokenlearner.training.card import render_card
 from tokenlearner.training.data import read_images
 from tokenlearner.training.datasets import DATASETS
 from tokenlearner.training.metrics import evaluate, report
 from tokenlearner.training.recipes import RECIPES
+from tokenlearner.training.recipes.settings import settings_of
 
 CPU = torch.device("cpu")
 

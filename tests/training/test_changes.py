@@ -1,15 +1,19 @@
 """What a person may change about a recipe."""
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 import timm
 
 from tests import tiny
 from tokenlearner.errors import ConfigError
+from tokenlearner.models.config import TokenLearnerConfig
 from tokenlearner.models.timm_info import describe_timm
 from tokenlearner.models.timm_vit import TimmVisionTransformer
 from tokenlearner.training.changes import Changes
 from tokenlearner.training.fine_tune import fine_tuning
-from tokenlearner.training.recipes import RECIPES
+from tokenlearner.training.recipes import RECIPES, Distillation
 
 
 def test_nothing_wished_for_changes_nothing() -> None:
@@ -79,12 +83,114 @@ def test_the_size_that_it_has_changes_nothing(name: str) -> None:
     assert Changes(image_size=recipe.model.image_size[0]).apply(recipe) == recipe
 
 
+class TestLearner:
+    @pytest.mark.parametrize(
+        ("changes", "wanted"),
+        [
+            ({"num_tokens": 4}, {"num_tokens": 4}),
+            ({"at": 5}, {"at": 5}),
+            ({"at": 0}, {"at": 0}),
+            ({"fuser": True}, {"fuser": True}),
+            ({"version": "1.0"}, {"version": "1.0"}),
+            ({"num_tokens": 3, "version": "grouped"}, {"num_tokens": 3, "version": "grouped"}),
+        ],
+    )
+    def test_only_what_is_wished_for_changes(
+        self, changes: dict[str, Any], wanted: dict[str, Any]
+    ) -> None:
+        before = RECIPES["imagenette-fine-vit-tl8"]()
+        assert before.model.token_learner is not None
+        learner = replace(before.model.token_learner, **wanted)
+        model: Any = before.model
+        after = replace(before, model=replace(model, token_learner=learner))
+        assert Changes(**changes).apply(before) == after
+
+    def test_a_fuser_is_taken_away(self) -> None:
+        recipe = Changes(fuser=False).apply(RECIPES["imagenette-fine-vit-tl8-fuser"]())
+        assert recipe.model == RECIPES["imagenette-fine-vit-tl8"]().model
+
+    @pytest.mark.parametrize("name", ["imagenette-fine-vit", "gestures-vivit"])
+    def test_a_baseline_gets_one_in_the_middle(self, name: str) -> None:
+        recipe = Changes(num_tokens=8).apply(RECIPES[name]())
+        assert recipe.model.token_learner == TokenLearnerConfig(num_tokens=8, at=3)
+        assert recipe.model.depth == 6
+        assert Changes(num_tokens=8).apply(recipe) == recipe
+
+    def test_a_convolutional_network_gets_one_in_its_last_stage(self) -> None:
+        made = RECIPES["avid-conv-video-tl8"]()
+        model: Any = made.model
+        baseline = replace(made, model=replace(model, token_learner=None))
+        assert Changes(num_tokens=8).apply(baseline) == made
+
+    def test_options_of_another_version_are_dropped(self) -> None:
+        """The Keras example's mean pooling and groups would be refused."""
+        pooled = Changes(version="1.1").apply(RECIPES["cifar10-mini-vit-tl8"]())
+        assert pooled.model.token_learner == TokenLearnerConfig(num_tokens=8, at=3)
+        grouped = Changes(version="1.0").apply(RECIPES["cifar10-mini-vit-g4-tl8"]())
+        assert grouped.model.token_learner == TokenLearnerConfig(
+            num_tokens=8, at=3, version="1.0", pooling="sum"
+        )
+        same = Changes(version="1.0", num_tokens=4).apply(RECIPES["cifar10-mini-vit-tl8"]())
+        assert same.model == RECIPES["cifar10-mini-vit-tl4"]().model
+
+    def test_maps_of_a_new_one_are_kept_apart(self) -> None:
+        recipe = Changes(num_tokens=8, diversity=0.1).apply(RECIPES["imagenette-conv-vit"]())
+        assert recipe.diversity == 0.1
+
+    @pytest.mark.parametrize(
+        ("name", "changes", "message"),
+        [
+            ("imagenette-fine-vit-tl8", Changes(at=6), r"--at 6: there are 6 blocks; .* to 5"),
+            ("imagenette-fine-vit-tl8", Changes(at=-1), r"--at -1: there are 6 blocks"),
+            (
+                "imagenette-fine-vit",
+                Changes(version="1.0"),
+                "--version 1.0: there is no TokenLearner to change; give --num-tokens as well",
+            ),
+            ("imagenette-fine-vit", Changes(at=2, fuser=False), "^--at 2 --no-fuser: there is no"),
+            ("imagenette-fine-vit", Changes(num_tokens=0), "num_tokens is 0; it must be at least"),
+            ("avid-conv-video-tl8", Changes(fuser=False), "needs version '1.0' and fuser=True"),
+        ],
+    )
+    def test_impossible(self, name: str, changes: Changes, message: str) -> None:
+        with pytest.raises(ConfigError, match=message):
+            changes.apply(RECIPES[name]())
+
+
+class TestTeacher:
+    def test_weight_and_temperature(self) -> None:
+        recipe = tiny.recipe(distillation=Distillation(weight=0.3, temperature=3.0))
+        after = Changes(teacher_weight=0.8).apply(recipe).distillation
+        assert after == Distillation(weight=0.8, temperature=3.0)
+        after = Changes(teacher_temperature=2.0).apply(recipe).distillation
+        assert after == Distillation(weight=0.3, temperature=2.0)
+
+    @pytest.mark.parametrize(
+        ("changes", "message"),
+        [
+            (Changes(teacher_weight=0.0), "^--teacher-weight 0.0: there is no teacher; give --te"),
+            (Changes(teacher_temperature=2.0), "^--teacher-temperature 2.0: there is no teacher"),
+        ],
+    )
+    def test_without_one(self, changes: Changes, message: str) -> None:
+        with pytest.raises(ConfigError, match=message):
+            changes.apply(tiny.recipe())
+
+    def test_a_temperature_that_is_none(self) -> None:
+        with pytest.raises(ConfigError, match="a temperature above 0"):
+            Changes(teacher_temperature=0.0).apply(tiny.recipe(distillation=Distillation()))
+
+
 def test_options_are_those_of_the_command() -> None:
     changes = Changes(epochs=3, batch_size=32, learning_rate=2e-5, image_size=96)
     words = "--epochs 3 --batch-size 32 --learning-rate 2e-05 --image-size 96"
     assert changes.options == tuple(words.split())
     assert Changes(batch_size=4).options == ("--batch-size", "4")
     assert Changes(learning_rate=0.00012345678).options[1] == "0.00012345678"
+    learner = Changes(num_tokens=4, at=0, version="1.0", fuser=False, teacher_weight=0.0)
+    words = "--num-tokens 4 --at 0 --version 1.0 --no-fuser --teacher-weight 0.0"
+    assert learner.options == tuple(words.split())
+    assert Changes(fuser=True).options == ("--fuser",)
 
 
 class TestErrors:

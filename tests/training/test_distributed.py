@@ -2,17 +2,27 @@
 
 import math
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from tests import tiny
 from tests.training import worker
 from tokenlearner.errors import ConfigError
-from tokenlearner.training.distributed import add_up, joined_processes, num_processes, rank
+from tokenlearner.training.batches import schedule
+from tokenlearner.training.data import read_images
+from tokenlearner.training.distributed import (
+    add_up,
+    gather,
+    joined_processes,
+    num_processes,
+    rank,
+)
 from tokenlearner.training.loop import CHECKPOINT
 
 ROOT = Path(__file__).parents[2]
@@ -23,12 +33,15 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny.write_dataset(tmp_path_factory.mktemp("data"))
 
 
-def run_two(case: str, data: Path, out: Path) -> subprocess.CompletedProcess[str]:
+def run_two(
+    case: str, data: Path, out: Path, *, max_unusable: float = 0.01
+) -> subprocess.CompletedProcess[str]:
     """Runs a case in two processes as a person would, on this machine alone."""
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2"]
     command += ["--rdzv-backend=c10d", "--rdzv-endpoint=localhost:0", "--local-addr=localhost"]
     command += ["-m", "tests.training.worker", case, str(data), str(out)]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
+    environment["MAX_UNUSABLE"] = str(max_unusable)
     return subprocess.run(
         command, capture_output=True, text=True, cwd=ROOT, env=environment, check=False
     )
@@ -71,6 +84,46 @@ def test_a_loss_that_is_no_number_stops_both(data: Path, tmp_path: Path) -> None
     assert not (tmp_path / CHECKPOINT).exists()
 
 
+class TestUnusable:
+    """Each of two processes meets one of two photos that are broken."""
+
+    @pytest.fixture
+    def broken(self, tmp_path: Path) -> tuple[Path, list[int]]:
+        """The data set, and the rows of both photos in the training data."""
+        recipe, _ = worker.CASES["unusable"]
+        rows = []
+        for index in range(2):
+            parts = schedule(recipe, 24, first_step=0, own=range(index, index + 1), num_parts=2)
+            rows.append(int(list(parts)[-1].rows[0]))  # found after the checkpoint of step 2
+        folder = tiny.write_dataset(tmp_path / "data")
+        good = read_images(folder, "train")
+        order = np.random.default_rng(recipe.seed).permutation(24)
+        images, labels = list(good.encoded), good.labels.tolist()
+        for row in rows:
+            images[order[row]] = images[order[row]][:60]
+        tiny.write_parquet(folder / "train-00000-of-00001.parquet", images, labels)
+        return folder, rows
+
+    def test_together_they_are_too_many(
+        self, broken: tuple[Path, list[int]], tmp_path: Path
+    ) -> None:
+        """Of 24 photos one may be broken."""
+        result = run_two("unusable", broken[0], tmp_path / "out", max_unusable=1.5 / 24)
+        assert result.returncode != 0
+        wanted = r"DataError: 2 of 24 training photos cannot be used.*; .*\.parquet, row"
+        assert re.search(wanted, result.stderr), result.stderr
+        assert torch.load(tmp_path / "out" / CHECKPOINT)["step"] == 2
+
+    @pytest.mark.slow
+    def test_all_are_kept_and_named(self, broken: tuple[Path, list[int]], tmp_path: Path) -> None:
+        folder, rows = broken
+        result = run_two("unusable", folder, tmp_path / "out", max_unusable=0.1)
+        assert result.returncode == 0, result.stderr
+        assert result.stderr.count("2 unusable training photos were replaced so far") == 1
+        kept = torch.load(tmp_path / "out" / CHECKPOINT)["unusable"]["reasons"]
+        assert list(kept) == sorted(rows)
+
+
 class TestAlone:
     def test_nothing_to_join(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv("WORLD_SIZE", raising=False)
@@ -79,6 +132,7 @@ class TestAlone:
             assert found == device
             assert (rank(), num_processes()) == (0, 1)
             assert float(add_up(torch.tensor(math.pi))) == pytest.approx(math.pi)
+            assert gather({1: "a"}) == [{1: "a"}]
 
     def test_others_that_cannot_be_found(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("WORLD_SIZE", "2")

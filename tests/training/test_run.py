@@ -23,7 +23,7 @@ from tokenlearner.training.board import attention_picture
 from tokenlearner.training.data import LabelledImages, read_images
 from tokenlearner.training.datasets import DATASETS
 from tokenlearner.training.loop import Trainer
-from tokenlearner.training.run import NUM_PICTURES, command, export, run
+from tokenlearner.training.run import command, export, run
 
 CPU = torch.device("cpu")
 
@@ -118,16 +118,25 @@ class TestRun:
         wanted = "no more curves are written for TensorBoard: No space left on device"
         assert said == [wanted]
 
+    def test_unusable_photos_are_told(self, data: LabelledImages, tmp_path: Path) -> None:
+        encoded = [data.encoded[row] for row in range(len(data))]
+        encoded[5] = encoded[5][:60]
+        broken = replace(data, encoded=tuple(encoded), max_unusable=0.1)
+        said: list[str] = []
+        list(run(start(broken, tmp_path, canvas=None, holdout=0), warn=said.append))
+        assert [words[:30] for words in said] == ["1 unusable training photo was "]
+
+    @pytest.mark.parametrize("holdout", [6, 0])
     def test_pictures_and_settings_for_tensorboard(
-        self, data: LabelledImages, tmp_path: Path
+        self, data: LabelledImages, tmp_path: Path, holdout: int
     ) -> None:
         accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
-        trainer = start(data, tmp_path)
+        trainer = start(data, tmp_path, holdout=holdout)
         list(run(trainer))
         events = accumulator.EventAccumulator(str(tmp_path))
         events.Reload()
         (*_, last) = events.Images("attention")
-        photos = trainer.heldout_images[:NUM_PICTURES]
+        photos = trainer.shown_images
         wanted = attention_picture(trainer.result(), photos, trainer.recipe.preprocessing)
         shown = np.asarray(PillowImage.open(BytesIO(last.encoded_image_string)))
         assert np.array_equal(shown, wanted.permute(1, 2, 0).numpy())

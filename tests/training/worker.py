@@ -3,9 +3,9 @@
 python -m tests.training.worker CASE DATA OUT [SYNC]
 
 Prints the step it starts from, and after each step its number, its loss and the norm of its
-gradients (AdamW would hide a wrong scale). With SYNC it kills itself
-when the SYNC-th time something is forced to the disk: odd ones are a checkpoint that has not taken
-the last one's place yet, even ones are the folder after it has.
+gradients (AdamW would hide a wrong scale). MAX_UNUSABLE in the environment is that share of the
+photos. With SYNC it kills itself when the SYNC-th time something is forced to the disk: odd ones
+are a checkpoint that has not taken the last one's place yet, even ones are the folder after it has.
 """
 
 import os
@@ -64,6 +64,10 @@ CASES: dict[str, tuple[Recipe, dict[str, Any]]] = {
         tiny.recipe(model=PLAIN, batch_size=17, stages=((2, 16),)),  # 18 photos: 17 and 1
         {"mixed_precision": False, "accumulate": 2},
     ),
+    "unusable": (
+        tiny.recipe(canvas=None, holdout=0, model=PLAIN, stages=((1, 16),)),
+        {"mixed_precision": False},
+    ),
     "diverging": (
         tiny.recipe(model=PLAIN, learning_rate=1e30, gradient_clip=None, warmup_epochs=0),
         {"mixed_precision": False},
@@ -75,7 +79,9 @@ def start(case: str, data: str, out: Path, device: torch.device | None = None) -
     """Builds a case's trainer."""
     recipe, options = CASES[case]
     device = device or torch.device("cpu")
-    return Trainer(recipe, read_images(data, "train"), out, device=device, **options)
+    max_unusable = float(os.environ.get("MAX_UNUSABLE", "0.01"))
+    photos = read_images(data, "train", max_unusable=max_unusable)
+    return Trainer(recipe, photos, out, device=device, **options)
 
 
 def gradient_norm(trainer: Trainer) -> float:
@@ -95,7 +101,7 @@ def main() -> None:
         write = rank() == 0
         if write:
             _say(trainer.step)
-        for report in trainer.run(checkpoint_every=2):
+        for report in trainer.run(checkpoint_every=2, warn=_warn):
             if write:
                 _say(int(report["step"]), report["loss"], gradient_norm(trainer))
             time.sleep(0.02)
@@ -104,6 +110,10 @@ def main() -> None:
 def _say(*numbers: float) -> None:
     sys.stdout.write(" ".join(map(repr, numbers)) + "\n")
     sys.stdout.flush()
+
+
+def _warn(text: str) -> None:
+    sys.stderr.write(text + "\n")
 
 
 def _die_at(number: int) -> None:

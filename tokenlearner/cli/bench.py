@@ -2,37 +2,30 @@
 
 import os
 import shlex
-from dataclasses import dataclass, field
-from functools import partial
 from itertools import product
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import torch
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, TextColumn
-from rich.progress import Progress as Bar
 
 from tokenlearner import zoo
 from tokenlearner.cli.bench_pair import (
     OF_THE_PAPER,
-    Named,
     check_choice,
     paper_pair,
     preset_pair,
     shipped_pair,
 )
+from tokenlearner.cli.bench_session import Session
 from tokenlearner.cli.bench_table import make_table
 from tokenlearner.cli.evaluate import make_room_for, write_json
-from tokenlearner.efficiency.comparison import Comparison
 from tokenlearner.efficiency.execution import Execution
 from tokenlearner.efficiency.machine import choose_device, describe_hardware
-from tokenlearner.efficiency.profile import Profile, profile
-from tokenlearner.efficiency.reality import KEPT, explain_losses, find_losses
 from tokenlearner.efficiency.rounds import Plan
-from tokenlearner.efficiency.throughput import POWERS, Candidate, Progress, Stopped, sweep
-from tokenlearner.errors import MeasurementError
+from tokenlearner.efficiency.throughput import POWERS
+from tokenlearner.errors import ConfigError
 
 _LOG_COLUMNS = 140  # what the table takes; in a pipe or a log nobody has chosen a width
 _INTERRUPTED = 130  # what a shell calls a command that Ctrl-C ended
@@ -90,8 +83,14 @@ def bench(
     channels_last: Annotated[
         bool, typer.Option("--channels-last", help="Images with their channels innermost.")
     ] = False,
-    seconds: Annotated[float, typer.Option(help="At most, for each line of the table.")] = 20.0,
-    rounds: Annotated[int, typer.Option(min=1, help="Undisturbed ones wanted for a line.")] = 15,
+    together: Annotated[
+        bool,
+        typer.Option("--together", help="All dtypes and modes in turns, compared with the first."),
+    ] = False,
+    seconds: Annotated[
+        float, typer.Option(help="At most, for each batch size and way of running.")
+    ] = 20.0,
+    rounds: Annotated[int, typer.Option(min=1, help="Undisturbed ones wanted of each.")] = 15,
     why: Annotated[
         bool, typer.Option(help="Look for the reason where the promise is not kept.")
     ] = True,
@@ -104,8 +103,12 @@ def bench(
 
     Both run in turns, so that a machine that grows slower harms them alike; rounds during which
     other programs were busy are left out. "Promised" is the ratio of multiply-accumulates,
-    "realised" what the measured speed-up is of it. Ctrl-C keeps what is done.
+    "realised" what the measured speed-up is of it; "overall", with --together, is the speed over
+    the first model's in the first way of running. Ctrl-C keeps what is done.
     """
+    if batch and all_batches:
+        asked = " ".join(f"--batch {size}" for size in batch)
+        raise ConfigError(f"--sweep chooses the batches, 1, 2, 4 ... 512; leave out {asked}, or it")
     make_room_for(json_file)
     computer = choose_device(device)
     named = {"MODEL": model, "--against": against}
@@ -141,7 +144,7 @@ def bench(
     if remark:
         console.print(remark)
     sizes = POWERS if all_batches else tuple(sorted(set(batch or (1, 8))))
-    session = _Session(pair, computer, plan)
+    session = Session(pair, computer, plan, together=together)
     try:
         session.measure(executions, sizes)
         if why:
@@ -149,7 +152,8 @@ def bench(
     except KeyboardInterrupt:
         session.interrupted = True
     finally:  # what is measured is kept, whatever happens
-        _show(session, console, wanted=len(executions) * len(sizes))
+        wanted = len(sizes) * (1 if together else len(executions))
+        _show(session, console, wanted=wanted)
         if json_file is not None and session.done:
             command = _command(session, variant, executions, sizes, why=why)
             write_json(json_file, session.report(command))
@@ -159,121 +163,29 @@ def bench(
         raise typer.Exit(1)
 
 
-@dataclass(slots=True)
-class _Session:
-    """What one call measures."""
-
-    pair: list[Named]
-    device: torch.device
-    plan: Plan
-    done: list[Comparison] = field(default_factory=list)
-    stops: list[str] = field(default_factory=list)
-    words: dict[int, str] = field(default_factory=dict)
-    profiles: dict[int, tuple[Profile, ...]] = field(default_factory=dict)
-    interrupted: bool = False
-
-    @property
-    def unit(self) -> str:
-        """What a batch consists of."""
-        return "clips" if getattr(self.pair[0][1], "takes", "") == "video" else "images"
-
-    def measure(self, executions: list[Execution], sizes: tuple[int, ...]) -> None:
-        """Measures one execution after the other at growing batch sizes, under a bar."""
-        console = Console(stderr=True)
-        columns = (TextColumn("{task.description}"), BarColumn())
-        with Bar(
-            *columns, console=console, transient=True, disable=not console.is_interactive
-        ) as bar:
-            for execution in executions:
-                candidates = [Candidate(name, model, execution) for name, model in self.pair]
-                task = bar.add_task("", total=1.0)
-                events = sweep(candidates, device=self.device, batch_sizes=sizes, plan=self.plan)
-                try:
-                    for event in events:
-                        self._take(event, execution, partial(bar.update, task))
-                except MeasurementError as error:
-                    self.stops.append(f"{execution}: {error}")
-
-    def explain(self) -> None:
-        """Says of every comparison with a promise what became of it."""
-        for index, result in enumerate(self.done):
-            realised = result.realised_ratio() if len(self.pair) > 1 else None
-            if realised is None:
-                continue
-            if result.all_disturbed:
-                self.words[index] = "too busy to tell: other programs were busy in every round"
-                continue
-            try:
-                profiles = self._profile(result) if realised.median < KEPT else ()
-            except MeasurementError as error:
-                self.words[index] = f"why less is realised is not known: {error}"
-            else:
-                self.profiles[index] = profiles
-                losses = find_losses(*profiles) if profiles else ()
-                self.words[index] = explain_losses(realised.median, losses)
-
-    def _profile(self, result: Comparison) -> tuple[Profile, ...]:
-        """Times the stages of both models."""
-        execution = result.entries[0].execution
-        if not execution.has_stages(self.device):
-            raise MeasurementError(
-                f"{execution.mode} leaves no stages that could be timed here; measure eager"
-            )
-        return profile(
-            dict(self.pair),
-            batch_size=result.batch_size,
-            device=self.device,
-            dtype=execution.dtype,
-            optimised=execution.mode == "optimised",
-        )
-
-    def report(self, command: str) -> dict[str, Any]:
-        """Returns what `--json` writes."""
-        return {
-            "command": command,
-            "comparisons": [
-                result.to_dict()
-                | {
-                    "words": self.words.get(index, ""),
-                    "profiles": [one.to_dict() for one in self.profiles.get(index, ())],
-                }
-                for index, result in enumerate(self.done)
-            ],
-            "stopped": self.stops,
-            "interrupted": self.interrupted,
-        }
-
-    def _take(self, event: Progress | Stopped, execution: Execution, show: Any) -> None:
-        if isinstance(event, Stopped):
-            self.stops.append(f"{execution}, batch {event.batch_size}: {event.reason}")
-            return
-        result = event.comparison
-        title = f"{execution}, batch {result.batch_size}: {event.activity}"
-        show(completed=event.done_ratio, description=title)
-        if len(result.rounds) > 1:  # the same comparison, one round ago
-            self.done.pop()
-        if result.rounds:
-            self.done.append(result)
-
-
-def _show(session: _Session, console: Console, *, wanted: int) -> None:
+def _show(session: Session, console: Console, *, wanted: int) -> None:
     if session.done:
-        console.print(make_table(session.done, unit=session.unit))
-    for index, words in session.words.items():
+        num_models = len(session.pair)
+        table = make_table(
+            session.done, unit=session.unit, num_models=num_models, overall=session.together
+        )
+        console.print(table)
+    for (index, base), words in session.words.items():
         result = session.done[index]
-        console.print(f"{result.entries[0].execution}, batch {result.batch_size}: {words}")
+        console.print(f"{result.entries[base].execution}, batch {result.batch_size}: {words}")
     for stop in session.stops:
         console.print(f"stopped at {stop}")
     if any(result.all_disturbed for result in session.done):
         console.print("a line marked * was disturbed in every round by others: measure again")
     if session.interrupted:
         kept = len(session.done)
-        lines = "nothing is measured" if not kept else f"{kept} of {wanted} lines are kept"
+        lines = "batch sizes" if session.together else "lines"
+        lines = "nothing is measured" if not kept else f"{kept} of {wanted} {lines} are kept"
         console.print(f"interrupted: {lines}" + (", the last may be short" if kept else ""))
 
 
 def _command(
-    session: _Session,
+    session: Session,
     variant: str | None,
     executions: list[Execution],
     sizes: tuple[int, ...],
@@ -301,6 +213,7 @@ def _command(
     words += [w for d in dict.fromkeys(e.dtype for e in executions) for w in ("--dtype", d)]
     words += [w for m in dict.fromkeys(e.mode for e in executions) for w in ("--mode", m)]
     words += ["--channels-last"] if executions[0].channels_last else []
+    words += ["--together"] if session.together else []
     words += ["--seconds", f"{plan.seconds:g}", "--rounds", str(plan.rounds)]
     words += [] if why else ["--no-why"]
     words += ["--device", str(session.device)]

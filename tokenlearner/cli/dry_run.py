@@ -21,6 +21,7 @@ def say_plan(
     mixed_precision: bool,
     accumulate: int,
     num_workers: int,
+    compile: bool,
 ) -> None:
     """Prints it, what is known at once first; writes nothing.
 
@@ -45,6 +46,8 @@ def say_plan(
         num_workers=num_workers,
     )
     say(what_it_takes.describe())
+    if compile:
+        say("memory, speed and time are those without --compile, which is not tried out here")
 
 
 def _find_steps(

@@ -17,9 +17,10 @@ from tokenlearner.cli.photos import (
     refuse_options_of_photos,
     say_unusable,
 )
-from tokenlearner.cli.train_job import UNUSABLE_FILE, prepare, say, takes_clips
+from tokenlearner.cli.train_job import UNUSABLE_FILE, find_recipe, prepare, say, takes_clips
 from tokenlearner.efficiency.machine import choose_device, describe_hardware, has_bfloat16
 from tokenlearner.errors import ConfigError
+from tokenlearner.models.config import Version
 from tokenlearner.modules.tubelets import Inflation
 from tokenlearner.training.changes import Changes
 from tokenlearner.training.data import (
@@ -34,13 +35,23 @@ from tokenlearner.training.fine_tune import FINE_TUNE
 from tokenlearner.training.fit import check_fit
 from tokenlearner.training.loop import Trainer
 from tokenlearner.training.recipes import RECIPES, Recipe
+from tokenlearner.training.recipes.own import reference
 from tokenlearner.training.run import export, run
 
 
 def train(
-    recipe: Annotated[str, typer.Argument(help=f"One of {', '.join(RECIPES)}, {FINE_TUNE}.")],
+    recipe: Annotated[
+        str,
+        typer.Argument(
+            help=f"One of {', '.join(RECIPES)}, {FINE_TUNE}; or your own as path/to/mine.py:mine."
+        ),
+    ],
     data: Annotated[
-        str, typer.Option(help="Folder with SPLIT/CLASS/photos or parquet files, or a Hub id.")
+        str,
+        typer.Option(
+            help="Folder with SPLIT/CLASS/photos or parquet files, or a Hub id: "
+            "owner/name[@REVISION][:CONFIGURATION]."
+        ),
     ],
     out: Annotated[Path, typer.Option(help="Folder of the run.")],
     init: Annotated[
@@ -53,6 +64,16 @@ def train(
             help="Model to learn from as well as from the labels; none for none. A learner put "
             "into a trained model learns from that model unless told otherwise."
         ),
+    ] = None,
+    teacher_weight: Annotated[
+        float | None,
+        typer.Option(
+            min=0, max=1, help="Share of the loss that compares with the teacher; 0.5 unless given."
+        ),
+    ] = None,
+    teacher_temperature: Annotated[
+        float | None,
+        typer.Option(help="Divides its logits and the model's own; 1 unless given."),
     ] = None,
     network: Annotated[
         str | None,
@@ -92,6 +113,22 @@ def train(
         int | None,
         typer.Option(min=1, help="Side in pixels, instead of the recipe's or the model's own."),
     ] = None,
+    num_tokens: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Tokens to learn; puts a learner into a recipe or model without one."
+        ),
+    ] = None,
+    at: Annotated[
+        int | None,
+        typer.Option(min=0, help="First block that sees them; of a new learner the middle one."),
+    ] = None,
+    version: Annotated[
+        Version | None, typer.Option(help="Of the learner; a new one has 1.1 by default.")
+    ] = None,
+    fuser: Annotated[
+        bool | None, typer.Option(help="Write results back onto the grid, or no more.")
+    ] = None,
     diversity: Annotated[
         float | None,
         typer.Option(
@@ -126,16 +163,14 @@ def train(
     one that is finished writes its model anew. Several GPUs: torchrun --nproc-per-node 8
     --no-python tokenlearner train ...
     """
-    if recipe not in RECIPES and recipe != FINE_TUNE:
-        names = ", ".join([*RECIPES, FINE_TUNE])
-        raise ConfigError(f"there is no recipe {recipe!r}; there are {names}")
+    wanted = find_recipe(recipe)
     check_folder(out)
     with joined_processes(choose_device(device)) as computer:
         source = None if init is None else zoo.load(init)
-        if recipe == FINE_TUNE and source is None:
+        if wanted is None and source is None:
             raise ConfigError(f"{FINE_TUNE} needs a model to start from; give --init MODEL")
         say(f"reading {data}")
-        if takes_clips(recipe, source):
+        if takes_clips(wanted, source):
             refuse_options_of_photos(recipe, image_column=image_column, label_column=label_column)
             photos = read_clips(data, split, max_unusable=max_unusable)
         else:
@@ -146,12 +181,14 @@ def train(
                 label_column=label_column,
                 max_unusable=max_unusable,
             )
-        read_as = [] if split == "train" else ["--split", split]  # to repeat the run
-        read_as += reading_options(image_column, label_column, max_unusable)
+        also = [] if split == "train" else ["--split", split]  # what repeats the run
+        also += reading_options(image_column, label_column, max_unusable)
+        # Parts are not quite the whole: batch norm sees each alone.
+        also += [] if accumulate == 1 else ["--accumulate", str(accumulate)]
         if mixed_precision is None:
             mixed_precision = has_bfloat16(computer)
         job = prepare(
-            recipe,
+            wanted,
             photos,
             source=source,
             teacher=teacher,
@@ -161,7 +198,13 @@ def train(
                 batch_size=batch_size,
                 learning_rate=learning_rate,
                 image_size=image_size,
+                num_tokens=num_tokens,
+                at=at,
+                version=version,
+                fuser=fuser,
                 diversity=diversity,
+                teacher_weight=teacher_weight,
+                teacher_temperature=teacher_temperature,
             ),
             network=network,
             inflation=inflation,
@@ -179,6 +222,7 @@ def train(
                 mixed_precision=mixed_precision,
                 accumulate=accumulate,
                 num_workers=num_workers,
+                compile=compile,
             )
         if job.recipe.canvas is not None:
             say(f"preparing {len(photos):,} {photos.things}")
@@ -205,9 +249,10 @@ def train(
                 trainer,
                 data=photos.source_name,
                 name=job.name,
+                recipe_name=reference(recipe),
                 started_from=job.started_from,
                 teacher=None if job.teacher is None else job.teacher.info,
-                options=(*job.options, *read_as),
+                options=(*job.options, *also),
             )
             _say_done(folder, data, reading_options(image_column, label_column))
 

@@ -10,7 +10,7 @@ import typer
 from tokenlearner import zoo
 from tokenlearner.checkpoints import AnyModel, ClipModel
 from tokenlearner.errors import ConfigError
-from tokenlearner.models.config import VisionTransformerConfig
+from tokenlearner.models.config import TokenLearnerConfig, VisionTransformerConfig
 from tokenlearner.models.conv_video_config import ConvVideoConfig
 from tokenlearner.models.info import ModelInfo
 from tokenlearner.models.presets import PUBLISHED
@@ -19,7 +19,7 @@ from tokenlearner.models.video_config import VideoVisionTransformerConfig
 from tokenlearner.models.video_presets import PUBLISHED as KINETICS
 from tokenlearner.models.vit import VisionTransformer
 from tokenlearner.modules.tubelets import Inflation
-from tokenlearner.training.changes import Changes
+from tokenlearner.training.changes import Changes, with_learner
 from tokenlearner.training.data import LabelledClips, LabelledImages
 from tokenlearner.training.distributed import rank
 from tokenlearner.training.fine_tune import (
@@ -31,6 +31,7 @@ from tokenlearner.training.fine_tune import (
 )
 from tokenlearner.training.initialise import initialise
 from tokenlearner.training.recipes import RECIPES, Distillation, Recipe
+from tokenlearner.training.recipes.own import is_own, read_recipe
 
 UNUSABLE_FILE = "unusable.json"
 """In the run's folder: which photos were found to be unusable."""
@@ -60,8 +61,29 @@ class Job:
     options: tuple[str, ...] = ()
 
 
+def find_recipe(name: str) -> Recipe | None:
+    """Returns a shipped recipe, or one from a file; None for `fine-tune`, which needs its model.
+
+    Args:
+        name: Of the recipe, or `path/to/mine.py:my_recipe`.
+
+    Raises:
+        ConfigError: If there is none of that name, or if it cannot be read.
+    """
+    if name == FINE_TUNE:
+        return None
+    if name in RECIPES:
+        return RECIPES[name]()
+    if is_own(name):
+        return read_recipe(name)
+    names = ", ".join([*RECIPES, FINE_TUNE])
+    raise ConfigError(
+        f"there is no recipe {name!r}; there are {names}, and your own as path/to/mine.py:my_recipe"
+    )
+
+
 def prepare(
-    name: str,
+    recipe: Recipe | None,
     photos: LabelledImages | LabelledClips,
     *,
     source: AnyModel | None,
@@ -75,7 +97,7 @@ def prepare(
     """Finds out what a run is made of.
 
     Args:
-        name: Of the recipe.
+        recipe: To carry out; None trains `source` further.
         photos: To train on.
         source: Model to start from.
         teacher: What `zoo.load` finds the teacher by; `none` for none, None to let the recipe say.
@@ -100,35 +122,34 @@ def prepare(
         options += ("--teacher", "none" if master is None else _reference(master))
     if network is not None:
         options += ("--network", network)
-    if name == FINE_TUNE:
+    if recipe is None:
         if network is not None:
             raise ConfigError(f"{FINE_TUNE} trains the network of --init; leave --network out")
         assert source is not None, "the command line has asked for one"
+        old, start = source.config.token_learner, source
+        if changes.learner_of(source.config) != old:
+            torch.manual_seed(seed or 0)  # what is fresh of a learner starts at random
+            start, taken = with_learner(source, changes)
+            say(taken.describe())
         if teacher is None:
-            master = teacher_of(source, photos.class_names, multi_label=photos.multi_label)
-            if master is None and has_untrained_learner(source):
-                say(
-                    f"the learner in {_name(source)} learns from the labels alone: the rest of the "
-                    "model is no teacher, because it is not trained to answer with the classes of "
-                    f"{photos.source}"
-                )
-        recipe = changes.apply(_seeded(fine_tuning(source, distil=master is not None), seed))
+            master = _usual_teacher(source, start, photos)
+        recipe = changes.apply(_seeded(fine_tuning(start, distil=master is not None), seed))
         torch.manual_seed(recipe.seed)  # a head for new classes may start at random
-        model = with_classes(source, photos.class_names, image_size=recipe.model.image_size)
+        model = with_classes(start, photos.class_names, image_size=recipe.model.image_size)
         recipe = replace(recipe, model=model.config)
         title = f"{_name(source)}-fine-tuned"
     else:
-        recipe = _seeded(RECIPES[name](), seed)
+        recipe = _seeded(recipe, seed)
         title, model = recipe.name, None
         if network is not None:
             recipe = replace(recipe, model=_of_the_paper(network, recipe))
             title = f"{recipe.name}, {network}"
-        recipe = changes.apply(recipe)
+        if master is not None and recipe.distillation is None:
+            recipe = replace(recipe, distillation=Distillation())
+        old, recipe = recipe.model.token_learner, changes.apply(recipe)
         if not recipe.dataset:
             classes = len(photos.class_names)
             recipe = replace(recipe, model=replace(recipe.model, num_classes=classes))
-        if master is not None and recipe.distillation is None:
-            recipe = replace(recipe, distillation=Distillation())
         if source is not None:
             model = _start(recipe, source, photos.class_names, inflation)
     if photos.multi_label:
@@ -141,7 +162,7 @@ def prepare(
         recipe = replace(recipe, holdout=holdout)
     return Job(
         recipe=recipe,
-        name=title,
+        name=title + _how_changed(old, recipe.model.token_learner),
         model=model,
         teacher=master,
         started_from=None if source is None else source.info,
@@ -149,11 +170,47 @@ def prepare(
     )
 
 
-def takes_clips(recipe: str, source: AnyModel | None) -> bool:
+def takes_clips(recipe: Recipe | None, source: AnyModel | None) -> bool:
     """Whether a recipe trains on clips; fine-tuning does if the model to start from takes them."""
-    if recipe == FINE_TUNE:
-        return isinstance(source, ClipModel)
-    return RECIPES[recipe]().clips is not None
+    return isinstance(source, ClipModel) if recipe is None else recipe.clips is not None
+
+
+def _usual_teacher(
+    source: AnyModel, start: AnyModel, photos: LabelledImages | LabelledClips
+) -> AnyModel | None:
+    """Returns what a learner learns from that was put into a trained model: that model.
+
+    None if nothing of the learner is untrained, or if the model answers otherwise.
+    """
+    if not has_untrained_learner(start):
+        return None
+    names, multi_label = photos.class_names, photos.multi_label
+    teacher = None
+    if has_untrained_learner(source):
+        teacher = teacher_of(start, names, multi_label=multi_label)
+    elif (info := source.info) is not None and info.provenance is not None:
+        is_whole = not info.untrained_parts
+        fits = info.class_names == names and info.multi_label == multi_label
+        teacher = source if is_whole and fits else None
+    if teacher is None:
+        say(
+            f"the learner in {_name(source)} learns from the labels alone: the rest of the "
+            "model is no teacher, because it is not trained to answer with the classes of "
+            f"{photos.source}"
+        )
+    return teacher
+
+
+def _how_changed(old: TokenLearnerConfig | None, new: TokenLearnerConfig | None) -> str:
+    """Returns how a learner differs from that of the model's namesake; empty if it does not."""
+    if new is None or new == old:
+        return ""
+    text = f", changed to {new.num_tokens} tokens at {new.at}"
+    if old is None or old.version != new.version:
+        text += f", version {new.version}"
+    if new.fuser != (old is not None and old.fuser):
+        text += ", fuser" if new.fuser else ", no fuser"
+    return text
 
 
 def _seeded(recipe: Recipe, seed: int | None) -> Recipe:

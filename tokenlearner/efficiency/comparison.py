@@ -159,7 +159,9 @@ class Comparison:
         return [r.samples[index] for r in self.used]
 
     def _figures(self, index: int) -> dict[str, Any]:
-        realised = self.realised_ratio(index) if index else None
+        # Multiply-accumulates promise nothing about another way of running.
+        is_alike = self.entries[index].execution == self.entries[0].execution
+        realised = self.realised_ratio(index) if index and is_alike else None
         return {
             "name": self.entries[index].label,
             "images_per_second": self.images_per_second(index).to_dict(),

@@ -9,7 +9,7 @@ It is a private copy that runs; the model itself is left as it is.
 import contextlib
 import copy
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 import torch
@@ -88,6 +88,10 @@ class Execution:
     def has_stages(self, device: torch.device) -> bool:
         """Whether a model runs stage by stage, so that each of them can be timed."""
         return self.mode != "graphs" and not self.compiles(device)
+
+    def with_stages(self, device: torch.device) -> "Execution":
+        """Returns itself, or eagerly in the same format where it has no stages."""
+        return self if self.has_stages(device) else replace(self, mode="eager")
 
     @property
     def torch_dtype(self) -> torch.dtype:

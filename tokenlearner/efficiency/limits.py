@@ -31,11 +31,6 @@ class Limits:
     bytes_per_second: float
     seconds_per_call: float
 
-    @property
-    def balance(self) -> float:
-        """Multiply-accumulates per byte at which arithmetic and memory take equally long."""
-        return self.macs_per_second / self.bytes_per_second
-
 
 @torch.inference_mode()
 def measure_limits(

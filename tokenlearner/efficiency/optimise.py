@@ -25,11 +25,12 @@ def optimise(model: PretrainedModel, *, dtype: torch.dtype = torch.float32) -> "
     Args:
         model: Any of this library; is left as it is and shares nothing with the copy.
         dtype: Of the linear layers and the attention of transformer blocks. In float32 answers
-            agree to 1e-5 (relative, of the whole), in bfloat16 to 1e-2. Everything else stays in
-            float32: embedding, norms, residuals, head, and the learners, which draw the maps. There
-            the agreement needs tokens whose channels' mean is small beside their spread, as after
-            blocks and convolutional stems: at a mean of 10 spreads maps agree to 1e-5, at 100 to
-            1e-3.
+            agree to 1e-5 (relative, of a batch as a whole), in bfloat16 to 1e-2; to 2e-2 those to a
+            single photo that the model is unsure of, and those of wild weights, such as large
+            random ones. Everything else stays in float32: embedding, norms, residuals, head, and
+            the learners, which draw the maps. There the agreement needs tokens whose channels' mean
+            is small beside their spread, as after blocks and convolutional stems: at a mean of 10
+            spreads maps agree to 1e-5, at 100 to 1e-3.
 
     Raises:
         ConfigError: If the device does not compute in `dtype`, or `model` is none of this library.

@@ -53,10 +53,9 @@ class Part:
         return self.macs / self.seconds if self.seconds else 0.0
 
     @property
-    def intensity(self) -> float:
-        """Multiply-accumulates for each byte that has to be moved."""
-        traffic = sum(stage.traffic_bytes for stage in self.stages)
-        return self.macs / traffic if traffic else float("inf")
+    def traffic_bytes(self) -> int:
+        """What they have to read and write at least."""
+        return sum(stage.traffic_bytes for stage in self.stages)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -116,19 +115,30 @@ def find_losses(base: Profile, fast: Profile) -> tuple[Loss, ...]:
     return tuple(sorted(losses, key=lambda loss: -loss.ratio))
 
 
-def explain_losses(realised_ratio: float, losses: Sequence[Loss]) -> str:
+def explain_losses(
+    realised_ratio: float, losses: Sequence[Loss], *, without_stages: str = ""
+) -> str:
     """Says in a few sentences what became of the promise.
 
     Args:
         realised_ratio: As measured, by whole passes.
         losses: Of `find_losses`.
+        without_stages: What was measured, such as `bf16 compile`, if it has no stages that could be
+            timed and the losses are those of the same models run eagerly in the same number format.
     """
     told = f"{100 * realised_ratio:.0f} % of what the multiply-accumulates promise"
     if realised_ratio >= KEPT:
         return f"{told}: kept."
     own = [loss for loss in losses if loss.reason != "same work"]
     main = [loss for loss in own if loss.ratio >= _LEAST][:2]
-    if not main:
+    if without_stages:
+        told += (
+            f". {without_stages} has no stages that could be timed, so what follows is about eager "
+            "passes in the same number format"
+        )
+    if not main and without_stages:
+        told += ": no part of the model stands out there."
+    elif not main:
         told += (
             "; no part of the model stands out in the profile, so suspect the measurement or the "
             "machine."
@@ -139,17 +149,22 @@ def explain_losses(realised_ratio: float, losses: Sequence[Loss]) -> str:
         if rest >= _LEAST:
             lost.append(f"{100 * rest:.0f} % elsewhere")
         told += f". Lost: {'; '.join(lost)}."
-    return told + _what_is_left(realised_ratio, losses)
+    if without_stages and any(loss.reason == "launches" for loss in main):
+        told += (
+            " Compiled code makes fewer calls and a CUDA graph none, so they need not lose that."
+        )
+    profile = "eager profile" if without_stages else "profile"
+    return told + _what_is_left(realised_ratio, losses, profile)
 
 
-def _what_is_left(realised_ratio: float, losses: Sequence[Loss]) -> str:
+def _what_is_left(realised_ratio: float, losses: Sequence[Loss], profile: str) -> str:
     """Says why the losses that are named do not add up to what is missing; nothing if they do."""
     profiled_ratio = 1 - sum(loss.ratio for loss in losses)
     shared_ratio = sum(loss.ratio for loss in losses if loss.reason == "same work")
     if losses and abs(profiled_ratio - realised_ratio) > _INEXACT:
         return (
-            f" The profile realised another share than the measurement, {100 * profiled_ratio:.0f} "
-            "%, so its losses do not add up to what is missing."
+            f" The {profile} realised another share than the measurement, "
+            f"{100 * profiled_ratio:.0f} %, so its losses do not add up to what is missing."
         )
     if abs(shared_ratio) > _INEXACT:
         more_or_less = "more" if shared_ratio > 0 else "less"
@@ -166,8 +181,7 @@ def _reason(part: Part, profile: Profile, usual: float, *, is_shared: bool) -> R
         return "same work"
     if sum(stage.launch_seconds for stage in part.stages) >= _DOMINATES * seconds:
         return "launches"
-    moving = sum(stage.traffic_bytes for stage in part.stages) / profile.limits.bytes_per_second
-    if moving >= _DOMINATES * seconds:
+    if _moving_ratio(part, profile) >= _DOMINATES:
         return "memory"
     is_small = part.name == _AFTER and _rows(part, profile) < _SMALL_ROWS
     if is_small and part.macs_per_second < _SLOW * usual:
@@ -178,8 +192,9 @@ def _reason(part: Part, profile: Profile, usual: float, *, is_shared: bool) -> R
 def _words(part: Part, profile: Profile, reason: Reason, usual: float) -> str:
     because = {
         "launches": "calling the operations takes longer than computing them",
-        "memory": f"they wait for memory, with {part.intensity:.2g} multiply-accumulates for each "
-        f"byte where this device can do {profile.limits.balance:.2g}",
+        "memory": "moving their weights and tokens takes "
+        f"{100 * _moving_ratio(part, profile):.0f} % of their time even at the speed of a large "
+        "copy",
         "small products": f"matrices of {_rows(part, profile):,} rows are too small for the "
         "kernels",
         "same work": "the same work as in the baseline",
@@ -189,6 +204,13 @@ def _words(part: Part, profile: Profile, reason: Reason, usual: float) -> str:
     }
     reached = f"{part.macs_per_second / 1e9:,.3g} GMAC/s, the baseline {usual / 1e9:,.3g}"
     return f"{part.name}: {because[reason]} ({reached})"
+
+
+def _moving_ratio(part: Part, profile: Profile) -> float:
+    """Share of a part's time that moving its weights and tokens takes, if as fast as a copy."""
+    if not part.seconds:
+        return 0.0
+    return part.traffic_bytes / profile.limits.bytes_per_second / part.seconds
 
 
 def _rows(part: Part, profile: Profile) -> int:

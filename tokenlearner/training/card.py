@@ -13,7 +13,7 @@ from tokenlearner.models.info import Provenance
 from tokenlearner.training.card_model import FEW_CLASSES, describe, describe_limits, describe_use
 from tokenlearner.training.datasets import Dataset, dataset_titled
 from tokenlearner.training.durations import describe_duration
-from tokenlearner.training.recipes import RECIPES, Recipe
+from tokenlearner.training.recipes import RECIPES
 
 
 def render_card(model: AnyModel, report: Mapping[str, Any], *, place: str) -> str:
@@ -178,36 +178,6 @@ def _licences(provenance: Provenance, dataset: Dataset) -> str:
     return f"{weights} {data}"
 
 
-def settings_of(recipe: Recipe) -> dict[str, str]:
-    """Returns what a recipe decides besides the model and the number of epochs, in words."""
-    sides = ", ".join(
-        f"{epochs} epoch{'s' * (epochs > 1)} at {side} px" for epochs, side in recipe.stages
-    )
-    things = "photos" if recipe.clips is None else "clips"
-    kept = {"last": "of the last epoch", "best": f"of the best epoch on the held-out {things}"}
-    weights = kept[recipe.keep]
-    if recipe.ema_decay is not None:
-        weights = f"running average (decay {recipe.ema_decay}), {weights}"
-    diverse = {"diversity of maps": f"{recipe.diversity:g} in the loss"} if recipe.diversity else {}
-    return {
-        f"{things[:-1]} sizes": sides,
-        "optimiser": f"{_optimizer(recipe)}, {recipe.schedule} schedule, weight decay "
-        f"{recipe.weight_decay:g}, batch {recipe.batch_size:,}",
-        "held out": f"{recipe.holdout:,} training {things}",
-        "weights": f"{weights}, stored as {recipe.weights_dtype}",
-        **diverse,
-    }
-
-
-def _optimizer(recipe: Recipe) -> str:
-    if recipe.optimizer == "muon":
-        return (
-            f"Muon (learning rate {recipe.muon_learning_rate:g}) for the layers' matrices, AdamW "
-            f"({recipe.learning_rate:g}) for the rest"
-        )
-    return f"AdamW, learning rate {recipe.learning_rate:g}"
-
-
 def _results(measured: Dataset | None, report: Mapping[str, Any], num_classes: int) -> str:
     metrics, data, views = report["metrics"], report["data"], report.get("views")
     things, form = "photos", _FORM_OF_PHOTOS
@@ -255,9 +225,10 @@ def _more_results(metrics: Mapping[str, Any]) -> str:
         "map_percent": "mean average precision",
         "real_percent": "among the valid labels",
     }
-    return "".join(
-        f"| {text} | {metrics[name]:.2f} % |\n" for name, text in rows.items() if name in metrics
-    )
+    found = {text: metrics[name] for name, text in rows.items() if name in metrics}
+    if "map_overlap" in metrics:
+        found["in common to two of its maps, on average"] = 100 * metrics["map_overlap"]
+    return "".join(f"| {text} | {value:.2f} % |\n" for text, value in found.items())
 
 
 def _certainty(metrics: Mapping[str, Any], num_classes: int) -> str:

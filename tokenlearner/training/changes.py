@@ -1,11 +1,18 @@
-"""What a person may change about a recipe without writing one."""
+"""What a person may change about a recipe, or a model's learner, without writing one."""
 
+import copy
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
+from tokenlearner.checkpoints import AnyModel
 from tokenlearner.errors import ConfigError
+from tokenlearner.models.config import TokenLearnerConfig, Version
+from tokenlearner.models.conv_video_config import ConvVideoConfig
 from tokenlearner.models.timm_config import TimmConfig
+from tokenlearner.models.timm_info import FUSER, LEARNER
+from tokenlearner.models.timm_vit import TimmVisionTransformer
+from tokenlearner.training.initialise import Initialised, initialise
 from tokenlearner.training.recipes import Recipe
 
 
@@ -20,14 +27,27 @@ class Changes:
         learning_rate: At its peak; that at the end, and Muon's, change by the same factor.
         image_size: Side of what the model is made for, in pixels. Stages of other sizes and the
             canvas change by the same factor, the stages to whole patches.
+        num_tokens: Tokens to learn; a model without TokenLearner gets one.
+        at: First block that sees them; for a new learner the middle unless given, or the last stage
+            of a convolutional network.
+        version: Of the learner; see `TokenLearnerConfig`.
+        fuser: Whether results are written back onto the grid.
         diversity: What maps that are all alike cost, in nats; see `Recipe`.
+        teacher_weight: Share of the loss that compares with the teacher; see `Distillation`.
+        teacher_temperature: See `Distillation`.
     """
 
     epochs: int | None = None
     batch_size: int | None = None
     learning_rate: float | None = None
     image_size: int | None = None
+    num_tokens: int | None = None
+    at: int | None = None
+    version: Version | None = None
+    fuser: bool | None = None
     diversity: float | None = None
+    teacher_weight: float | None = None
+    teacher_temperature: float | None = None
 
     def apply(self, recipe: Recipe) -> Recipe:
         """Returns the changed recipe.
@@ -35,6 +55,8 @@ class Changes:
         Raises:
             ConfigError: If it cannot be changed so.
         """
+        model: Any = recipe.model
+        recipe = replace(recipe, model=replace(model, token_learner=self.learner_of(model)))
         if self.epochs is not None:
             recipe = _lasting(recipe, self.epochs)
         if self.batch_size is not None:
@@ -51,20 +73,133 @@ class Changes:
             )
         if self.diversity is not None:
             recipe = replace(recipe, diversity=self.diversity)
+        recipe = self._taught(recipe)
         return recipe if self.image_size is None else _sized(recipe, self.image_size)
+
+    def learner_of(self, model: Any) -> TokenLearnerConfig | None:
+        """Returns the learner that a model, given by its configuration, is to have.
+
+        Raises:
+            ConfigError: If there is none to change, or if it cannot be changed so.
+        """
+        before: TokenLearnerConfig | None = model.token_learner
+        wishes: dict[str, Any] = _given(
+            num_tokens=self.num_tokens, at=self.at, version=self.version, fuser=self.fuser
+        )
+        if not wishes:
+            return before
+        if self.at is not None and not 0 <= self.at < model.depth:
+            raise ConfigError(
+                f"--at {self.at}: there are {model.depth} blocks; wanted 0 (before the first) to "
+                f"{model.depth - 1}"
+            )
+        if before is not None:
+            if self.version not in (None, before.version):
+                # Options of the one version mean nothing to the other.
+                wishes = {"pooling": "sum", "fold_to_square": False, "groups": 1} | wishes
+            return replace(before, **wishes)
+        if self.num_tokens is None:
+            raise ConfigError(
+                f"{' '.join(_words(wishes))}: there is no TokenLearner to change; give "
+                "--num-tokens as well, which puts one in"
+            )
+        usual: dict[str, Any] = {"at": model.depth // 2}
+        if isinstance(model, ConvVideoConfig):  # it takes no other kind
+            usual = {"at": model.stage_starts[-1], "version": "1.0", "fuser": True}
+        return TokenLearnerConfig(**(usual | wishes))
+
+    def _taught(self, recipe: Recipe) -> Recipe:
+        wishes = _given(weight=self.teacher_weight, temperature=self.teacher_temperature)
+        if not wishes:
+            return recipe
+        if recipe.distillation is None:
+            options = _words({f"teacher_{name}": value for name, value in wishes.items()})
+            raise ConfigError(f"{' '.join(options)}: there is no teacher; give --teacher MODEL too")
+        return replace(recipe, distillation=replace(recipe.distillation, **wishes))
 
     @property
     def options(self) -> tuple[str, ...]:
         """What the command that repeats the run says of them."""
-        wishes = {
-            "--epochs": self.epochs,
-            "--batch-size": self.batch_size,
-            "--learning-rate": self.learning_rate,
-            "--image-size": self.image_size,
-            "--diversity": self.diversity,
-        }
-        given = {name: value for name, value in wishes.items() if value is not None}
-        return tuple(word for name, value in given.items() for word in (name, str(value)))
+        return _words({field.name: getattr(self, field.name) for field in fields(self)})
+
+
+def _given(**wishes: Any) -> dict[str, Any]:
+    return {name: value for name, value in wishes.items() if value is not None}
+
+
+def _words(wishes: dict[str, Any]) -> tuple[str, ...]:
+    """Returns the options of the command by which one makes these wishes."""
+    words: list[str] = []
+    for name, value in _given(**wishes).items():
+        option = name.replace("_", "-")
+        if isinstance(value, bool):
+            words.append(f"--{option}" if value else f"--no-{option}")
+        else:
+            words += [f"--{option}", str(value)]
+    return tuple(words)
+
+
+def with_learner(source: AnyModel, changes: Changes) -> tuple[AnyModel, Initialised]:
+    """Returns a copy of a model with its learner changed, or with a new one, and what it took.
+
+    The rest is as it was. What is fresh of learner and fuser is random, and among the
+    `untrained_parts` of the copy's info.
+
+    Args:
+        source: Left as it is; it has its info.
+        changes: Those to the learner are carried out.
+
+    Raises:
+        ConfigError: If the learner cannot be changed so, or would be of another version, for which
+            the weights are not.
+    """
+    info, before = source.info, source.config.token_learner
+    assert info is not None
+    learner = changes.learner_of(source.config)
+    if before is not None and learner is not None and learner.version != before.version:
+        raise ConfigError(
+            f"--version {learner.version}: the learner of {info.name} is of version "
+            f"{before.version}, whose weights fit no other; leave --version out, or take a recipe "
+            f"and give it --init {info.name}: its learner then starts afresh"
+        )
+    if isinstance(source, TimmVisionTransformer):
+        model = TimmVisionTransformer(copy.deepcopy(source.backbone), learner)
+        taken = _take_learners(model, source)
+    else:
+        config = replace(source.config, token_learner=learner)
+        model = type(source).build(config.to_dict(), device="cpu")
+        model.info = info
+        taken = initialise(model, source)
+    untrained = [FUSER if "fuser" in name else LEARNER for name in taken.fresh]
+    untrained = tuple(dict.fromkeys((*info.untrained_parts, *untrained)))
+    model.info = replace(info, untrained_parts=untrained)
+    return model, taken
+
+
+def _take_learners(model: TimmVisionTransformer, source: TimmVisionTransformer) -> Initialised:
+    """Takes learners and fusers by the rule of `initialise`; the backbone has come already."""
+    assert source.info is not None
+    ours, theirs = model.state_dict(), source.state_dict()
+    single = len(model.learners) == len(source.learners) == 1
+    old, new = (next(iter(m.learners), "") for m in (source, model))
+    copied, taken = [], set()
+    for name, value in ours.items():
+        origin = name
+        if single and name.startswith("learners."):
+            origin = name.replace(f"learners.{new}.", f"learners.{old}.", 1)
+        if origin in theirs and theirs[origin].shape == value.shape:
+            value.copy_(theirs[origin])
+            copied.append(name)
+            taken.add(origin)
+    return Initialised(
+        source=source.info.name,
+        copied=tuple(copied),
+        resampled=(),
+        inflated=(),
+        fresh=tuple(name for name in ours if name not in copied),
+        unused=tuple(name for name in theirs if name not in taken),
+        kept_classes=(),
+    )
 
 
 def _lasting(recipe: Recipe, epochs: int) -> Recipe:

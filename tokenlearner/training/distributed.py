@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -11,6 +12,8 @@ from torch.nn.parallel import DistributedDataParallel
 
 from tokenlearner.errors import ConfigError
 from tokenlearner.modules.shapes import Tensor
+
+T = TypeVar("T")
 
 
 @contextmanager
@@ -63,6 +66,15 @@ def add_up(values: Tensor) -> Tensor:
     if num_processes() > 1:
         dist.all_reduce(values)
     return values
+
+
+def gather(value: T) -> list[T]:
+    """Returns what each process has, by their numbers, in each of them."""
+    if num_processes() == 1:
+        return [value]
+    found: list[Any] = [None] * num_processes()
+    dist.all_gather_object(found, value)
+    return found
 
 
 def wait_for_all() -> None:

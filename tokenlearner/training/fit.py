@@ -10,8 +10,12 @@ from torch import nn
 
 from tokenlearner.checkpoints import AnyModel, ClipModel
 from tokenlearner.errors import ConfigError, DataError
+from tokenlearner.models.info import ModelInfo
 from tokenlearner.models.timm_config import TimmConfig
+from tokenlearner.modules.shapes import Tensor
 from tokenlearner.training.data import LabelledClips, LabelledImages
+from tokenlearner.training.initialise import matching_classes
+from tokenlearner.training.metrics import list_names
 from tokenlearner.training.recipes import Recipe
 
 
@@ -83,11 +87,61 @@ def check_fit(
             f"the teacher {info.name} gives {gives}, but the recipe {recipe.name} trains with the "
             f"loss {recipe.loss!r}; give another teacher or none"
         )
-    if info is not None and info.class_names != data.class_names:
-        raise DataError(
-            f"{data.source} has the classes {', '.join(data.class_names)}, but the teacher "
-            f"{info.name} answers with {', '.join(info.class_names)}"
+    if info is not None and len(_answers(info, data.class_names)) < len(data.class_names):
+        theirs, ours = data.class_names, info.class_names
+        message = (
+            f"{data.source} has the classes {list_names(theirs)}, but the teacher {info.name} "
+            f"answers with {list_names(ours)}"
         )
+        for names, others, place in ((theirs, ours, "data"), (ours, theirs, "teacher")):
+            known = set(others)
+            if alone := [name for name in names if name not in known]:
+                message += f"; only in the {place}: {list_names(alone)}"
+        if set(theirs) == set(ours):
+            message += "; some of these names stand for several classes, so their order must agree"
+        raise DataError(
+            f"{message}. Wanted the same {len(theirs):,} classes; give another teacher, or none "
+            "(--teacher none in the shell)"
+        )
+
+
+def in_order(teacher: nn.Module | None, class_names: tuple[str, ...]) -> nn.Module | None:
+    """Returns a teacher that answers with these classes in this order; itself if it does already.
+
+    Args:
+        teacher: Fits the classes, as `check_fit` found.
+        class_names: Of the data.
+    """
+    info = getattr(teacher, "info", None)
+    if teacher is None or info is None or info.class_names == class_names:
+        return teacher
+    return _InOrder(teacher, _answers(info, class_names))
+
+
+class _InOrder(nn.Module):
+    """A classifier whose answers come in another order.
+
+    Args:
+        model: Has its info.
+        answers: Which of its answers comes at each place.
+    """
+
+    def __init__(self, model: nn.Module, answers: Sequence[int]) -> None:
+        super().__init__()
+        self.info = model.info
+        self._model = model
+        self._answers = list(answers)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self._model(images)[:, self._answers]
+
+
+def _answers(info: ModelInfo, class_names: tuple[str, ...]) -> list[int]:
+    """Returns which of a model's answers each class is; none if they are not the same classes."""
+    answers = matching_classes(class_names, info.class_names)
+    if len(info.class_names) != len(class_names) or len(answers) < len(class_names):
+        return []
+    return [answers[place] for place in range(len(class_names))]
 
 
 def _classes(names: Sequence[str]) -> str:

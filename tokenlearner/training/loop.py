@@ -6,7 +6,8 @@ Every step is a function of the recipe and its number, so a killed run resumes t
 import copy
 import math
 import time
-from collections.abc import Iterator
+import warnings
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,20 +16,24 @@ from torch import nn
 
 from tokenlearner.checkpoints import AnyModel
 from tokenlearner.efficiency.machine import describe_hardware
-from tokenlearner.errors import ConfigError, DataError, TrainingError, is_out_of_memory
+from tokenlearner.errors import ConfigError, TrainingError, is_out_of_memory
 from tokenlearner.modules.shapes import Tensor
 from tokenlearner.training.batches import Loaded, load, schedule
 from tokenlearner.training.checkpoint import read_state, write_state
 from tokenlearner.training.data import LabelledClips, LabelledImages
 from tokenlearner.training.distributed import add_up, num_processes, rank
-from tokenlearner.training.fit import check_fit, fingerprint
+from tokenlearner.training.fit import check_fit, fingerprint, in_order
 from tokenlearner.training.learner import Learner
 from tokenlearner.training.objective import Objective
 from tokenlearner.training.optimizers import rate_factor
 from tokenlearner.training.recipes import Recipe
 from tokenlearner.training.samples import open_photos, stack
+from tokenlearner.training.unusable import Unusable
 
 CHECKPOINT = "checkpoint.pt"
+
+NUM_SHOWN = 4
+"""Photos whose attention can be watched during the run."""
 
 
 class Trainer:
@@ -47,7 +52,8 @@ class Trainer:
         mixed_precision: Compute in bfloat16 where it is safe; weights stay float32.
         accumulate: Parts in which a process computes its photos, to save memory.
         model: Trained further, in place; by default one with random weights.
-        teacher: What the recipe's distillation learns from; a classifier with the same answers.
+        teacher: What the recipe's distillation learns from; a classifier with the same answers, in
+            whatever order if its `info` names them.
         num_workers: Processes that decode photos and vary them, if that is done one by one.
         compile: Compile the model with `torch.compile`.
 
@@ -56,8 +62,9 @@ class Trainer:
         saved_step: Steps that the last checkpoint holds.
         seconds: Time the steps took, over all sessions.
         hardware: The machines that took them.
-        unusable: Why a photo was replaced by another one since this trainer was made, by its row.
-        heldout_unusable: Why held-out photos were left out since then.
+        heldout_unusable: Why held-out photos were left out.
+        shown_images: A few photos to watch the model by, as it gets them in use: held out or, where
+            nothing is, trained on.
 
     Raises:
         DataError: If the recipe does not fit the data, or a photo cannot be used.
@@ -88,7 +95,6 @@ class Trainer:
         self.mixed_precision = mixed_precision
         self.class_names = data.class_names
         self._things = data.things
-        self._num_photos = len(data)
         self._accumulate = accumulate
         self._num_workers = num_workers
         self._fingerprint = fingerprint(
@@ -102,15 +108,18 @@ class Trainer:
         self.heldout_unusable = heldout.unusable
         self.heldout_images = stack(heldout, recipe)
         self.heldout_labels = torch.from_numpy(heldout.labels)
+        self.shown_images = self.heldout_images[:NUM_SHOWN]
+        if not len(heldout):
+            first = training.take(range(min(2 * NUM_SHOWN, len(training))))
+            first = replace(first, max_unusable=1.0).scan()  # counted where they are trained on
+            self.shown_images = stack(first.take(range(min(NUM_SHOWN, len(first)))), recipe)
         self.steps_per_epoch = math.ceil(len(training) / recipe.batch_size)
         self.step = 0
         self.saved_step = 0
         self.seconds = 0.0
         self.hardware: tuple[str, ...] = ()
         self.best = (-1.0, {})
-        self.unusable: dict[int, str] = {}
-        self._max_unusable = data.max_unusable * len(data)
-        self._limit_unusable()
+        self._unusable = Unusable(data, heldout.unusable)
 
         if device.type == "cuda" and mixed_precision:
             torch.set_float32_matmul_precision("high")
@@ -121,7 +130,11 @@ class Trainer:
         if (out / CHECKPOINT).exists():
             self._restore()
         self._objective = Objective(
-            recipe, self.labels, device=device, mixed_precision=mixed_precision, teacher=teacher
+            recipe,
+            self.labels,
+            device=device,
+            mixed_precision=mixed_precision,
+            teacher=in_order(teacher, data.class_names),
         )
         # The last, because it waits for the other processes: nobody saves before all have restored.
         self.learner.connect(compile=compile)
@@ -131,8 +144,17 @@ class Trainer:
         """Steps of the whole run."""
         return self.recipe.epochs * self.steps_per_epoch
 
+    @property
+    def unusable(self) -> dict[int, str]:
+        """Why a photo was replaced by another one, by its row; see `Unusable.reasons`."""
+        return self._unusable.reasons
+
     def run(
-        self, *, checkpoint_every: int = 200, report_every: int | None = None
+        self,
+        *,
+        checkpoint_every: int = 200,
+        report_every: int | None = None,
+        warn: Callable[[str], None] = warnings.warn,
     ) -> Iterator[dict[str, float]]:
         """Trains to the end, yielding `step`, `loss`, `learning_rate` and `images_per_second`.
 
@@ -143,6 +165,7 @@ class Trainer:
             checkpoint_every: Steps between checkpoints; the end of an epoch has one as well.
             report_every: Steps between reports; by default 1 on a CPU and 10 elsewhere, where a
                 report waits for the device.
+            warn: Told at an epoch's end how many photos could not be used, if more than before.
 
         Raises:
             DataError: If too many photos cannot be used.
@@ -176,6 +199,9 @@ class Trainer:
                 report["heldout_accuracy"] = self._validate()
             self.seconds += time.perf_counter() - started
             if saves:
+                self._unusable.share()
+                if ends_epoch and rank() == 0 and (news := self._unusable.news()):
+                    warn(news)
                 self.save()
             yield report
             started, count, losses = time.perf_counter(), 0, []
@@ -210,7 +236,7 @@ class Trainer:
         """
         parts = [next(loaded) for _ in range(self._accumulate)]
         for part in parts:
-            self._note_unusable(part)
+            self._unusable.note(part.unusable)
         rate = rate_factor(self.recipe, self.step, self.steps_per_epoch)
         try:
             loss = self.learner.take_step(parts, self._objective, rate=rate)
@@ -246,6 +272,7 @@ class Trainer:
             "step": self.step,
             "seconds": self.seconds,
             "hardware": list(self.hardware),
+            "unusable": self._unusable.state_dict(),
             "learner": self.learner.state_dict(),
             "best_accuracy": self.best[0],
             "best_model": self.best[1] if self.recipe.keep == "best" else {},
@@ -298,25 +325,12 @@ class Trainer:
             self.best = (accuracy, state)
         return accuracy
 
-    def _note_unusable(self, loaded: Loaded) -> None:
-        self.unusable |= loaded.unusable
-        self._limit_unusable()
-
-    def _limit_unusable(self) -> None:
-        """Stops the run once this process has had to do without too many photos."""
-        found = (*self.heldout_unusable, *self.unusable.values())
-        if len(found) > self._max_unusable:
-            raise DataError(
-                f"{len(found):,} of {self._num_photos:,} training {self._things} cannot be used, "
-                "more than max_unusable (--max-unusable in the shell) allows; get complete copies "
-                "of them: "
-                f"{'; '.join(found[:3])}"
-            )
-
     def _restore(self) -> None:
         state = read_state(self.out / CHECKPOINT, fingerprint=self._fingerprint)
         self.step = self.saved_step = state["step"]
         self.seconds = state["seconds"]
         self.hardware = tuple(state["hardware"])
+        if "unusable" in state:  # checkpoints of earlier versions have none
+            self._unusable.load_state_dict(state["unusable"])
         self.learner.load_state_dict(state["learner"])
         self.best = (state["best_accuracy"], state["best_model"])

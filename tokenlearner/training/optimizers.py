@@ -5,7 +5,6 @@ import re
 from typing import cast
 
 import torch
-from timm.models import group_parameters
 from torch import nn
 from torch.optim import AdamW, Optimizer
 
@@ -55,6 +54,8 @@ def layer_scales(model: AnyModel, decay: float) -> dict[str, float]:
 
     Source: layer-wise decay as in "BEiT" (Bao et al., 2022).
     """
+    from timm.models import group_parameters  # takes its time, and torchvision
+
     layers = cast(dict[str, int], group_parameters(model, model.group_matcher(), reverse=True))
     last = max(layers.values())
     return {name: decay ** (last - layer) for name, layer in layers.items()}

@@ -2,6 +2,7 @@
 
 import datetime
 import math
+import os
 import shlex
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -16,11 +17,11 @@ from tokenlearner.checkpoints import save_model
 from tokenlearner.efficiency.machine import describe_versions
 from tokenlearner.models.info import ModelInfo, Provenance
 from tokenlearner.training.board import Board, attention_picture, hparams
-from tokenlearner.training.card import settings_of
 from tokenlearner.training.checkpoint import cannot_write
 from tokenlearner.training.datasets import DATASETS, dataset_titled
-from tokenlearner.training.distributed import rank
+from tokenlearner.training.distributed import num_processes, rank
 from tokenlearner.training.loop import CHECKPOINT, Trainer
+from tokenlearner.training.recipes.settings import settings_of
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
@@ -31,23 +32,21 @@ MODEL_FOLDER = "model"
 LICENCE = "Apache-2.0"
 """Of weights that were made from no others."""
 
-NUM_PICTURES = 4
-"""Held-out photos whose attention TensorBoard shows."""
-
 
 def run(trainer: Trainer, *, warn: Callable[[str], None] = warnings.warn) -> Reports:
     """Trains to the end; yields what `Trainer.run` yields and writes it for TensorBoard.
 
     Args:
         trainer: Anywhere in its run.
-        warn: Told why nothing is written, or nothing more; the run goes on.
+        warn: Told why nothing is written, or nothing more, and what `Trainer.run` has to say; the
+            run goes on.
     """
     if rank() > 0:
-        yield from trainer.run()
+        yield from trainer.run(warn=warn)
         return
     # Steps after the last checkpoint are taken again: their old figures are dropped.
     with closing(Board(trainer.out, purge_step=trainer.step + 1, warn=warn)) as board:
-        for report in trainer.run():
+        for report in trainer.run(warn=warn):
             board.write(partial(_write, trainer, report))
             yield report
 
@@ -57,9 +56,10 @@ def _write(trainer: Trainer, report: dict[str, float], writer: "SummaryWriter") 
     for name, value in report.items():
         if name != "step":
             writer.add_scalar(name, value, step)
-    if step % trainer.steps_per_epoch == 0 and len(trainer.heldout_images):
-        photos = trainer.heldout_images[:NUM_PICTURES]
-        picture = attention_picture(trainer.result(), photos, trainer.recipe.preprocessing)
+    if step % trainer.steps_per_epoch == 0 and len(trainer.shown_images):
+        picture = attention_picture(
+            trainer.result(), trainer.shown_images, trainer.recipe.preprocessing
+        )
         writer.add_image("attention", picture, step)
     if step == trainer.num_steps:
         accuracy = {"final_heldout_accuracy": report.get("heldout_accuracy", math.nan)}
@@ -71,6 +71,7 @@ def export(
     *,
     data: str,
     name: str = "",
+    recipe_name: str = "",
     started_from: ModelInfo | None = None,
     teacher: ModelInfo | None = None,
     options: Sequence[str] = (),
@@ -82,6 +83,7 @@ def export(
         data: What the data set is called in the command that repeats the run, and by the model,
             unless it is known to be the one that the recipe is for.
         name: Of the model; the recipe's unless given.
+        recipe_name: What that command calls the recipe; its name unless given.
         started_from: Of the model whose weights the run began with.
         teacher: Of the model whose answers it learned from.
         options: What else that command says.
@@ -106,11 +108,11 @@ def export(
             trained_on=dataset.title,
             data_licence=dataset.licence,
             weights_licence=_weights_licence(origins),
-            recipe=recipe.name,
+            recipe=recipe_name or recipe.name,
             started_from=started_from.name if started_from else "",
             teacher=teacher.name if teacher else "",
             inherited_data=_inherited_data(origins, dataset.title),
-            command=command(trainer, data=data, options=options),
+            command=command(trainer, data=data, recipe_name=recipe_name, options=options),
             hardware="; ".join(trainer.hardware),
             hours=float(f"{trainer.seconds / 3600:.3g}"),
             date=datetime.datetime.fromtimestamp(ended, datetime.UTC).date().isoformat(),
@@ -150,12 +152,25 @@ def _inherited_data(origins: Sequence[Provenance], trained_on: str) -> str:
     return "; ".join(dict.fromkeys(text for text in found if text))
 
 
-def command(trainer: Trainer, *, data: str, options: Sequence[str] = ()) -> str:
+def command(
+    trainer: Trainer, *, data: str, recipe_name: str = "", options: Sequence[str] = ()
+) -> str:
     """Returns the command that repeats a run; arguments as `export`."""
     name = trainer.recipe.name
-    words = ["tokenlearner", "train", name, "--data", data, "--out", f"runs/{name}", *options]
+    words = [*_start_processes(), "tokenlearner", "train", recipe_name or name]
+    words += ["--data", data, "--out", f"runs/{name}", *options]
     if trainer.recipe.seed:
         words += ["--seed", str(trainer.recipe.seed)]
     if not trainer.mixed_precision:
         words += ["--no-mixed-precision"]
     return shlex.join(words)
+
+
+def _start_processes() -> list[str]:
+    """Returns how `torchrun` starts as many processes as there are; nothing for one."""
+    count = num_processes()
+    if count == 1:
+        return []
+    here = int(os.environ.get("LOCAL_WORLD_SIZE", count))  # torchrun says how many on a machine
+    machines = ["--nnodes", str(count // here)] if count > here else []
+    return ["torchrun", *machines, "--nproc-per-node", str(here), "--no-python"]

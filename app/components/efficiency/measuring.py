@@ -45,8 +45,8 @@ class Setup:
         batch_size: Photos or clips in a pass.
         execution: How they run.
         plan: How long.
-        thorough: Whether to find out afterwards why the promise was kept or not, if the models run
-            stage by stage and some round was quiet.
+        thorough: Whether to find out afterwards why the promise was kept or not, if some round was
+            quiet.
     """
 
     names: tuple[str, ...]
@@ -105,7 +105,7 @@ def measuring_choices(settings: EfficiencySettings, names: Sequence[str], device
             list(PLANS),
             width=116,
             help="Quick takes about ten seconds. Thorough takes about a minute and finds out where "
-            "the time goes" + (", of eager models." if is_gpu else "."),
+            "the time goes.",
         )
     return Setup(
         names=tuple(names),
@@ -185,8 +185,7 @@ def measure(setup: Setup, *, show: Callable[[str, float], None]) -> None:
         assert comparison is not None, "at least one round is over"
         found = replace(_measurement(setup, comparison), finished=True)
         keep(found)
-        has_reason = len(setup.names) > 1 and setup.execution.has_stages(device)
-        if setup.thorough and has_reason and not comparison.all_disturbed:
+        if setup.thorough and len(setup.names) > 1 and not comparison.all_disturbed:
             keep(replace(found, reason=_find_reason(setup, models, comparison, show)))
 
 
@@ -202,25 +201,25 @@ def _find_reason(
 ) -> str:
     """Says why the promise was kept or not, from a few more passes."""
     device = torch.device(setup.device)
+    staged = setup.execution.with_stages(device)
     show("Finding out what the device can do at best", 1.0)
     with turns.device_turn(lambda: show(turns.WAITING, 1.0)):
-        limits = measure_limits(
-            device, setup.execution.torch_dtype, synchronize=synchronizer(device)
-        )
+        limits = measure_limits(device, staged.torch_dtype, synchronize=synchronizer(device))
     show("Finding out where the time goes", 1.0)
     with turns.device_turn(lambda: show(turns.WAITING, 1.0)):
         profiles = profile(
             dict(zip(setup.names, models, strict=True)),
             batch_size=setup.batch_size,
             device=device,
-            dtype=setup.execution.dtype,
-            optimised=setup.execution.mode == "optimised",
+            dtype=staged.dtype,
+            optimised=staged.mode == "optimised",
             passes=_PROFILE_PASSES,
             limits=limits,
         )
     realised = comparison.realised_ratio()
     assert realised is not None, "all models of the library are counted"
-    return explain_losses(realised.median, find_losses(*profiles))
+    without_stages = "" if staged == setup.execution else str(setup.execution)
+    return explain_losses(realised.median, find_losses(*profiles), without_stages=without_stages)
 
 
 def measure_safely(setup: Setup, *, show: Callable[[str, float], None]) -> None:

@@ -1,7 +1,6 @@
 """The reality check: what the FLOPs promise, what was measured, and why they differ."""
 
 import streamlit as st
-import torch
 
 from app.components.efficiency.session import Measurement
 from app.components.numbers import format_times
@@ -41,16 +40,9 @@ def realised(measurement: Measurement) -> str:
     """The part of the promise that is kept, in a sentence, and how to learn about the rest."""
     kept = measurement.comparison.realised_ratio()
     assert kept is not None, "all models of the library are counted"
-    advice = "" if kept.median >= KEPT else _advice(measurement)
+    is_told = kept.median >= KEPT or measurement.thorough
+    advice = "" if is_told else " A thorough measurement tells where it is lost."
     return f"{100 * kept.median:.0f} % of what the multiply-accumulates promise.{advice}"
-
-
-def _advice(measurement: Measurement) -> str:
-    comparison = measurement.comparison
-    execution, device = comparison.entries[0].execution, comparison.conditions.device
-    if not execution.has_stages(torch.device(device)):
-        return " A thorough measurement of eager models tells where theirs is lost."
-    return "" if measurement.thorough else " A thorough measurement tells where it is lost."
 
 
 def conditions(comparison: Comparison) -> str:

@@ -3,11 +3,13 @@
 import re
 from collections.abc import Sequence
 from glob import escape
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from tokenlearner.errors import DataError
+from tokenlearner.training.data import hub
 from tokenlearner.training.data.files import check_request, limit_unusable
 from tokenlearner.training.data.folder import read_folder
+from tokenlearner.training.data.hub import HubDataset
 from tokenlearner.training.data.images import LabelledImages
 from tokenlearner.training.data.parquet import read_table
 
@@ -31,7 +33,9 @@ def read_images(
             ImageNet has them; a folder with `SPLIT-*.parquet`, `SPLIT.parquet` or
             `SPLIT/*.parquet` in it or in a subfolder; or a data set's id on the Hugging Face Hub
             (`uoft-cs/cifar10`), whose parquet files are downloaded to the local cache (with
-            `HF_HUB_OFFLINE=1` only taken from it).
+            `HF_HUB_OFFLINE=1` only taken from it). After the id may come `@REVISION`, a branch, tag
+            or commit, and then `:CONFIGURATION`, the folder of the files where a split is held more
+            than once: `owner/name@refs/convert/parquet:small`.
         split: `train`, `val`, `test`, ...: as it is called there.
         image_column: Of parquet files; by default the one of the feature `Image`.
         label_column: Of parquet files; by default the one of the feature `ClassLabel`, or of lists
@@ -44,7 +48,8 @@ def read_images(
         ConfigError: If the split has no name or `max_unusable` is no share.
     """
     check_request(split, max_unusable)
-    folder = _locate(source, split)
+    dataset = None if Path(source).exists() else hub.parse(str(source))
+    folder = _check_folder(source) if dataset is None else _fetch(dataset, split)
     if (folder / split).is_dir() and not any((folder / split).glob("*.parquet")):
         if image_column or label_column:
             raise DataError(
@@ -53,7 +58,7 @@ def read_images(
             )
         photos, labels, class_names, unusable = read_folder(folder / split)
     else:
-        files = _split_files(folder, split, source)
+        files = _split_files(folder, split, source, dataset)
         photos, labels, class_names, unusable = read_table(files, image_column, label_column)
     total = len(photos) + len(unusable)
     limit_unusable(str(source), unusable, total, max_unusable)
@@ -71,11 +76,13 @@ def find_test_split(source: str | Path) -> str | None:
     folder = Path(source)
     if not folder.is_dir():
         return "test"
-    names = ("test", "val", "validation")
-    return next((n for n in names if (folder / n).is_dir() or _parquet_files(folder, n)), None)
+    for name in ("test", "val", "validation"):
+        if (folder / name).is_dir() or _configurations(_parquet_names(folder), name):
+            return name
+    return None
 
 
-def _locate(source: str | Path, split: str) -> Path:
+def _check_folder(source: str | Path) -> Path:
     if Path(source).is_dir():
         return Path(source)
     if Path(source).is_file():
@@ -83,40 +90,32 @@ def _locate(source: str | Path, split: str) -> Path:
             f"{source} is a file; wanted a folder with the photos as SPLIT/CLASS/NAME.jpg or in "
             "parquet files, or an id on the Hub (lists in CSV files are for clips)"
         )
-    if not re.fullmatch(r"[\w-][\w.-]*/[\w.-]+", str(source)):
-        raise DataError(
-            f"there is no folder {source}, and it is no id on the Hub either: these are owner/name"
-        )
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-
-    patterns = [f"*{split}-*.parquet", f"*{split}.parquet", f"*{split}/*.parquet"]
-    try:
-        path = snapshot_download(str(source), repo_type="dataset", allow_patterns=patterns)
-    except LocalEntryNotFoundError as error:
-        raise DataError(
-            f"there is no folder {source}, the data set is not in the local cache and the Hub "
-            "cannot be reached; check the path, connect, or unset HF_HUB_OFFLINE"
-        ) from error
-    except (HfHubHTTPError, HFValidationError) as error:
-        raise DataError(f"the Hub has no data set {source}: {error}") from error
-    return Path(path)
+    raise DataError(
+        f"there is no folder {source}, and it is no id on the Hub either: these are "
+        "owner/name[@REVISION][:CONFIGURATION]"
+    )
 
 
-def _split_files(folder: Path, split: str, source: str | Path) -> list[Path]:
+def _fetch(dataset: HubDataset, split: str) -> Path:
+    """Returns a folder with the split's files, and of these only what one configuration has."""
+    names = hub.list_files(dataset)
+    if names is not None:  # says what is wrong before anything is downloaded
+        dataset = dataset.named(_choose(names, split, dataset, dataset)[0])
+    name = escape(split)
+    endings = [f"{name}-[0-9]*.parquet", f"{name}.parquet", f"{name}/*.parquet"]
+    if dataset.configuration is None:
+        places = ["", "*/"]
+    else:
+        places = ["" if dataset.configuration == "." else f"{escape(dataset.configuration)}/"]
+    return hub.download(dataset, [place + ending for place in places for ending in endings])
+
+
+def _split_files(
+    folder: Path, split: str, source: str | Path, dataset: HubDataset | None
+) -> list[Path]:
     """Returns the split's files in order, all of them and of one configuration."""
-    files = _parquet_files(folder, split)
-    if not files:
-        raise DataError(
-            f"{source} has no split {split!r}: no folder {split} of class folders and no files "
-            f"{split}-*.parquet. {_contents(folder)}"
-        )
-    parents = sorted({str(file.parent.relative_to(folder)) for file in files})
-    if len(parents) > 1:
-        raise DataError(
-            f"{source} holds the split {split!r} more than once, in {', '.join(parents)}; "
-            "give the path of one of these"
-        )
+    _, names = _choose(_parquet_names(folder), split, source, dataset, folder)
+    files = [folder / name for name in names]
     parts = [re.search(r"-(\d+)-of-(\d+)", file.name) for file in files]
     numbers = [int(part[1]) for part in parts if part]
     count = max((int(part[2]) for part in parts if part), default=len(files))
@@ -130,22 +129,91 @@ def _split_files(folder: Path, split: str, source: str | Path) -> list[Path]:
     return files
 
 
-def _parquet_files(folder: Path, split: str) -> list[Path]:
-    name = escape(split)
-    for pattern in (f"{name}-[0-9]*.parquet", f"{name}.parquet", f"{name}/*.parquet"):
-        if files := sorted(folder.rglob(pattern)):
-            return files
-    return []
+def _choose(
+    names: Sequence[str],
+    split: str,
+    source: object,
+    dataset: HubDataset | None,
+    folder: Path | None = None,
+) -> tuple[str, list[str]]:
+    """Returns the configuration that holds a split, and the paths of its files in order.
+
+    Args:
+        names: Paths of all files there are.
+        split: Its name.
+        source: Where they are, as the user called it.
+        dataset: That on the Hub; None for a folder.
+        folder: Where they lie, if they do.
+    """
+    found = _configurations(names, split)
+    if not found:
+        raise DataError(
+            f"{source} has no split {split!r}: no folder {split} of class folders and no files "
+            f"{split}-*.parquet. {_contents(names, folder)}{_converted(names, dataset)}"
+        )
+    wanted = None if dataset is None else dataset.configuration
+    if wanted is None:
+        if len(found) == 1:
+            return next(iter(found.items()))
+        advice = f"in {', '.join(found)}; give the path of one of these"
+        if dataset is not None:
+            one = dataset.named(next(iter(found)))
+            advice = f"in the configurations {', '.join(found)}; name one of these, as in {one}"
+        raise DataError(f"{source} holds the split {split!r} more than once, {advice}")
+    if wanted not in found:
+        raise DataError(
+            f"{source} has no configuration {wanted!r} that holds the split {split!r}; "
+            f"there {'is' if len(found) == 1 else 'are'} {', '.join(found)}"
+        )
+    return wanted, found[wanted]
 
 
-def _contents(folder: Path) -> str:
-    """Says what a folder has instead of the split that was asked for."""
-    parquet = (re.match(r"(.+?)(-\d.*)?\.parquet", file.name) for file in folder.rglob("*.parquet"))
-    if splits := sorted({name[1] for name in parquet if name}):
+def _configurations(names: Sequence[str], split: str) -> dict[str, list[str]]:
+    """Returns the paths of a split's files in order, by the folder of their configuration.
+
+    Examples:
+        >>> _configurations(["a/train/0.parquet", "b/train/0.parquet", "b/test/0.parquet"], "test")
+        {'b': ['b/test/0.parquet']}
+    """
+    place = "(?:(.+)/)?" + re.escape(split)
+    for ending in (r"-\d[^/]*\.parquet", r"\.parquet", r"/[^/]+\.parquet"):
+        found: dict[str, list[str]] = {}
+        for name in sorted(names):
+            if match := re.fullmatch(place + ending, name):
+                found.setdefault(match[1] or ".", []).append(name)
+        if found:
+            return dict(sorted(found.items()))
+    return {}
+
+
+def _parquet_names(folder: Path) -> list[str]:
+    return [file.relative_to(folder).as_posix() for file in folder.rglob("*.parquet")]
+
+
+def _contents(names: Sequence[str], folder: Path | None) -> str:
+    """Says what there is instead of the split that was asked for."""
+    files = [PurePosixPath(name) for name in names]
+    if splits := sorted({_split_of(file) for file in files if file.suffix == ".parquet"}):
         return f"It has {_few(splits)}"
-    entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
-    names = [f"{entry.name}/" if entry.is_dir() else entry.name for entry in entries]
-    return f"It holds {_few(names)}" if names else "It is empty"
+    entries = {f"{file.parts[0]}{'/' * (len(file.parts) > 1)}" for file in files}
+    if folder is not None and folder.is_dir():
+        entries = {f"{path.name}{'/' * path.is_dir()}" for path in folder.iterdir()}
+    shown = sorted(entry for entry in entries if not entry.startswith("."))
+    return f"It holds {_few(shown)}" if shown else "It is empty"
+
+
+def _split_of(file: PurePosixPath) -> str:
+    """Returns what the split is called that a parquet file is of."""
+    if file.stem.isdecimal():  # CONFIGURATION/SPLIT/0000.parquet
+        return file.parent.name or file.stem
+    return re.sub(r"(?<=.)-\d.*", "", file.stem)
+
+
+def _converted(names: Sequence[str], dataset: HubDataset | None) -> str:
+    """Says where the Hub may have parquet files of a data set that comes without any."""
+    if dataset is None or dataset.revision or any(name.endswith(".parquet") for name in names):
+        return ""
+    return f". The Hub may have made parquet files of it: {dataset.repo_id}@refs/convert/parquet"
 
 
 def _few(values: Sequence[object]) -> str:
