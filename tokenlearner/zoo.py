@@ -56,7 +56,7 @@ ENTRIES: tuple[ZooEntry, ...] = (
         name="imagenette-fine-vit-tl16",
         title="Imagenette fine, 16 tokens",
         dataset="imagenette",
-        sha256="c36cb14b86e040b030f9f69dbe25024a19f931ce43f2ac1763436e1ae157a541",
+        sha256="8c34f4485f6a4d85c216027ccc4250227f7fcc597f5a96bf156163337137d790",
         baseline="imagenette-fine-vit",
     ),
     ZooEntry(

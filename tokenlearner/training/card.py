@@ -227,7 +227,7 @@ def _more_results(metrics: Mapping[str, Any]) -> str:
     }
     found = {text: metrics[name] for name, text in rows.items() if name in metrics}
     if "map_overlap" in metrics:
-        found["in common to two of its maps, on average"] = 100 * metrics["map_overlap"]
+        found["shared by two of its maps, on average"] = 100 * metrics["map_overlap"]
     return "".join(f"| {text} | {value:.2f} % |\n" for text, value in found.items())
 
 
