@@ -78,8 +78,8 @@ def test_the_map_covers_the_bright_square(case: str) -> None:
     assert explanation.maps.shape == (1, 4, 4)
     assert explanation.maps.max() > 0.999
 
-    # On a gray copy, so that no white is left but the overlay's.
-    explanation = replace(explanation, image=np.full_like(photo, 60))
+    # On a gray copy and without a label, so that no white is left but the overlay's.
+    explanation = replace(explanation, image=np.full_like(photo, 60), trained=True)
     settings = ViewSettings(opacity=1.0, colormap="gray", interpolation="patch")
     assert np.array_equal(render_overlay(explanation, settings) > 127, photo > 127)
 
