@@ -57,14 +57,14 @@ def check_teacher(names: tuple[str, ...], of_teacher: tuple[str, ...]) -> None:
             ("cat", "dog", "fox"),
             ("dog", "cow", "cat"),
             "mine has the classes cat, dog, fox, but the teacher tiny answers with dog, cow, cat; "
-            "only in the data: fox; only in the teacher: cow. Wanted the same 3 classes; give "
-            "another teacher, or none (--teacher none in the shell)",
+            "only in the data: fox; only in the teacher: cow. Wanted the same classes in both; "
+            "give another teacher, or none (--teacher none in the shell)",
         ),
         (
             ("cat", "dog"),
             ("dog", "cow", "cat"),
             "mine has the classes cat, dog, but the teacher tiny answers with dog, cow, cat; only "
-            "in the teacher: cow. Wanted the same 2 classes; give another teacher, or none "
+            "in the teacher: cow. Wanted the same classes in both; give another teacher, or none "
             "(--teacher none in the shell)",
         ),
         (
@@ -72,7 +72,7 @@ def check_teacher(names: tuple[str, ...], of_teacher: tuple[str, ...]) -> None:
             ("cat", "crane", "crane"),
             "mine has the classes crane, crane, cat, but the teacher tiny answers with cat, crane, "
             "crane; some of these names stand for several classes, so their order must agree. "
-            "Wanted the same 3 classes; give another teacher, or none (--teacher none in the "
+            "Wanted the same classes in both; give another teacher, or none (--teacher none in the "
             "shell)",
         ),
     ],

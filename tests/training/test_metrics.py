@@ -164,9 +164,12 @@ class TestEvaluate:
         ("names", "message"),
         [
             (("red", "green"), "x has the classes red, green, but tiny answers with red, green, "),
-            (("red", "green"), "; only in the model: blue. Wanted the same 3 classes$"),
+            (("red", "green"), "; only in the model: blue. Wanted the same classes in both$"),
             (("red", "green", "Blue"), "; only in the data: Blue; only in the model: blue. Wanted"),
-            (("red", "green", "red"), "; only in the model: blue. Wanted the same 3 classes$"),
+            (
+                ("red", "green", "red"),
+                "; only in the model: blue. Wanted the same classes in both$",
+            ),
             (
                 tuple(f"n{number:04}" for number in range(1000)),
                 "has the classes n0000, n0001, n0002 and 997 more, but tiny answers with red, "

@@ -12,7 +12,7 @@ import torch
 from tests import tiny
 from tokenlearner.errors import DataError
 from tokenlearner.training.data import LabelledImages, read_images
-from tokenlearner.training.loop import CHECKPOINT, NUM_SHOWN, Trainer
+from tokenlearner.training.loop import NUM_SHOWN, Trainer
 from tokenlearner.training.unusable import Unusable
 
 NUM_STEPS = 4  # of an epoch
@@ -123,17 +123,6 @@ class TestResuming:
         resumed = start(replace(broken, max_unusable=11.5 / 24), tmp_path)
         with pytest.raises(DataError, match=r"^12 of 24 training photos cannot be used"):
             run(resumed, steps=NUM_STEPS)
-
-    def test_a_checkpoint_that_tells_nothing_of_them(
-        self, data: LabelledImages, tmp_path: Path
-    ) -> None:
-        """As earlier versions wrote them."""
-        run(start(data, tmp_path), steps=2, checkpoint_every=2)
-        state = torch.load(tmp_path / CHECKPOINT)
-        del state["unusable"]
-        torch.save(state, tmp_path / CHECKPOINT)
-        resumed = start(data, tmp_path)
-        assert (resumed.step, resumed.unusable) == (2, {})
 
 
 class TestLimit:

@@ -10,12 +10,10 @@ from torch import nn
 
 from tokenlearner.checkpoints import AnyModel, ClipModel
 from tokenlearner.errors import ConfigError, DataError
-from tokenlearner.models.info import ModelInfo
 from tokenlearner.models.timm_config import TimmConfig
 from tokenlearner.modules.shapes import Tensor
 from tokenlearner.training.data import LabelledClips, LabelledImages
-from tokenlearner.training.initialise import matching_classes
-from tokenlearner.training.metrics import list_names
+from tokenlearner.training.metrics import match_classes
 from tokenlearner.training.recipes import Recipe
 
 
@@ -87,21 +85,14 @@ def check_fit(
             f"the teacher {info.name} gives {gives}, but the recipe {recipe.name} trains with the "
             f"loss {recipe.loss!r}; give another teacher or none"
         )
-    if info is not None and len(_answers(info, data.class_names)) < len(data.class_names):
-        theirs, ours = data.class_names, info.class_names
-        message = (
-            f"{data.source} has the classes {list_names(theirs)}, but the teacher {info.name} "
-            f"answers with {list_names(ours)}"
-        )
-        for names, others, place in ((theirs, ours, "data"), (ours, theirs, "teacher")):
-            known = set(others)
-            if alone := [name for name in names if name not in known]:
-                message += f"; only in the {place}: {list_names(alone)}"
-        if set(theirs) == set(ours):
-            message += "; some of these names stand for several classes, so their order must agree"
-        raise DataError(
-            f"{message}. Wanted the same {len(theirs):,} classes; give another teacher, or none "
-            "(--teacher none in the shell)"
+    if info is not None:
+        match_classes(
+            data.class_names,
+            info,
+            source=data.source,
+            what=f"the teacher {info.name}",
+            place="teacher",
+            advice="; give another teacher, or none (--teacher none in the shell)",
         )
 
 
@@ -115,7 +106,7 @@ def in_order(teacher: nn.Module | None, class_names: tuple[str, ...]) -> nn.Modu
     info = getattr(teacher, "info", None)
     if teacher is None or info is None or info.class_names == class_names:
         return teacher
-    return _InOrder(teacher, _answers(info, class_names))
+    return _InOrder(teacher, match_classes(class_names, info, source="the data"))
 
 
 class _InOrder(nn.Module):
@@ -134,14 +125,6 @@ class _InOrder(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         return self._model(images)[:, self._answers]
-
-
-def _answers(info: ModelInfo, class_names: tuple[str, ...]) -> list[int]:
-    """Returns which of a model's answers each class is; none if they are not the same classes."""
-    answers = matching_classes(class_names, info.class_names)
-    if len(info.class_names) != len(class_names) or len(answers) < len(class_names):
-        return []
-    return [answers[place] for place in range(len(class_names))]
 
 
 def _classes(names: Sequence[str]) -> str:

@@ -330,7 +330,6 @@ class Trainer:
         self.step = self.saved_step = state["step"]
         self.seconds = state["seconds"]
         self.hardware = tuple(state["hardware"])
-        if "unusable" in state:  # checkpoints of earlier versions have none
-            self._unusable.load_state_dict(state["unusable"])
+        self._unusable.load_state_dict(state["unusable"])
         self.learner.load_state_dict(state["learner"])
         self.best = (state["best_accuracy"], state["best_model"])

@@ -114,7 +114,7 @@ def iter_logits(
     """
     _check_batch_size(batch_size)
     info = model.require_info()
-    order = _match_classes(data, info)
+    order = match_classes(data.class_names, info, source=data.source)
     if data.multi_label:
         load_average_precision()  # if it is missing, now and not after hours of computing
     model = model.to(device)
@@ -296,24 +296,44 @@ def list_names(names: Sequence[str], *, limit: int = 10) -> str:
     return f"{', '.join(names[:3])} and {len(names) - 3:,} more"
 
 
-def _match_classes(data: LabelledImages | LabelledClips, info: ModelInfo) -> list[int]:
-    """Returns which of the model's answers each of the data's classes is."""
-    theirs, ours = data.class_names, info.class_names
+def match_classes(
+    class_names: tuple[str, ...],
+    info: ModelInfo,
+    *,
+    source: str,
+    what: str = "",
+    place: str = "model",
+    advice: str = "",
+) -> list[int]:
+    """Returns which of a model's answers each class of a data set is.
+
+    Args:
+        class_names: Of the data set.
+        info: Of the model.
+        source: What messages call the data set.
+        what: And the model; its name unless given.
+        place: And the place of its classes.
+        advice: What to do if there is no such order, after a semicolon.
+
+    Raises:
+        DataError: If the classes are others.
+    """
+    theirs, ours = class_names, info.class_names
     if theirs == ours:
         return list(range(len(ours)))
     if len(set(ours)) == len(ours) and sorted(theirs) == sorted(ours):
         return [ours.index(name) for name in theirs]
     message = (
-        f"{data.source} has the classes {list_names(theirs)}, but {info.name} answers with "
+        f"{source} has the classes {list_names(theirs)}, but {what or info.name} answers with "
         f"{list_names(ours)}"
     )
-    for names, others, place in ((theirs, ours, "data"), (ours, theirs, "model")):
+    for names, others, where in ((theirs, ours, "data"), (ours, theirs, place)):
         known = set(others)
         if alone := [name for name in names if name not in known]:
-            message += f"; only in the {place}: {list_names(alone)}"
+            message += f"; only in the {where}: {list_names(alone)}"
     if set(theirs) == set(ours):
         message += "; some of these names stand for several classes, so their order must agree"
-    raise DataError(f"{message}. Wanted the same {len(ours):,} classes")
+    raise DataError(f"{message}. Wanted the same classes in both{advice}")
 
 
 def _distinct(class_names: tuple[str, ...]) -> tuple[str, ...]:
