@@ -14,26 +14,14 @@ from tests.training import worker
 from tokenlearner.errors import ConfigError, DataError, TrainingError
 from tokenlearner.models.vit import VisionTransformer
 from tokenlearner.training.augment import Augmentation
-from tokenlearner.training.data import LabelledImages, read_images
+from tokenlearner.training.data import LabelledImages
 from tokenlearner.training.loop import CHECKPOINT, Trainer
 from tokenlearner.training.objective import Objective
 from tokenlearner.training.recipes import Distillation, Recipe
 
 CPU = torch.device("cpu")
 
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Any:
-    """Sums over several threads may round in another order."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> LabelledImages:
-    return read_images(tiny.write_dataset(tmp_path_factory.mktemp("data")), "train")
+pytestmark = pytest.mark.usefixtures("_one_thread")
 
 
 def start(data: LabelledImages, out: Path, recipe: Recipe | None = None, **options: Any) -> Trainer:

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ import torch
 from tests import tiny
 from tests.training import worker
 from tokenlearner.errors import TrainingError
-from tokenlearner.training.data import LabelledImages, read_images
+from tokenlearner.training.data import LabelledImages
 from tokenlearner.training.loop import CHECKPOINT, Trainer
 from tokenlearner.training.recipes import Recipe
 
@@ -26,19 +25,7 @@ CPU = torch.device("cpu")
 ROOT = Path(__file__).parents[2]
 CASES = ["everything in memory", "muon from files"]
 
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    """Sums over several threads may round in another order."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> LabelledImages:
-    return read_images(tiny.write_dataset(tmp_path_factory.mktemp("data")), "train")
+pytestmark = pytest.mark.usefixtures("_one_thread")
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,6 @@
 """Photos that a run has to do without; of several processes in test_distributed.py."""
 
 import re
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,25 +10,13 @@ import torch
 
 from tests import tiny
 from tokenlearner.errors import DataError
-from tokenlearner.training.data import LabelledImages, read_images
+from tokenlearner.training.data import LabelledImages
 from tokenlearner.training.loop import NUM_SHOWN, Trainer
 from tokenlearner.training.unusable import Unusable
 
 NUM_STEPS = 4  # of an epoch
 
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    """Sums over several threads may round in another order."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> LabelledImages:
-    return read_images(tiny.write_dataset(tmp_path_factory.mktemp("data")), "train")
+pytestmark = pytest.mark.usefixtures("_one_thread")
 
 
 def spoil(data: LabelledImages, *rows: int, max_unusable: float) -> LabelledImages:
