@@ -56,7 +56,7 @@ def test_measured_and_stopped(open_page: Open) -> None:
     expect(page.get_by_text(re.compile(r"^Round \d+$"))).to_be_visible()
     expect(measure).to_be_disabled()
     stop.click()
-    expect(page.get_by_text("Stopped early.")).to_be_visible()
+    expect(page.get_by_text("Stopped early. Batch")).to_be_visible()  # the records say so as well
     expect(stop).to_have_count(0)
     expect(rate).to_contain_text(re.compile(r"\d"))  # and the change, if its round was quiet
 
@@ -64,7 +64,7 @@ def test_measured_and_stopped(open_page: Open) -> None:
     measure.click()
     expect(stop).to_be_visible()
     expect(page.get_by_role("heading", name="as fast here, of 1.27× promised")).to_be_visible()
-    expect(page.get_by_text("Stopped early.")).to_have_count(0)
+    expect(page.get_by_text("Stopped early. Batch")).to_have_count(0)
     visitor.wait_until_idle()
     with page.expect_download() as download:
         page.get_by_role("button", name="JSON, with every round").click()
