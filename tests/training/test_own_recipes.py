@@ -83,7 +83,10 @@ def test_a_file_that_was_changed_is_read_anew(file: Path) -> None:
         ("mine.py", r"mine\.py is a file of recipes; name one as .* there are: mine, other$"),
         ("mine.py:", r"mine\.py is a file of recipes; name one"),
         ("neighbour.py:mine", r"has no function 'mine'; .*, there are: none$"),
-        ("mine.py:SETTINGS", "mine.py:SETTINGS is a dict; wanted a function without arguments"),
+        (
+            "mine.py:SETTINGS",
+            "mine.py:SETTINGS is of type dict; wanted a function without arguments",
+        ),
     ],
 )
 def test_no_such_place(file: Path, place: str, message: str) -> None:
@@ -107,7 +110,10 @@ def test_no_such_place(file: Path, place: str, message: str) -> None:
             r"mine\.py:mine raised ConfigError: batch_size=0 with .* \(line 3\)$",
         ),
         ("def mine(): ...", r"mine\.py:mine returned None; wanted a Recipe"),
-        ("def mine(): return {}", r"mine\.py:mine returned a dict; wanted a Recipe"),
+        (
+            "def mine(): return {}",
+            r"mine\.py:mine returned something of type dict; wanted a Recipe",
+        ),
     ],
 )
 def test_what_is_wrong_with_it(file: Path, content: str, message: str) -> None:

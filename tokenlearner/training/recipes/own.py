@@ -47,15 +47,15 @@ def read_recipe(place: str) -> Recipe:
             raise ConfigError(f"{file} {asked}; name one as {file}:FUNCTION, there are: {there}")
         if not callable(make):
             raise ConfigError(
-                f"{place} is a {type(make).__name__}; wanted a function without arguments that "
-                "returns a Recipe"
+                f"{place} is of type {type(make).__name__}; wanted a function without arguments "
+                "that returns a Recipe"
             )
         try:
             recipe: Any = make()
         except Exception as error:  # it may raise anything
             raise ConfigError(f"{place} raised {_describe(error, file)}") from error
     if not isinstance(recipe, Recipe):
-        returned = "None" if recipe is None else f"a {type(recipe).__name__}"
+        returned = "None" if recipe is None else f"something of type {type(recipe).__name__}"
         raise ConfigError(f"{place} returned {returned}; wanted a Recipe")
     return recipe
 
