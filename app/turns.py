@@ -29,7 +29,7 @@ _PATIENCE_S = 0.2  # between two looks whether the wait is still wanted
 
 @contextmanager
 def device_turn(waiting: Callable[[], None] = lambda: None) -> Iterator[Callable[[], None]]:
-    """Waits for this session's turn at the device.
+    """Waits for this visitor's turn at the device.
 
     A turn is one photo, one round of a measurement, one pass of a video model, or a moment of an
     image model's way through a clip or of a film's making.
