@@ -5,23 +5,25 @@
 DATA holds a folder per data set (`cifar10`, `imagenette`) with its parquet files. The steps, in
 this order unless named: every recipe for photos that has its data there and needs no teacher, the
 finest grids first, then `realised` (speed in bf16, at batches that fill the GPU and at 1),
-`cifar10-table` (5 seeds) and `placement` (3 seeds). A step that fails is left for the next call,
-and the others go on. Every call goes on from the last one's checkpoints and stops between two
-training steps when the time is over. A finished recipe has its model in OUT/RECIPE/model;
-`tokenlearner train` on that folder would write the same. Results are in `benchmarks/results/`.
+`training-speed`, `cifar10-table` (5 seeds) and `placement` (3 seeds). A step that fails is left for
+the next call, and the others go on. Every call goes on from the last one's checkpoints and stops
+between two training steps when the time is over; what is recorded is not measured again. A finished
+recipe has its model in OUT/RECIPE/model; `tokenlearner train` on that folder would write the same.
+Results are in `benchmarks/results/`.
 """
 
 import math
 import sys
 from pathlib import Path
 
-from benchmarks import cifar10_table, placement, realised
+from benchmarks import cifar10_table, placement, realised, training
 from benchmarks.slices import Slice, make_parser
 from tokenlearner.efficiency.machine import choose_device, describe_hardware
 from tokenlearner.errors import TokenLearnerError
 from tokenlearner.training.recipes import RECIPES
 
-SPEED, TABLE, PLACEMENT = "realised", "cifar10-table", "placement"
+SPEED, TRAINING, TABLE, PLACEMENT = "realised", "training-speed", "cifar10-table", "placement"
+_TRAINING_SECONDS = 120.0
 
 
 def main() -> None:
@@ -43,7 +45,8 @@ def list_steps(data: Path) -> list[str]:
     recipes = (name for name in RECIPES if _can_train(name, data))
     finest_first = sorted(recipes, key=lambda name: -math.prod(RECIPES[name]().model.grid))
     tables = {TABLE: "cifar10", PLACEMENT: "imagenette"}
-    return [*finest_first, SPEED, *(t for t, folder in tables.items() if (data / folder).is_dir())]
+    there = (table for table, folder in tables.items() if (data / folder).is_dir())
+    return [*finest_first, SPEED, TRAINING, *there]
 
 
 def work(slice_: Slice, steps: list[str], *, data: Path, out: Path) -> list[str]:
@@ -63,6 +66,13 @@ def _do(step: str, slice_: Slice, *, data: Path, out: Path) -> list[str]:
     if step == SPEED:
         chosen = realised.cases(slice_.device)
         return realised.fill(chosen, slice_.device, seconds_left=slice_.seconds_left)
+    if step == TRAINING:
+        if training.file_of(slice_.device).exists():
+            return []
+        if slice_.seconds_left() < 2 * _TRAINING_SECONDS:  # it cannot go on in another call
+            return [step]
+        training.measure(slice_.device, seconds=_TRAINING_SECONDS)
+        return []
     if step == TABLE:
         names = list(cifar10_table.PUBLISHED_PERCENT)
         return cifar10_table.fill(slice_, names, list(range(5)), data=data / "cifar10", out=out)

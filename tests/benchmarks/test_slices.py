@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks import cifar10_table, diversity, on_gpu, placement, slices
+from benchmarks import cifar10_table, diversity, on_gpu, placement, recording, slices
 from benchmarks.slices import Slice
 from tests import tiny
 from tokenlearner.efficiency.machine import has_bfloat16
@@ -44,11 +44,14 @@ class Steps(Slice):
         return self.looks < 0
 
 
-def test_without_time_nothing_is_read(tmp_path: Path) -> None:
+def test_without_time_nothing_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     recipe = RECIPES[NAME]()
     assert Slice(0, CPU).train(recipe, tmp_path / "no data", tmp_path / "run") is None
     assert on_gpu.work(Slice(0, CPU), [NAME], data=tmp_path, out=tmp_path) == [NAME]
     assert len(on_gpu.work(Slice(0, CPU), ["placement"], data=tmp_path, out=tmp_path)) == 33
+    monkeypatch.setattr(recording, "FOLDER", tmp_path)
+    speed = "training-speed"
+    assert on_gpu.work(Slice(1, CPU), [speed], data=tmp_path, out=tmp_path) == [speed]
     assert not (tmp_path / "run").exists()
 
 
@@ -61,11 +64,11 @@ def test_a_step_that_fails_does_not_stop_the_others(
 
 
 def test_the_finest_grid_comes_first(data: Path) -> None:
-    assert on_gpu.list_steps(data.parent / "nowhere") == ["realised"]
+    assert on_gpu.list_steps(data.parent / "nowhere") == ["realised", "training-speed"]
     (data.parent / "imagenette").mkdir()
     (data.parent / "pointing-gestures").mkdir()  # whose recipes are for clips
     steps = on_gpu.list_steps(data.parent)
-    assert steps[-3:] == ["realised", "cifar10-table", "placement"]
+    assert steps[-4:] == ["realised", "training-speed", "cifar10-table", "placement"]
     assert not [step for step in steps if "gestures" in step]
     assert steps[0] == "imagenette-fine-vit"
     assert steps.index("imagenette-conv-vit") < steps.index(NAME) < steps.index("realised")
