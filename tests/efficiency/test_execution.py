@@ -1,5 +1,11 @@
 """Ways to run a model: the answers stay those of the model, the model stays as it is."""
 
+import contextlib
+import gc
+import weakref
+from functools import partial
+from unittest.mock import Mock
+
 import pytest
 import torch
 
@@ -7,6 +13,7 @@ from tests import tiny
 from tokenlearner.efficiency.execution import (
     Dtype,
     Execution,
+    _recorded,
     multiplying,
     prepare,
 )
@@ -90,6 +97,25 @@ def test_a_compiler_that_fails(images: torch.Tensor, monkeypatch: pytest.MonkeyP
     message = "torch.compile failed: InvalidCxxCompiler: No .* found; measure without it, or inst"
     with pytest.raises(MeasurementError, match=message):
         prepare(tiny.model(), images, Execution(mode="compile"))
+
+
+@pytest.mark.usefixtures("_as_users_run_it")
+def test_a_graph_keeps_what_it_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stands in for CUDA, whose graphs hold addresses alone: the owners must stay."""
+    for name in ("device", "graph", "stream"):
+        monkeypatch.setattr(torch.cuda, name, lambda *_, **__: contextlib.nullcontext())
+    for name in ("Stream", "CUDAGraph", "current_stream"):
+        monkeypatch.setattr(torch.cuda, name, Mock())
+    weights = torch.ones(1)
+    replay = _recorded(partial(torch.add, weights, 1), torch.device("cuda"))
+    owner = weakref.ref(weights)
+    del weights
+    gc.collect()
+    assert replay() == 2
+    assert owner() is not None
+    del replay
+    gc.collect()
+    assert owner() is None
 
 
 def test_tf32_for_a_while() -> None:

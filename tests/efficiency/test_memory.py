@@ -92,6 +92,13 @@ def test_what_a_pass_takes_is_about_what_its_shapes_say() -> None:
     assert 0.6 * expected < taken.peak_bytes < 1.5 * expected
 
 
+@pytest.mark.gpu
+def test_gpu_libraries_are_not_counted_to_whom_they_serve_first() -> None:
+    layer, x = torch.nn.Linear(256, 256).cuda(), torch.ones(8, 256, device="cuda")
+    first, second = (watch_memory(lambda: layer(x), torch.device("cuda"))[1] for _ in range(2))
+    assert first == second
+
+
 def test_bytes_in_words() -> None:
     assert [in_words(count) for count in (2_000, 340_000_000, 2_640_000_000)] == [
         "2 kB",

@@ -2,12 +2,15 @@
 
 import copy
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+import timm
 import torch
 from torch import nn
+from torch._dynamo.testing import CompileCounter
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from tests import tiny
@@ -19,7 +22,12 @@ from tokenlearner.efficiency import OptimisedModel, optimise
 from tokenlearner.efficiency.packed_linear import PackedLinear
 from tokenlearner.errors import CheckpointError, ConfigError, ShapeError
 from tokenlearner.media import read_image
-from tokenlearner.models import TokenLearnerConfig, VisionTransformer, VisionTransformerConfig
+from tokenlearner.models import (
+    TokenLearnerConfig,
+    VisionTransformer,
+    VisionTransformerConfig,
+    insert_token_learner,
+)
 from tokenlearner.preprocess import prepare
 
 # Wide enough that oneDNN computes the layers, on a grid of 4x6.
@@ -111,6 +119,24 @@ def test_every_variant_of_our_model(changes: dict[str, Any]) -> None:
 def test_every_kind_of_timms(kind: str, version: str, fuser: bool) -> None:
     model = with_learner(kind, version=version, fuser=fuser)
     check(optimise(model), model, images(), 1e-5)
+
+
+def test_convolutions_that_standardise_their_weights() -> None:
+    """As those of hybrids do, some of which have kernels as large as their stride."""
+    plain = timm.create_model("vit_small_r26_s32_224", img_size=64, depth=2, num_classes=5)
+    model = insert_token_learner(plain, 3, at=1).eval()
+    check(optimise(model), model, torch.randn(2, 3, 64, 64), 1e-5)
+
+
+@pytest.mark.slow
+def test_every_size_is_compiled_however_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The compiler gives up at the eighth unless it is told otherwise."""
+    counter = CompileCounter()
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=counter))
+    fast = OptimisedModel(nn.Linear(4, 2), compiled=True)
+    for size in (*range(1, 13), 5):
+        fast(torch.ones(size, 4))
+    assert counter.frame_count == 12
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -78,6 +78,14 @@ def test_a_grid_with_holes(kind: str) -> None:
         insert_token_learner(backbone(kind, in_chans=4))
 
 
+def test_padding_that_maps_would_miss() -> None:
+    plain = backbone("dynamic size", dynamic_img_pad=True, img_size=(17, 24))
+    with pytest.raises(
+        ConfigError, match=r"pads its images of 17x24 px to patches of 8x8, and map"
+    ):
+        insert_token_learner(plain)
+
+
 def test_a_hybrid_whose_patches_come_from_convolutions(tmp_path: Path) -> None:
     model = insert_token_learner(timm.create_model("vit_tiny_r_s16_p8_224", img_size=96), 4).eval()
     x = torch.randn(2, 3, 96, 96)

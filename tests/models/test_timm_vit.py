@@ -248,8 +248,10 @@ class TestSizes:
     )
     @pytest.mark.usefixtures("_as_users_run_it")
     def test_wrong_images(self, kind: str, shape: tuple[int, ...], message: str) -> None:
-        with pytest.raises(ShapeError, match=message):
-            with_learner(kind)(torch.zeros(shape))
+        model = with_learner(kind)
+        for way in (model, model.trace, model.trace_features):
+            with pytest.raises(ShapeError, match=message):
+                way(torch.zeros(shape))
 
 
 class TestTraining:

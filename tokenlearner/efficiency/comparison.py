@@ -22,7 +22,7 @@ class Entry:
         parameters: Numbers that training learns.
         activation_bytes: What the tensors of a pass take at most at the same time, by their shapes.
         peak_bytes: What PyTorch's allocator gave away at most for weights and a pass; None where
-            it does not say: on MPS, and for compiled code on a CPU.
+            it does not say: on MPS, for compiled code on a CPU, and for CUDA graphs.
     """
 
     name: str

@@ -10,12 +10,13 @@ import contextlib
 import copy
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Literal, get_args
 
 import torch
 from torch import nn
 
-from tokenlearner.efficiency.optimise import optimise
+from tokenlearner.efficiency.optimise import compiling_however_many, optimise
 from tokenlearner.errors import ConfigError, MeasurementError, is_out_of_memory
 from tokenlearner.modules.shapes import Tensor
 
@@ -30,7 +31,6 @@ _TORCH_DTYPES = {
     "bf16": torch.bfloat16,
     "fp16": torch.float16,
 }
-_MANY_MODELS = 100_000  # that share their code
 _GRAPH_WARMUP = 3
 
 
@@ -147,14 +147,7 @@ def prepare(
 
     if execution.compiles(images.device):
         try:
-            # Past its limit of shapes and models the compiler would fall back on eager, unasked.
-            # Forgetting the others (`torch.compiler.reset`) would have them compiled again while
-            # somebody else measures them.
-            with torch._dynamo.config.patch(
-                fail_on_recompile_limit_hit=True,
-                recompile_limit=_MANY_MODELS,
-                accumulated_recompile_limit=_MANY_MODELS,
-            ):
+            with compiling_however_many():
                 run()
         except Exception as error:  # the compiler, its compiler and its cache fail in any way
             if is_out_of_memory(error):
@@ -196,7 +189,10 @@ def naming_lack_of_memory(batch_size: int) -> Iterator[None]:
 
 
 def _recorded(run: Callable[[], Any], device: torch.device) -> Callable[[], Any]:
-    """Records one call as a CUDA graph; PyTorch wants it warm, on a stream of its own."""
+    """Records one call as a CUDA graph; PyTorch wants it warm, on a stream of its own.
+
+    The graph reads weights and images where they lie and does not keep them; `run` does.
+    """
     with torch.cuda.device(device):  # streams and graphs are the current device's
         stream = torch.cuda.Stream()
         stream.wait_stream(torch.cuda.current_stream())
@@ -209,9 +205,10 @@ def _recorded(run: Callable[[], Any], device: torch.device) -> Callable[[], Any]
         with torch.cuda.graph(graph, capture_error_mode="thread_local"):
             result = run()
 
-    def replay() -> Any:
-        with torch.cuda.device(device):
-            graph.replay()
-        return result
+    return partial(_replay, graph, result, device=device, kept=run)
 
-    return replay
+
+def _replay(graph: torch.cuda.CUDAGraph, result: Any, *, device: torch.device, kept: object) -> Any:
+    with torch.cuda.device(device):
+        graph.replay()
+    return result

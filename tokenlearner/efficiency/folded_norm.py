@@ -38,14 +38,19 @@ class NormedLinear(nn.Module):
     ) -> None:
         super().__init__()
         with torch.no_grad():
-            exact = weight.double()
-            scaled = exact * norm.weight.double()
+            exact, norm_scale, norm_shift = (  # Apple's GPUs know no float64
+                values.cpu().double() for values in (weight, norm.weight, norm.bias)
+            )
+            scaled = exact * norm_scale
             centred = scaled - scaled.mean(dim=1, keepdim=True)
-            shift = exact @ norm.bias.double()
+            shift = exact @ norm_shift
+            if bias is not None:
+                shift = shift + bias.cpu()
         # The standard deviation is the root of a sum of squares over that of their number.
         root = weight.shape[1] ** 0.5
-        self.linear = PackedLinear(root * centred, None, dtype=torch.float32)
-        self.shift = (shift if bias is None else shift + bias.detach()).float()
+        folded = (root * centred).float().to(weight.device)
+        self.linear = PackedLinear(folded, None, dtype=torch.float32)
+        self.shift = shift.float().to(weight.device)
         self.eps = norm.eps
         is_slow = isinstance(activation, nn.GELU) and activation.approximate == "tanh"
         on_cpu = weight.device.type == "cpu"

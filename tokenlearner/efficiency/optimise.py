@@ -1,6 +1,7 @@
 """A model made fast for inference: the same answers from other layouts and kernels."""
 
 import copy
+from contextlib import AbstractContextManager
 from typing import Any, NoReturn
 
 import torch
@@ -11,6 +12,8 @@ from tokenlearner.errors import CheckpointError, ConfigError
 from tokenlearner.models.outputs import ConvTrace, Trace
 from tokenlearner.models.pretrained import PretrainedModel
 from tokenlearner.modules.shapes import Float, Tensor
+
+_MANY = 100_000
 
 
 def optimise(model: PretrainedModel, *, dtype: torch.dtype = torch.float32) -> "OptimisedModel":
@@ -51,6 +54,19 @@ def optimise(model: PretrainedModel, *, dtype: torch.dtype = torch.float32) -> "
     return OptimisedModel(fast, compiled=device.type == "cuda")
 
 
+def compiling_however_many() -> AbstractContextManager[None]:
+    """Lifts the compiler's limit of shapes and models that share their code, for a while.
+
+    Past it, it would fall back on eager, unasked. Forgetting the others (`torch.compiler.reset`)
+    would have them compiled again while somebody else measures them.
+    """
+    return torch._dynamo.config.patch(
+        fail_on_recompile_limit_hit=True,
+        recompile_limit=_MANY,
+        accumulated_recompile_limit=_MANY,
+    )
+
+
 class OptimisedModel(nn.Module):
     """What `optimise` returns: `forward` and `trace` of the model it was made from, but fast.
 
@@ -65,12 +81,21 @@ class OptimisedModel(nn.Module):
     def __init__(self, model: Any, *, compiled: bool) -> None:
         super().__init__()
         self._model = model.eval()
-        self._forward = torch.compile(model.forward, dynamic=False) if compiled else model.forward
+        self._compiled = torch.compile(model.forward, dynamic=False) if compiled else None
+        self._compiled_for: set[tuple[Any, ...]] = set()
 
     @torch.no_grad()
     def forward(self, images: Float[Tensor, "batch 3 *time height width"]) -> Any:
         """Returns what the model returns."""
-        return self._forward(images)
+        if self._compiled is None:
+            return self._model(images)
+        layout = (images.shape, images.stride(), images.dtype)
+        if layout in self._compiled_for:
+            return self._compiled(images)
+        with compiling_however_many():
+            answer = self._compiled(images)
+        self._compiled_for.add(layout)
+        return answer
 
     @torch.no_grad()
     def trace(self, images: Float[Tensor, "batch 3 *time height width"]) -> Trace | ConvTrace:

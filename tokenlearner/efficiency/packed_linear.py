@@ -75,6 +75,8 @@ class PackedPatches(nn.Module):
         """Whether `conv` is of that kind."""
         return (
             isinstance(conv, nn.Conv2d | nn.Conv3d)
+            # Some subclasses, such as timm's StdConv2d, standardise their weights first.
+            and type(conv).forward in (nn.Conv2d.forward, nn.Conv3d.forward)
             and conv.kernel_size == conv.stride
             and conv.groups == 1
             and not any(conv.padding)

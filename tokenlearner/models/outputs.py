@@ -70,7 +70,8 @@ class ConvTrace:
         learners: In order of use.
         fusers: In order of use.
         representation: What the last layer saw.
-        grid: Rows and columns of the maps.
+        grid: Rows and columns of the last block's tokens; those of earlier learners' maps are in
+            the maps.
         steps: Time steps; every frame is one.
     """
 

@@ -75,6 +75,13 @@ def check_backbone(backbone: nn.Module, learner: TokenLearnerConfig | None) -> N
             f"this model's images of {size[0]}x{size[1]} px hold no patch of "
             f"{patches.patch_size[0]}x{patches.patch_size[1]}; create it with a larger img_size"
         )
+    height, width = patches.patch_size
+    if patches.dynamic_img_pad and size is not None and (size[0] % height or size[1] % width):
+        raise ConfigError(
+            f"this model pads its images of {size[0]}x{size[1]} px to patches of {height}x{width}, "
+            "and maps would be drawn beside their places; create it with an img_size of whole "
+            "patches"
+        )
     if not isinstance(backbone.patch_drop, nn.Identity | None):
         raise ConfigError(
             "this model drops patches in training (patch_drop_rate), and a grid with holes has no "

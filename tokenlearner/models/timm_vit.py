@@ -213,9 +213,9 @@ class TimmVisionTransformer(PretrainedModel):
             embedded: The patch tokens before the position embedding.
             encoder: All that happened after.
         """
-        grid, record = self._grid(images), Record()
         embedded, positioned, rotations = self._positioned(images)
-        encoded = self._encode(positioned, rotations, grid, record)
+        record = Record()
+        encoded = self._encode(positioned, rotations, self._grid(images), record)
         return embedded, record.to_trace(positioned, encoded)
 
     def get_classifier(self) -> Any:

@@ -103,7 +103,9 @@ class VideoVisionTransformer(TransformerClassifier):
         if self.config.sampled_frames is not None:
             chosen = sample_frames(frames, self.config.sampled_frames)
             if len(chosen) < frames:
-                clips, frames = clips[:, :, chosen], len(chosen)
+                # Not by a list, which a GPU would wait for, and a CUDA graph refuse.
+                clips = torch.stack([clips[:, :, frame] for frame in chosen], dim=2)
+                frames = len(chosen)
         if self.config.stack_frames:
             clips = clips.flatten(2, 3).unsqueeze(2)
         wanted = (self.config.tubelet_frames, *self.config.patch_size)
