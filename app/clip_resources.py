@@ -30,7 +30,9 @@ from tokenlearner.media import ClipFacts, display_clip, probe, read_clip, read_s
 FRAME_SIDE_PX = 1280
 """Long side at which frames are kept: what 720p has."""
 
-_LONGEST_SOUND_S = 120.0  # a player without sound is better than a long wait
+LONGEST_SOUND_S = 120.0
+"""The longest stretch that plays with sound: a player without it is better than a long wait."""
+
 _WEBM = b"\x1a\x45\xdf\xa3"
 _SHARED_BYTES, _OWN_BYTES, _ALL_OWN_BYTES = 800 * 2**20, 400 * 2**20, 2_000 * 2**20
 
@@ -191,7 +193,7 @@ def _media(
         return media
     text = "Preparing the clip for the screen"
     start, end = stretch
-    sound = clip.facts.has_audio and end - start <= _LONGEST_SOUND_S
+    sound = clip.facts.has_audio and end - start <= LONGEST_SOUND_S
 
     def prepare(progress: Progress) -> ClipMedia:
         with _place(shelf, key, turns.ENCODING, progress):

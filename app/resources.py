@@ -13,7 +13,7 @@ import torch
 
 from app import catalogue
 from app.catalogue import Offer
-from app.gallery import Sample, load_samples
+from app.gallery import CreditedFile, Sample, load_samples
 from app.options import Options, read_options
 from app.problems import tell
 from app.recorded import PlacementSweep, Recorded, read_placement, read_recorded
@@ -28,6 +28,7 @@ from tokenlearner.efficiency.throughput import input_shape
 from tokenlearner.errors import CheckpointError
 from tokenlearner.models import TokenLearnerConfig, VisionTransformerConfig
 from tokenlearner.models.info import ModelInfo
+from tokenlearner.training.datasets import DATASETS
 
 _BARE = " without learner"
 
@@ -240,3 +241,27 @@ def dataset_of(name: str, device: str) -> str:
         if {s.subject(dataset) for s in samples().values()} - {None} <= known:
             return dataset
     return ""
+
+
+def is_subject_known(file: CreditedFile | None, dataset: str, model: str, device: str) -> bool:
+    """Whether it is known what a photo or clip shows, of all that a model can answer with.
+
+    Where a sample shows none of a data set's classes, it may yet show one of the others that a
+    model knows besides, such as ImageNet's.
+
+    Args:
+        file: A sample; None for a file of the user's own.
+        dataset: As `dataset_of` says.
+        model: Its name.
+        device: Where it runs.
+    """
+    if file is None or dataset not in file.subjects:
+        return False
+    return file.subject(dataset) is not None or knows_no_more(dataset, model, device)
+
+
+def knows_no_more(dataset: str, model: str, device: str) -> bool:
+    """Whether a model that knows a data set's classes has no others."""
+    return offer(model).dataset == dataset or DATASETS[dataset].has_classes(
+        model_info(model, device).class_names
+    )

@@ -25,7 +25,7 @@ device = resources.pick_device(state.device)
 dataset = resources.dataset_of(state.model, device)
 photo = photo_of(state)
 subject = photo.subject(dataset)
-subject_is_known = photo.sample is not None and bool(dataset)
+subject_is_known = resources.is_subject_known(photo.sample, dataset, state.model, device)
 
 explain = (
     photo_resources.explain_own_photo if photo.sample is None else photo_resources.explain_sample
@@ -44,7 +44,7 @@ else:
             result = explain(photo.image, state.model, device)
     except Exception:
         with top:  # the way to another photo
-            gallery(state, dataset)
+            gallery(state, dataset, device)
         raise
     left, right = st.columns([3, 2], gap="medium")
     with left, st.container(key="maps", gap="small"):
@@ -62,4 +62,4 @@ else:
             model_input(result, resources.model_info(state.model, device).preprocessing)
         photo_line(photo)
     with top:  # last, because the picture is what people wait for
-        gallery(state, dataset)
+        gallery(state, dataset, device)

@@ -7,14 +7,15 @@ from app.clip_state import current_clip_state, query_from_clip_state
 from app.components.address_bar import address_bar
 from app.components.clips.answer import answers, clip_answer, clip_cost
 from app.components.clips.downloads import clip_downloads
-from app.components.clips.film import make_film
-from app.components.clips.gallery import clip_gallery
+from app.components.clips.film import keep_film, make_film
+from app.components.clips.gallery import clip_gallery, step_clip
 from app.components.clips.look import look, no_result
 from app.components.clips.player import clip_maps
 from app.components.clips.source import clip_line, clip_of
 from app.components.clips.stage import clip_stage_line
 from app.components.clips.stretch import stretch_choice
 from app.components.notices import show_notices
+from app.components.stage import step_buttons
 from app.state import current_state
 
 _HEADLINE = """<h1>Clips</h1>
@@ -26,12 +27,13 @@ device = resources.pick_device(page.device)
 clip = clip_of(state)
 dataset = resources.dataset_of(page.model, device)
 subject = clip.sample.subject(dataset) if clip.sample else None
-subject_is_known = clip.sample is not None and dataset in clip.sample.subjects
+subject_is_known = resources.is_subject_known(clip.sample, dataset, page.model, device)
 
 if page.stage:
     result = look(page, state, clip, device)
+    keep_film(page, state, clip, result)
     clip_stage_line(result, subject=subject, subject_is_known=subject_is_known)
-    left = right = st.container()
+    left = right = film_place = st.container()
 else:
     with st.container(key="status", horizontal=True):
         st.html(_HEADLINE, width="content")
@@ -43,11 +45,13 @@ else:
         stretch_choice(page, state, clip, device)
     with status:
         result = look(page, state, clip, device)
-        if not isinstance(result, str):
-            make_film(page, state, clip, result)
+        film_place = st.empty()
+    keep_film(page, state, clip, result)
 with left, st.container(key="clip_maps", gap="small"):
     if isinstance(result, str):
         no_result(result)
+        if page.stage:
+            step_buttons(lambda step: step_clip(state, step))
     else:
         clip_maps(page, state, clip, result)
 if not page.stage:
@@ -59,5 +63,7 @@ if not page.stage:
             answers(result, (resources.offer(page.model).title, other_title))
             clip_cost(result, other_title)
             clip_downloads(page, state, clip, result)
-            clip_line(clip, result.chosen.notes)
+            clip_line(clip, result)
 address_bar(query_from_clip_state(state), key="clip_address")
+if not isinstance(result, str):
+    make_film(clip, result, place=film_place)  # last, as the rest of the page need not wait for it

@@ -11,7 +11,7 @@ from app.uploads import refuse
 
 _OWN = "own"
 _KNOWN, _UNKNOWN = "Shows something the model knows", "Shows something else"
-_NOBODY_KNOWS = "Samples"
+_OTHERS, _NOBODY_KNOWS = "Others", "Samples"
 
 
 def in_order(dataset: str) -> list[Sample]:
@@ -19,17 +19,22 @@ def in_order(dataset: str) -> list[Sample]:
     return sorted(resources.samples().values(), key=lambda s: s.subject(dataset) is None)
 
 
-def gallery(state: PageState, dataset: str) -> None:
+def gallery(state: PageState, dataset: str, device: str) -> None:
     """Shows the samples, the drop zone and the camera.
 
     Args:
         state: What is on the page.
         dataset: Of the model, which decides what it knows; empty if nobody knows.
+        device: Where the model runs.
     """
+    others = _NOBODY_KNOWS
+    if dataset:
+        knows_no_more = resources.knows_no_more(dataset, state.model, device)
+        others = _UNKNOWN if knows_no_more else _OTHERS
     photos, own = st.columns([2, 1], gap="medium", vertical_alignment="bottom")
     with photos:
         selected = state.sample or _OWN
-        photo_picker(_choices(dataset), selected=selected, key="photos", on_pick=_pick)
+        photo_picker(_choices(dataset, others), selected=selected, key="photos", on_pick=_pick)
     with own:
         own_photo_input(on_photo=show_own_photo, on_refusal=refuse)
 
@@ -50,20 +55,19 @@ def _pick(choice: str) -> None:
         change_state(sample=choice)
 
 
-def _choices(dataset: str) -> list[Choice]:
+def _choices(dataset: str, others: str) -> list[Choice]:
     choices = []
     if own := own_photo():
         choices.append(Choice(id=_OWN, title=own.name, thumbnail=own.thumbnail, group="Yours"))
     pictures = photo_resources.thumbnails()
     for sample in in_order(dataset):
         subject = sample.subject(dataset)
-        group = _KNOWN if subject else _UNKNOWN
         choices.append(
             Choice(
                 id=sample.id,
                 title=sample.title,
                 thumbnail=pictures[sample.id],
-                group=group if dataset else _NOBODY_KNOWS,
+                group=_KNOWN if subject else others,
                 label=subject or "",
             )
         )

@@ -30,8 +30,9 @@ def maps(state: PageState, photo: Photo, result: photo_resources.Result) -> None
         photo_jpeg=result.photo_jpeg,
         key="viewer",
         stage=state.stage,
-        download=st.session_state.pop(_PICTURE, None),
+        download=st.session_state.get(_PICTURE),
     )
+    st.session_state.pop(_PICTURE, None)  # not before it is sent, as this run may be ended early
     if event is None:
         return
     if event.export is not None:

@@ -267,8 +267,31 @@ def test_a_film_outlives_what_makes_the_page_run_again(monkeypatch: pytest.Monke
     # Of another stretch nobody asked for one.
     ask_for_film(page)
     page.slider[0].set_range(1.0, 2.0).run()
-    assert alerts(page) == ["The film was not finished, because something else is looked at now."]
+    assert alerts(page) == [
+        "The film was not finished, because the page went on to something else."
+    ]
     assert page.session_state["player:files"] == 1
+
+
+def test_a_film_ends_where_its_clip_is_not_to_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    why = "The film was not finished, because the page went on to something else."
+    page = open_page(frames="4")
+    monkeypatch.setattr(film, "wait_for", lambda *_, **__: pytest.fail("a film was made"))
+    ask_for_film(page)
+    state = page.session_state["page_state"]
+    page.session_state["page_state"] = replace(state, stage=True)
+    page.run()
+    assert alerts(page) == [why]
+    page.session_state["page_state"] = state
+
+    def fail(*_: object, **__: object) -> None:
+        raise MediaError("The clip is broken")
+
+    ask_for_film(page)
+    monkeypatch.setattr(clip_resources, "look_at", fail)
+    page.run()
+    assert set(alerts(page)) == {"The clip is broken", why}
+    assert "clip_film" not in page.session_state
 
 
 def test_stopped_work_says_so_and_goes_on_when_asked() -> None:

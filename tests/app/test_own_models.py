@@ -88,6 +88,9 @@ def test_a_model_of_timm_with_an_untrained_learner(folder: Path) -> None:
     assert "TokenLearner not trained" in sidebar(page)
     assert "GFLOPs for one photo" in texts(page)
     assert f"The photo shows “{FIRST.subject('imagenette')}”" in texts(page)  # one of ImageNet's
+    # No parachute, and no garbage truck, yet something else that ImageNet has.
+    beagle = open_page(model="own:of-timm", sample="beagle")
+    assert "Shows nothing it knows" not in texts(beagle)
     staged = open_page(model="own:of-timm", stage="1")
     assert "TokenLearner not trained" in texts(staged)
 

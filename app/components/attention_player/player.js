@@ -88,7 +88,7 @@ function createPlayer(root) {
   const timeOfClip = () => header.from_s + clip.now;
 
   function showFrame(time) {
-    if (!header) return;
+    if (header?.media.id !== opened.id) return; // a new clip's frame, with the old one's maps
     step = stepAt(header.starts_s, time);
     board.show(step, time);
     timeline.move(time, step);

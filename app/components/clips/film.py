@@ -1,8 +1,10 @@
 """A film of the stretch with the maps over it, made in view of the user, who can stop it."""
 
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from app import turns
 from app.background import Progress, wait_for
@@ -47,20 +49,36 @@ def ask_for_film(wish: FilmWish) -> None:
     st.rerun()
 
 
-def make_film(page: PageState, state: ClipState, clip: ClipOnPage, result: ClipResult) -> None:
-    """Makes the film that was asked for, if one was, and has the player save it.
+def keep_film(page: PageState, state: ClipState, clip: ClipOnPage, result: object) -> None:
+    """Drops the wish for a film where the page went on to something else, and says so.
 
-    Where the page runs again meanwhile, it is made from the beginning, unless it was stopped or the
-    page is about something else now.
+    Args:
+        page: What is on all pages.
+        state: What is on this one.
+        clip: The clip.
+        result: What was found, or why nothing was.
     """
     wish: FilmWish | None = st.session_state.get(_WISH)
     if wish is None:
         return
-    if wish.job != job_of(page, state, clip):
+    if page.stage or isinstance(result, str) or wish.job != job_of(page, state, clip):
         _forget()
-        add_notices(("The film was not finished, because something else is looked at now.",))
+        add_notices(("The film was not finished, because the page went on to something else.",))
+
+
+def make_film(clip: ClipOnPage, result: ClipResult, *, place: DeltaGenerator) -> None:
+    """Makes the film that was asked for, if one was, and has the player save it.
+
+    Where the page runs again meanwhile, it is made from the beginning, unless `keep_film` drops it.
+
+    Args:
+        clip: The clip.
+        result: What was found.
+        place: Where to show how far it is, with a button that stops it.
+    """
+    wish: FilmWish | None = st.session_state.get(_WISH)
+    if wish is None:
         return
-    place = st.empty()
     with place.container(horizontal=True, vertical_alignment="center", gap="small"):
         bar = st.progress(0.0, width=260)
         st.button("Stop", key="stop_film", on_click=_forget, icon=":material/stop_circle:")
@@ -85,6 +103,7 @@ def make_film(page: PageState, state: ClipState, clip: ClipOnPage, result: ClipR
         save_with_player(f"{file_stem(clip)}_attention.{wish.kind}", film)
     finally:
         place.empty()
+    st.rerun()  # for the player to save it, or the notice to be read
 
 
 def _forget() -> None:
@@ -93,9 +112,14 @@ def _forget() -> None:
 
 def _render(wish: FilmWish, clip: ClipOnPage, result: ClipResult, progress: Progress) -> bytes:
     start, end = wish.state.stretch(clip.facts.duration_s)
-    with turns.device_turn(lambda: progress.say(turns.WAITING, 0.0)) as give_way:
+    with ExitStack() as turn:
+        give_way = None
 
         def tell(done: int, total: int) -> bool:
+            nonlocal give_way
+            if give_way is None:  # whose sound has been read by now, which needs no turn
+                waiting = turns.device_turn(lambda: progress.say(turns.WAITING, 0.0))
+                give_way = turn.enter_context(waiting)
             give_way()
             progress.said = (f"Making the film: {done} of {total} frames", done / total)
             return progress.is_wanted

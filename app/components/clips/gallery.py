@@ -15,13 +15,19 @@ _TURN = "clip_upload_turn"
 
 def clip_gallery(state: ClipState) -> None:
     """Shows the samples and the drop zone."""
+    selected = state.clip or _OWN
+
+    def pick(choice: str) -> None:
+        if choice != selected:  # or the stretch that was chosen of it would be lost
+            choose_clip(None if choice == _OWN else choice)
+
     samples, own = st.columns([2, 1], gap="medium", vertical_alignment="bottom")
     with samples:
         photo_picker(
             _choices(),
-            selected=state.clip or _OWN,
+            selected=selected,
             key="clips",
-            on_pick=lambda choice: choose_clip(None if choice == _OWN else choice),
+            on_pick=pick,
             name="Clips",
         )
     with own:

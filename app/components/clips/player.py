@@ -49,8 +49,9 @@ def clip_maps(page: PageState, state: ClipState, clip: ClipOnPage, result: ClipR
         settings=page.view,
         key="player",
         stage=page.stage,
-        download=st.session_state.pop(_TO_SAVE, None),
+        download=st.session_state.get(_TO_SAVE),
     )
+    st.session_state.pop(_TO_SAVE, None)  # not before it is sent, as this run may be ended early
     if event is None:
         return
     if event.export is not None:

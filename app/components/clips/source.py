@@ -3,7 +3,7 @@
 import streamlit as st
 
 from app import clip_resources
-from app.clip_resources import ClipOnPage
+from app.clip_resources import ClipOnPage, ClipResult
 from app.clip_state import ClipState, own_clip
 from app.components.plain_text import plain
 
@@ -16,14 +16,17 @@ def clip_of(state: ClipState) -> ClipOnPage:
     return clip_resources.sample_clip(state.clip or next(iter(clip_resources.clips())))
 
 
-def clip_line(clip: ClipOnPage, notes: tuple[str, ...]) -> None:
+def clip_line(clip: ClipOnPage, result: ClipResult) -> None:
     """Says what the clip shows, whose it is, and what was done to it."""
     facts = clip.facts
     said = [
         f"{clip.title}, {facts.width_px} × {facts.height_px} px, {facts.duration_s:.1f} s, "
         f"{facts.fps:.3g} frames/s, {facts.codec}",
-        *notes,
+        *result.chosen.notes,
     ]
+    if clip.facts.has_audio and result.media.duration_s > clip_resources.LONGEST_SOUND_S:
+        longest = f"{clip_resources.LONGEST_SOUND_S:.0f} s"
+        said.append(f"the player has sound for up to {longest}; a film of it can have all of it")
     if clip.sample is None:
         said.append("it stays in this session, so a link cannot show it")
     else:

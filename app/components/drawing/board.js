@@ -28,6 +28,7 @@ const EXPORT_PATIENCE_MS = 20_000;
 // What the user last chose. It outlives a board while pages without one are looked at; every widget
 // is a module of its own, so it is the window's.
 const MEMORY = "tokenLearnerView";
+const BOX_MEMORY = "tokenLearnerShowsBox";
 const NOTHING_YET = -1; // no frame of a clip has come; of a photo none ever does
 
 // `what` names what is looked at. `save(settings)` and `obey(intent)` get what only the outside can
@@ -38,7 +39,7 @@ export function createBoard(
   { what, save, obey, ownIntentOf, linkExtras = () => ({}), drawn = () => {} },
 ) {
   const find = (selector) => root.querySelector(selector);
-  const address = createAddressBar(linkExtras);
+  const address = createAddressBar(() => ({ ...linkExtras(), box: showBox ? "" : "0" }));
   let header = null;
   let reel = null;
   let photo = null; // anything that a canvas can draw, with `width` and `height`
@@ -51,7 +52,7 @@ export function createBoard(
   let previewed = null; // token or ALL under the mouse
   let current = 0; // token or ALL that keys start from
   let cell = null; // grid cell under the pointer
-  let showBox = true;
+  let showBox = (window[BOX_MEMORY] ??= new URLSearchParams(location.search).get("box") !== "0");
   let scheduled = 0;
   let draws = 0;
   let prepared = null; // the reel whose fields are computed ahead
@@ -82,12 +83,13 @@ export function createBoard(
   const controls = createControls(find(".controls"), {
     change: (partial) => apply({ ...chosen, ...partial }),
     toggleBox(shown) {
-      showBox = shown;
-      invalidate();
+      window[BOX_MEMORY] = showBox = shown;
+      apply(chosen);
     },
     act,
     announce: (text) => setText(find(".status"), text),
   });
+  find(".controls").inert = true; // until there is something to draw
   const stopKeys = listenToKeys(root, {
     isStage: () => Boolean(header?.stage),
     ownIntentOf,
@@ -190,7 +192,7 @@ export function createBoard(
   function apply(next) {
     choose(next);
     if (!next.tokens.length && current !== ALL) current = settings.tokens[0];
-    controls.show(settings);
+    controls.show(settings, showBox);
     strip.mark(settings, current);
     address.write(chosen, header.defaults);
     invalidate();
@@ -221,6 +223,7 @@ export function createBoard(
     if (!reel) return;
     if (action === "reset") {
       current = 0;
+      window[BOX_MEMORY] = showBox = true;
       apply(header.defaults);
     } else if (action === "link") {
       address.write(chosen, header.defaults);
@@ -248,8 +251,9 @@ export function createBoard(
       current = settings.mode === "composite" ? ALL : settings.tokens[0];
       previewed = null;
       cell = null;
+      find(".controls").inert = false;
       controls.offer(colormaps);
-      controls.show(settings);
+      controls.show(settings, showBox);
       strip.rebuild(reel, header, photo);
       strip.mark(settings, current);
       setText(find(".strip-title"), `${reel.count} learned tokens, each with its peak`);

@@ -47,8 +47,9 @@ export function createControls(form, { change, toggleBox, act, announce }) {
       );
       form.elements.colormap.replaceChildren(...options);
     },
-    show(settings) {
+    show(settings, showBox) {
       const { elements } = form;
+      elements.show_box.checked = showBox;
       elements.opacity.value = String(Math.round(100 * settings.opacity));
       elements.mass.value = String(Math.round(100 * settings.mass));
       for (const slider of [elements.opacity, elements.mass]) {
@@ -94,11 +95,14 @@ export async function copyText(text) {
     return true;
   } catch {
     // Plain http, other than on this very machine, has no clipboard: select and copy by hand.
+    let focused = document.activeElement;
+    while (focused?.shadowRoot?.activeElement) focused = focused.shadowRoot.activeElement;
     const area = Object.assign(document.createElement("textarea"), { value: text });
     document.body.append(area);
     area.select();
     const done = document.execCommand("copy");
     area.remove();
+    focused?.focus({ preventScroll: true });
     return done;
   }
 }

@@ -171,12 +171,13 @@ def _headline(before: Cost, after: Cost, *, tokens: int, placement: Placement) -
         anchors=False,
     )
     speedup = before.macs / after.macs
+    blocks = f"{placement.at} block{'s' * (placement.at != 1)}"
     promise = (
         f"at most {format_times(speedup)} as fast as the plain model"
         if speedup > 1
         else "no speed-up: the plain model computes less"
     )
-    words = f"{tokens} → {placement.num_tokens} tokens after {placement.at} blocks; {promise}."
+    words = f"{tokens} → {placement.num_tokens} tokens after {blocks}; {promise}."
     if placement.num_tokens >= tokens:
         words += " There are no more patches than learned tokens, so nothing gets shorter."
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):

@@ -152,7 +152,10 @@ def _chart(
     if not lines:
         return
     said = "; ".join(
-        f"{name}: " + ", ".join(f"{value:g} % after {at:g} blocks" for at, value in sorted(line))
+        f"{name}: "
+        + ", ".join(
+            f"{value:g} % after {at:g} block{'s' * (at != 1)}" for at, value in sorted(line)
+        )
         for name, line in lines.items()
     )
     show_chart(
