@@ -13,7 +13,8 @@ from tokenlearner.efficiency.comparison import Comparison
 from tokenlearner.efficiency.rounds import Spread
 
 HEADER = (
-    "| model | batch | how | img/s without → with | speed-up | of | realised | overall | rounds |\n"
+    "| model | batch | how | img/s without → with | speed-up | promised | realised | overall | "
+    "rounds |\n"
     "| --- | ---: | --- | ---: | ---: | ---: | ---: | ---: | ---: |"
 )
 

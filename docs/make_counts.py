@@ -6,7 +6,7 @@ In the root of the project. Nothing is measured; the counts come from the models
 from pathlib import Path
 
 from tokenlearner.efficiency.conventions import CONVENTIONS
-from tokenlearner.efficiency.published import Count, counts
+from tokenlearner.efficiency.published import Count, counts, stated_counts
 
 PAGE = Path(__file__).with_name("efficiency.md")
 BEGIN, END = "<!-- begin: python -m docs.make_counts -->", "<!-- end -->"
@@ -27,26 +27,30 @@ def put_counts(page: str) -> str:
 
 
 def _tables() -> list[str]:
-    known = counts()
+    known, stated = counts(), stated_counts()
     lines = [
-        f"{sum(count.reproduces for count in known)} of {len(known)} values reproduce to the "
-        "printed digit. Values marked ≈ were read off a plot.",
+        f"{sum(count.reproduces for count in stated)} of {len(stated)} values reproduce to the "
+        "printed digit. Values marked ≈ were read off a plot. Lines in italics are no values of "
+        "their own: three read a value above otherwise than its table names the model, and one is "
+        "the difference of two.",
     ]
     for convention in CONVENTIONS.values():
         chosen = [count for count in known if count.convention is convention]
         if chosen:
-            lines += ["", f"### {convention.title.capitalize()} (`{convention.name}`)", ""]
+            title = convention.title[0].upper() + convention.title[1:]
+            lines += ["", f"### {title} (`{convention.name}`)", ""]
             lines += [_HEADER, "| --- | ---: | ---: | ---: | ---: | --- |"]
-            lines += [_line(count) for count in chosen]
+            lines += [_line(count, is_stated=count in stated) for count in chosen]
     return [*lines, ""]
 
 
-def _line(count: Count) -> str:
+def _line(count: Count, *, is_stated: bool) -> str:
     published = f"≈ {count.printed}" if count.approximate else count.printed
     error = f"{round(count.error_percent, 2) + 0.0:+.2f} %"  # never -0.00
     remark = count.note if count.reproduces else f"**differs.** {count.note}"
     ours = f"{count.computed_gflops:.6g} | {error} | {count.cost.gmacs:.6g}"
-    return f"| {count.model} | {published} | {ours} | {remark} |"
+    model = count.model if is_stated else f"*{count.model}*"
+    return f"| {model} | {published} | {ours} | {remark} |"
 
 
 if __name__ == "__main__":

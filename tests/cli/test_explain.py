@@ -151,6 +151,18 @@ class TestResults:
         wanted = read_image(folder / "b.png").pixels
         assert np.array_equal(Explanation.load(out / "b.npz").image, wanted)
 
+    def test_results_beside_or_above_the_photos(
+        self, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        tiny.write_files(tmp_path / "photos", {"a.png": tiny.photo(1, 0)})
+        monkeypatch.chdir(tmp_path)
+        result = call("photos", "--model", model, "--out", ".")
+        assert result.exit_code == 0, result.output
+        assert (tmp_path / "a.npz").exists()
+        result = call("photos", "--model", model, "--out", "photos")
+        assert (result.exit_code, result.output.count("\n")) == (1, 1)
+        assert "--out is photos, the folder of the photos itself; name another" in result.output
+
     def test_an_empty_folder(self, model: Path, tmp_path: Path) -> None:
         folder = tiny.write_files(tmp_path / "photos", {"notes.txt": b"no photo"})
         result = call(folder, "--model", model, "--out", tmp_path / "out")

@@ -117,11 +117,19 @@ class TestHoldout:
             ("scratch-vit", 60, 0, 0),
             (NAME, 60, None, 6),  # the recipe was made for its data, and says
             (NAME, 60, 5, 5),
+            ("own", 60, None, 7),
         ],
     )
     def test_one_in_twenty_of_photos_of_ones_own(
-        self, tmp_path: Path, name: str, count: int, wish: int | None, wanted: int
+        self,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        name: str,
+        count: int,
+        wish: int | None,
+        wanted: int,
     ) -> None:
+        monkeypatch.setitem(RECIPES, "own", lambda: tiny.recipe(dataset="", holdout=7))
         photos = read_images(tiny.write_dataset(tmp_path, train=count, test=1), "train")
         source = tiny.model() if name == "fine-tune" else None
         job = prepare(

@@ -98,6 +98,13 @@ class TestLearner:
         version = "" if PUBLISHED[own].token_learner else ", version 1.0"
         assert job.name == f"{name}, {own}, changed to 8 tokens at 18{version}, fuser"
 
+    def test_a_network_gets_its_learner_before_its_diversity(self, data: Path) -> None:
+        job = job_of("scratch-vit-tl8", data, network="B/16", num_tokens=8)
+        assert job.recipe.diversity == RECIPES["scratch-vit-tl8"]().diversity > 0
+        assert job_of("scratch-vit-tl8", data, network="B/16", diversity=0).recipe.diversity == 0
+        with pytest.raises(ConfigError, match=r"wanted 0 \(--diversity 0 in the shell\), or"):
+            job_of("scratch-vit-tl8", data, network="B/16")
+
     def test_errors_take_a_line(self, data: Path, tmp_path: Path) -> None:
         result = call(data, tmp_path / "run", "baseline", "--version", "1.0")
         assert result.exit_code == 1
@@ -217,6 +224,15 @@ class TestTeacher:
         assert job.options == tuple(words.split())
         only = job_of(NAME, data, teacher=str(source), teacher_weight=0.8).recipe.distillation
         assert only == Distillation(weight=0.8)
+
+    def test_none_in_place_of_the_recipe_s(
+        self, data: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        taught = replace(RECIPES[NAME](), distillation=Distillation())
+        monkeypatch.setitem(RECIPES, NAME, lambda: taught)
+        assert job_of(NAME, data, teacher="none").recipe.distillation is None
+        with pytest.raises(ConfigError, match="no teacher was given"):
+            job_of(NAME, data)
 
     def test_of_a_model_that_is_its_own_teacher(self, data: Path) -> None:
         source = tiny.model(learner=False)

@@ -110,6 +110,8 @@ def test_reproduces_what_is_printed_or_says_why_not(name: str) -> None:
 
 def test_how_many_reproduce() -> None:
     assert sum(count.reproduces for count in published.counts()) == 50
+    stated = published.stated_counts()
+    assert (len(stated), sum(count.reproduces for count in stated)) == (71, 46)
     assert {count.name for count in published.counts() if abs(count.error_percent) > 0.5} == {
         "im_t1_vit_s32",
         "im_t1_vit_b32",

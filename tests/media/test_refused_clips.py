@@ -158,7 +158,7 @@ class TestOtherFiles:
             probe(b"anything")
         assert str(caught.value) == (
             "Clips need the package av (PyAV), which is not installed here. Install it with: "
-            "pip install 'tokenlearner[video]'"
+            "pip install av"
         )
 
 

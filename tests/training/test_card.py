@@ -101,6 +101,8 @@ class TestCard:
         (result,) = ModelCard(text).data.to_dict()["model-index"][0]["results"]
         assert result["metrics"][0]["type"] == "mean_average_precision"
         assert result["metrics"][0]["value"] == 12.35
+        content["metrics"]["num_unlabelled"] = 3  # which top-1 leaves out
+        assert _interval(card_of(model, content)) != _interval(text)
 
     def test_everything_a_user_should_know(self, content: dict[str, Any]) -> None:
         text = card_of(tiny.model(), content)
@@ -271,3 +273,7 @@ class TestCard:
 def test_how_sure_a_top_1_is(right: int, count: int, interval: str) -> None:
     metrics = {"top1_percent": 100 * right / count, "num_images": count}
     assert f"number (Wilson) | {interval} % |" in card._certainty(metrics, 10)
+
+
+def _interval(card: str) -> str:
+    return next(line for line in card.splitlines() if "(Wilson)" in line)

@@ -46,5 +46,6 @@ def test_starts_as_many_processes(
 def test_names_the_recipe_as_it_is_found(trainer: Trainer) -> None:
     found = run.command(trainer, data="tiny", recipe_name="mine.py:mine", options=["--epochs", "2"])
     assert found == (
-        "tokenlearner train mine.py:mine --data tiny --out runs/imagenette-tiny --epochs 2"
+        "tokenlearner train mine.py:mine --data tiny --out runs/imagenette-tiny --epochs 2 "
+        "--seed 0"  # the file's recipe may have another
     )

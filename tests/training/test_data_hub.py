@@ -4,8 +4,10 @@ from collections.abc import Callable, Sequence
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
+from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, RepositoryNotFoundError
 
 from tests import tiny
 from tokenlearner.errors import DataError
@@ -35,6 +37,22 @@ def put(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Put:
         return folder
 
     return put
+
+
+@pytest.mark.parametrize(
+    ("refusal", "message"),
+    [
+        (GatedRepoError, "wants its terms accepted: do so on its page on the Hub, and log in with"),
+        (RepositoryNotFoundError, "there is no folder o/n, and the Hub has no such data set, or n"),
+    ],
+)
+def test_what_the_hub_refuses(
+    refusal: type[HfHubHTTPError], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    download = Mock(side_effect=refusal("401", response=Mock()))
+    monkeypatch.setattr("huggingface_hub.snapshot_download", download)
+    with pytest.raises(DataError, match=message):
+        hub.download(HubDataset("o/n"), ["*"])
 
 
 class TestNames:

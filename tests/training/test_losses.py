@@ -76,9 +76,14 @@ class TestDistillation:
         found = measure_losses(self.TAUGHT, TARGETS, options, self.TAUGHT)
         torch.testing.assert_close(found, torch.zeros(2), atol=1e-6, rtol=0)
 
+    def test_a_constant_between_a_sigmoid_s_logits_and_a_softmax_s_costs_nothing(self) -> None:
+        options = recipe(loss="sigmoid", distillation=Distillation(weight=1.0))
+        found = measure_losses(self.TAUGHT - 10, TARGETS, options, self.TAUGHT)
+        torch.testing.assert_close(found, torch.zeros(2), atol=1e-5, rtol=0)
+
     def test_of_a_class_on_its_own_by_hand(self) -> None:
         options = recipe(loss="sigmoid", distillation=Distillation(weight=0.25, temperature=2.0))
-        found = measure_losses(LOGITS, TARGETS, options, self.TAUGHT)
+        found = measure_losses(LOGITS, TARGETS, options, self.TAUGHT, multi_label=True)
         own, taught = (LOGITS / 2).sigmoid(), (self.TAUGHT / 2).sigmoid()
         yes, no = taught * (taught / own).log(), (1 - taught) * ((1 - taught) / (1 - own)).log()
         labels = measure_losses(LOGITS, TARGETS, recipe(loss="sigmoid"))

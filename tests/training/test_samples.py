@@ -84,6 +84,13 @@ class TestFiles:
             assert own / 1.5 * 0.93 < min(aspects) < own / 1.5 * 1.1
             assert own * 1.5 * 0.9 < max(aspects) < own * 1.5 * 1.07
 
+    @pytest.mark.parametrize("size", [(1, 1), (2, 1)])
+    def test_photos_of_a_pixel(self, size: tuple[int, int]) -> None:
+        data = replace(photos(), encoded=(tiny.photo(0, 0, size=size),) * 12)
+        cropped = recipe(augmentation=Augmentation(area=(0.05, 0.2), aspect=1.5))
+        samples = SamplesFromFiles(data, cropped)
+        assert all(samples[0, row][0].shape == (3, 12, 12) for row in range(12))
+
     @pytest.mark.parametrize("canvas", [None, (16, 16)])
     def test_seed_epoch_and_row_decide(self, canvas: tuple[int, int] | None) -> None:
         changed = recipe(canvas=canvas, augmentation=replace(CHANGED, area=(0.3, 1.0)))

@@ -187,13 +187,18 @@ def _with_those_in_folders(files: Iterable[Path], out: Path) -> Iterator[Path]:
         if not file.is_dir():
             yield file
             continue
+        if file.resolve() == results:
+            raise ConfigError(
+                f"--out is {file}, the folder of the photos itself; name another, such as "
+                f"{file / 'results'}"
+            )
         found = sorted(
             path
             for path in file.rglob("*")
             if path.suffix.lower() in known
             and not path.name.startswith(".")
             and path.is_file()
-            and results not in path.resolve().parents
+            and path.resolve().parent != results
         )
         if not found:
             raise ConfigError(f"{file} is a folder without photos and clips; name another one")

@@ -140,13 +140,21 @@ def prepare(
         title = f"{_name(source)}-fine-tuned"
     else:
         recipe = _seeded(recipe, seed)
-        title, model = recipe.name, None
+        title, model, old = recipe.name, None, recipe.model.token_learner
         if network is not None:
-            recipe = replace(recipe, model=_of_the_paper(network, recipe))
-            title = f"{recipe.name}, {network}"
-        if master is not None and recipe.distillation is None:
+            own = _of_the_paper(network, recipe)
+            diversity = changes.diversity
+            recipe = replace(  # all at once, as diversity needs a learner
+                recipe,
+                model=replace(own, token_learner=changes.learner_of(own)),
+                diversity=recipe.diversity if diversity is None else diversity,
+            )
+            title, old = f"{recipe.name}, {network}", own.token_learner
+        if teacher == "none":
+            recipe = replace(recipe, distillation=None)
+        elif master is not None and recipe.distillation is None:
             recipe = replace(recipe, distillation=Distillation())
-        old, recipe = recipe.model.token_learner, changes.apply(recipe)
+        recipe = changes.apply(recipe)
         if not recipe.dataset:
             classes = len(photos.class_names)
             recipe = replace(recipe, model=replace(recipe.model, num_classes=classes))
@@ -156,7 +164,7 @@ def prepare(
         recipe = replace(recipe, loss="sigmoid")
     if holdout is not None:
         options += ("--holdout", str(holdout))
-    elif not recipe.dataset and recipe.clips is None:  # clips may not fit in memory
+    elif not (recipe.dataset or recipe.holdout or recipe.clips):  # clips may not fit in memory
         holdout = min(len(photos) // _ONE_HELD_OUT_OF, _MOST_HELD_OUT)
     if holdout is not None:
         recipe = replace(recipe, holdout=holdout)

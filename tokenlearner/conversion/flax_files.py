@@ -101,9 +101,7 @@ def _msgpack() -> Any:
     try:
         import msgpack
     except ImportError as error:
-        raise ConversionError(
-            "Scenic checkpoints need msgpack; pip install 'tokenlearner[convert]'"
-        ) from error
+        raise ConversionError("Scenic checkpoints need msgpack; pip install msgpack") from error
     return msgpack
 
 

@@ -62,9 +62,7 @@ def _h5py() -> Any:
     try:
         import h5py
     except ImportError as error:
-        raise ConversionError(
-            "Keras files need h5py; pip install 'tokenlearner[convert]'"
-        ) from error
+        raise ConversionError("Keras files need h5py; pip install h5py") from error
     return h5py
 
 

@@ -202,10 +202,9 @@ def tables() -> tuple[Table, ...]:
 
 @cache
 def counts() -> tuple[Count, ...]:
-    """Returns every published GFLOPs value that a model is known for.
+    """Returns every published GFLOPs value that a model is known for, and other readings of some.
 
-    Several rows can share one. A name that ends in `_alt` is a second reading of the value before
-    it, which comes closer.
+    Several rows can share one. `stated_counts` has those whose model is what its table says.
     """
     return tuple(
         Count(
@@ -219,6 +218,13 @@ def counts() -> tuple[Count, ...]:
         )
         for count in _data()["counts"]
     )
+
+
+@cache
+def stated_counts() -> tuple[Count, ...]:
+    """Returns the counts of values that stand in a table, of models as the table has them."""
+    stated = {row.count.name for table in tables() for row in table.rows if row.count is not None}
+    return tuple(count for count in counts() if count.name in stated)
 
 
 def _row(row: Mapping[str, Any], sources: Mapping[str, str], by_name: dict[str, Count]) -> Row:

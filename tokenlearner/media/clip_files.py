@@ -65,7 +65,7 @@ def import_av() -> ModuleType:
     except ImportError as error:
         raise MediaError(
             "Clips need the package av (PyAV), which is not installed here. Install it with: "
-            "pip install 'tokenlearner[video]'"
+            "pip install av"
         ) from error
     return av
 

@@ -233,7 +233,8 @@ def _more_results(metrics: Mapping[str, Any]) -> str:
 
 def _certainty(metrics: Mapping[str, Any], num_classes: int) -> str:
     """Returns how far top-1 may be off for the number of samples alone, and what guessing gives."""
-    low, high = _wilson(metrics["top1_percent"] / 100, metrics["num_images"])
+    count = metrics["num_images"] - (metrics.get("num_unlabelled") or 0)
+    low, high = _wilson(metrics["top1_percent"] / 100, count)
     interval = f"{100 * low:.1f} to {100 * high:.1f} %"
     rows = f"| 95 % interval of it, from their number (Wilson) | {interval} |\n"
     if "map_percent" not in metrics:  # several may be right at once

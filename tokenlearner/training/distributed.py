@@ -1,5 +1,6 @@
 """The processes of one run, as `torchrun` starts them, or the only one there is."""
 
+import datetime
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,9 @@ from tokenlearner.errors import ConfigError
 from tokenlearner.modules.shapes import Tensor
 
 T = TypeVar("T")
+
+_PATIENCE = datetime.timedelta(hours=12)
+"""For the others while one looks at all photos once, which may be millions."""
 
 
 @contextmanager
@@ -44,7 +48,7 @@ def joined_processes(device: torch.device) -> Iterator[torch.device]:
     if device.type == "cuda":
         device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
         torch.cuda.set_device(device)
-    dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=_PATIENCE)
     try:
         yield device
     finally:

@@ -77,13 +77,12 @@ def check_fit(
             "give another teacher"
         )
     info = getattr(teacher, "info", None)
-    if info is not None and info.multi_label != (recipe.loss == "sigmoid"):
-        gives = "probabilities that add up to 1 (softmax)"
-        if info.multi_label:
-            gives = "each class a probability of its own (sigmoid)"
+    if info is not None and info.multi_label != data.multi_label:
+        one, several = "one class", "any number of classes"
+        gives, has = (several, one) if info.multi_label else (one, several)
         raise ConfigError(
-            f"the teacher {info.name} gives {gives}, but the recipe {recipe.name} trains with the "
-            f"loss {recipe.loss!r}; give another teacher or none"
+            f"the teacher {info.name} gives {gives} per {data.things[:-1]}, but {data.source} has "
+            f"{has}; give another teacher or none"
         )
     if info is not None:
         match_classes(

@@ -1,6 +1,6 @@
 """What a run changes, and how one step changes it: weights, optimisers' states, their average."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -30,6 +30,17 @@ class WithMaps(nn.Module):
         return trace.logits, [learner.maps for learner in trace.learners]
 
 
+def _warmed_up(decay: float) -> Callable[[Any, Any, Tensor | int], None]:
+    """Averages over few steps at first, so that a short run does not keep its random start."""
+
+    def update(average: Any, current: Any, count: Tensor | int) -> None:
+        steps = int(count)  # it lies on the CPU: nothing waits for a GPU
+        now = min(decay, (1 + steps) / (10 + steps))
+        get_ema_multi_avg_fn(now)(average, current, count)
+
+    return update
+
+
 class Learner:
     """A model in training.
 
@@ -52,8 +63,9 @@ class Learner:
         self.optimizers = make_optimizers(self.model, recipe)
         self.average = None
         if recipe.ema_decay is not None:
-            average = get_ema_multi_avg_fn(recipe.ema_decay)
-            self.average = AveragedModel(self.model, multi_avg_fn=average, use_buffers=True)
+            self.average = AveragedModel(
+                self.model, multi_avg_fn=_warmed_up(recipe.ema_decay), use_buffers=True
+            )
         self._gradient_clip = recipe.gradient_clip
         self._asked = WithMaps(self.model) if recipe.diversity else self.model
         self._device = device

@@ -12,6 +12,8 @@ def measure_losses(
     targets: Float[Tensor, "batch classes"],
     recipe: Recipe,
     teacher_logits: Float[Tensor, "batch classes"] | None = None,
+    *,
+    multi_label: bool = False,
 ) -> Float[Tensor, " batch"]:
     """Returns each photo's loss in nats.
 
@@ -20,6 +22,8 @@ def measure_losses(
         targets: Shares of the classes, which add up to 1; for `sigmoid` each 0..1.
         recipe: Decides the loss, the smoothing and how much of it is the teacher's.
         teacher_logits: The teacher's answers, if there is one.
+        multi_label: Whether a photo may have any number of classes, so that the teacher answers yes
+            or no to each.
 
     Source: `sigmoid` is `weighted_sigmoid_cross_entropy` of google-research/scenic, a sum over the
     classes; so is its label smoothing.
@@ -37,25 +41,30 @@ def measure_losses(
     if recipe.distillation is None or teacher_logits is None:
         return losses
     share = recipe.distillation.weight
-    return torch.lerp(losses, _divergence(logits, teacher_logits, recipe), share)
+    taught = _divergence(logits, teacher_logits, recipe, multi_label=multi_label)
+    return torch.lerp(losses, taught, share)
 
 
-def _divergence(logits: Tensor, teacher_logits: Tensor, recipe: Recipe) -> Tensor:
+def _divergence(
+    logits: Tensor, teacher_logits: Tensor, recipe: Recipe, *, multi_label: bool
+) -> Tensor:
     """Returns how far each answer is from the teacher's: the softened ones' KL divergence.
 
-    With the sigmoid each class is an answer of its own, yes or no, and the sum is over them.
+    With several labels each class is an answer of its own, yes or no, and the sum is over them.
+    With one, shares of the classes are compared whatever the losses: logits that a sigmoid trained
+    and those that a softmax did may differ by a constant, which shares do not see.
     """
     assert recipe.distillation is not None
     temperature = recipe.distillation.temperature
     own, wanted = (
-        _log_probabilities(answers / temperature, recipe.loss)
+        _log_probabilities(answers / temperature, multi_label=multi_label)
         for answers in (logits, teacher_logits)
     )
     losses = F.kl_div(own, wanted, reduction="none", log_target=True).sum(dim=1)
     return losses * temperature**2
 
 
-def _log_probabilities(logits: Tensor, loss: str) -> Tensor:
-    if loss == "sigmoid":
+def _log_probabilities(logits: Tensor, *, multi_label: bool) -> Tensor:
+    if multi_label:
         return torch.cat([F.logsigmoid(logits), F.logsigmoid(-logits)], dim=1)
     return logits.log_softmax(dim=1)

@@ -175,7 +175,7 @@ def load_average_precision() -> Callable[[Tensor, Tensor], Tensor]:
         from torchmetrics.functional.classification import binary_average_precision
     except ImportError as error:
         raise ConfigError(
-            "mean average precision needs torchmetrics; pip install 'tokenlearner[train]'"
+            "mean average precision needs torchmetrics; pip install torchmetrics"
         ) from error
     return binary_average_precision
 

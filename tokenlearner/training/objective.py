@@ -68,7 +68,9 @@ class Objective:
             answer = network(self._normalise(images))
             logits, maps = answer if recipe.diversity else (answer, [])
             taught = None if self._teacher is None else self._teacher(images)
-        losses = measure_losses(logits.float(), wanted, recipe, taught)
+        losses = measure_losses(
+            logits.float(), wanted, recipe, taught, multi_label=self._labels.ndim == 2
+        )
         if recipe.diversity:
             # Of each photo, or of each step of a clip.
             shared = [overlap(of_learner).reshape(len(losses), -1) for of_learner in maps]

@@ -21,6 +21,7 @@ from tokenlearner.training.checkpoint import cannot_write
 from tokenlearner.training.datasets import DATASETS, dataset_titled
 from tokenlearner.training.distributed import num_processes, rank
 from tokenlearner.training.loop import CHECKPOINT, Trainer
+from tokenlearner.training.recipes.own import is_own
 from tokenlearner.training.recipes.settings import settings_of
 
 if TYPE_CHECKING:
@@ -159,7 +160,7 @@ def command(
     name = trainer.recipe.name
     words = [*_start_processes(), "tokenlearner", "train", recipe_name or name]
     words += ["--data", data, "--out", f"runs/{name}", *options]
-    if trainer.recipe.seed:
+    if trainer.recipe.seed or is_own(recipe_name):  # which may have a seed of its own
         words += ["--seed", str(trainer.recipe.seed)]
     if not trainer.mixed_precision:
         words += ["--no-mixed-precision"]

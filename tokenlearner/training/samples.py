@@ -210,9 +210,11 @@ def _draw_box(pixels: np.ndarray, recipe: Recipe) -> Box:
     # What is squashed for the model in use keeps its own aspect here.
     aspect = width / height if recipe.preprocessing.resize == "squash" else 1.0
     ratio = (aspect / options.aspect, aspect * options.aspect)
-    return RandomResizedCropAndInterpolation.get_params(
+    top, left, rows, columns = RandomResizedCropAndInterpolation.get_params(
         PillowImage.fromarray(pixels), options.area, ratio
     )
+    rows, columns = max(1, rows), max(1, columns)  # it rounds 0.4 of a photo's 1 px down
+    return min(top, height - rows), min(left, width - columns), rows, columns
 
 
 def _cut(pixels: np.ndarray, box: Box, side: int, recipe: Recipe) -> Tensor:

@@ -66,7 +66,12 @@ def download(dataset: HubDataset, patterns: Sequence[str]) -> Path:
         DataError: If there is no such data set, or it is neither in the cache nor in reach.
     """
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        HfHubHTTPError,
+        HFValidationError,
+        LocalEntryNotFoundError,
+    )
 
     try:
         path = snapshot_download(
@@ -80,6 +85,14 @@ def download(dataset: HubDataset, patterns: Sequence[str]) -> Path:
             f"there is no folder {dataset}, the data set is not in the local cache and the Hub "
             "cannot be reached; check the path, connect, or unset HF_HUB_OFFLINE"
         ) from error
+    except GatedRepoError as error:
+        raise DataError(
+            f"the data set {dataset} wants its terms accepted: do so on its page on the Hub, and "
+            "log in with `hf auth login` or set HF_TOKEN"
+        ) from error
     except (HfHubHTTPError, HFValidationError) as error:
-        raise DataError(f"the Hub has no data set {dataset}: {error}") from error
+        raise DataError(
+            f"there is no folder {dataset}, and the Hub has no such data set, or none for you "
+            f"(log in with `hf auth login` or set HF_TOKEN): {error}"
+        ) from error
     return Path(path)

@@ -45,7 +45,7 @@ def read_table(
     try:
         import pyarrow  # noqa: F401
     except ImportError as error:
-        raise DataError("parquet files need pyarrow; pip install 'tokenlearner[train]'") from error
+        raise DataError("parquet files need pyarrow; pip install pyarrow") from error
 
     values: list[list[Any]] = []
     columns = None

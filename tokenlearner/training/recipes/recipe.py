@@ -168,7 +168,8 @@ class Recipe:
         _check_ranges(self)
         if self.diversity and self.model.token_learner is None:
             raise ConfigError(
-                f"diversity={self.diversity}; wanted 0, or a model with a TokenLearner"
+                f"diversity={self.diversity}; wanted 0 (--diversity 0 in the shell), or a model "
+                "with a TokenLearner"
             )
         if isinstance(self.model, ClipConfig) != (self.clips is not None):
             raise ConfigError(
