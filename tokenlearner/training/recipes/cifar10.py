@@ -78,7 +78,10 @@ def cifar10_mini_vit_8_layers() -> Recipe:
 
     tokenlearner train cifar10-mini-vit-8-layers --data uoft-cs/cifar10 --out runs/8-layers
 
-    Published: 55.36 % (mean of five runs). Not carried out yet.
+    Published: 55.36 % (mean of five runs).
+
+    54.06 % on the test split with seed 0; 1.93 hours on two cores of an Intel Xeon with AVX-512 and
+    bfloat16, beside other work.
     """
     return replace(cifar10_mini_vit(), name="cifar10-mini-vit-8-layers", model=mini_vit(depth=8))
 
