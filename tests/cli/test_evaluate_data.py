@@ -192,6 +192,25 @@ class TestSeveralLabels:
         assert "has no column 'c'; it has img (Image), label (list of ClassLabel)" in wrong.stderr
 
 
+@pytest.mark.parametrize("several", [False, True])
+def test_unnamed_classes_of_which_a_split_lacks_the_last(tmp_path: Path, several: bool) -> None:
+    network = tiny.model()
+    assert network.info is not None
+    network.info = replace(network.info, class_names=("0", "1", "2"), multi_label=several)
+    save_model(tmp_path / "model", network)
+    features: dict[str, Any] = {"img": {"_type": "Image"}, "label": {"_type": "Value"}}
+    tiny.write_parquet(
+        tmp_path / "data/test.parquet",
+        [tiny.photo(0, row) for row in range(3)],
+        [[0, 1], [1], [0]] if several else [0, 1, 0],
+        features=features,
+        label_type=pa.list_(pa.int64()) if several else None,
+    )
+    result = call(tmp_path / "model", "--data", tmp_path / "data", "--label-column", "label")
+    assert result.exit_code == 0, result.output
+    assert "3 photos" in result.stdout
+
+
 @pytest.mark.parametrize("num_classes", [5, 6])
 def test_top_5_is_of_more_than_five_classes(tmp_path: Path, num_classes: int) -> None:
     """Or it is 100 %, whatever the model answers."""

@@ -105,6 +105,7 @@ def evaluate(
         )
         valid = None if real is None else read_real(real, photos)
         step = batch_size
+    photos = photos.numbered_as(network.info.class_names)
     answers = iter_logits(network, photos, device=computer, batch_size=batch_size, views=views)
     logits = torch.cat(list(watch(answers, len(photos), step, "measuring")))
     metrics = measure(logits, torch.from_numpy(photos.labels), photos.class_names, real=valid)

@@ -95,6 +95,7 @@ def evaluate(
             several labels and torchmetrics is not installed, or `batch_size` is below 1.
         DataError: If the classes are others, there are no photos, or one cannot be decoded.
     """
+    data = data.numbered_as(model.require_info().class_names)
     answers = iter_logits(model, data, device=device, batch_size=batch_size, views=views)
     logits = torch.cat(list(answers))
     return measure(logits, torch.from_numpy(data.labels), data.class_names, real=real)
