@@ -133,9 +133,9 @@ def test_every_size_is_compiled_however_many(monkeypatch: pytest.MonkeyPatch) ->
     """The compiler gives up at the eighth unless it is told otherwise."""
     counter = CompileCounter()
     monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=counter))
-    fast = OptimisedModel(nn.Linear(4, 2), compiled=True)
+    fast = OptimisedModel(nn.Conv2d(3, 2, 1), compiled=True)
     for size in (*range(1, 13), 5):
-        fast(torch.ones(size, 4))
+        fast(torch.ones(size, 3, 4, 4))
     assert counter.frame_count == 12
 
 

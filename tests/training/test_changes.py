@@ -57,7 +57,9 @@ def test_diversity() -> None:
     changes = Changes(diversity=0.1)
     assert changes.apply(tiny.recipe()).diversity == 0.1
     assert changes.options == ("--diversity", "0.1")
-    with pytest.raises(ConfigError, match="wanted 0, or a model with a TokenLearner"):
+    with pytest.raises(
+        ConfigError, match=r"wanted 0 \(--diversity 0 in the shell\), or a model with a Tok"
+    ):
         changes.apply(RECIPES["imagenette-conv-vit"]())
 
 

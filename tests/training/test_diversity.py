@@ -55,7 +55,9 @@ def test_a_model_of_clips() -> None:
 
 
 def test_a_model_without_learner_has_no_maps() -> None:
-    with pytest.raises(ConfigError, match="wanted 0, or a model with a TokenLearner"):
+    with pytest.raises(
+        ConfigError, match=r"wanted 0 \(--diversity 0 in the shell\), or a model with a Tok"
+    ):
         tiny.recipe(diversity=1, model=tiny.config(learner=False))
 
 
