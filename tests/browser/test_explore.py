@@ -220,7 +220,7 @@ def test_a_link_restores_the_view(open_page: Open) -> None:
 
 def test_what_the_model_saw_stays_unmarked(open_page: Open) -> None:
     """On stage, in a link, and until everything is reset."""
-    visitor = open_page("?sample=leopard")
+    visitor = open_page("?model=cifar10-mini-vit-tl8&sample=leopard")  # of which it sees the middle
     marked = visitor.photo_pixels()
     box = visitor.page.get_by_label("Mark what it saw")
     box.uncheck()
