@@ -21,7 +21,15 @@ import torch
 from torch import nn
 
 from benchmarks.peer_modules import Shape
-from benchmarks.recording import result_file, write_json
+from benchmarks.recording import (
+    describe_conditions,
+    describe_spread,
+    gains,
+    result_file,
+    seconds_per_pass,
+    undisturbed,
+    write_json,
+)
 from tokenlearner.efficiency.conditions import Conditions
 from tokenlearner.efficiency.fast_parts import replace_parts
 from tokenlearner.efficiency.folded_norm import NormedLinear
@@ -151,22 +159,20 @@ def summarise(ways: Sequence[Way], rounds: Sequence[Round]) -> dict[str, Any]:
 
     Ratios are taken within a round. Disturbed rounds count only where there is no other.
     """
-    clean = [done for done in rounds if not done.disturbed]
-    used = clean or rounds
-    times = [[done.samples[index].seconds_per_pass for done in used] for index in range(len(ways))]
+    times = seconds_per_pass(undisturbed(rounds))
     rows = []
     for way, seconds in zip(ways, times, strict=True):
-        gains = [before / after for before, after in zip(times[0], seconds, strict=True)]
         spread = Spread.of(seconds)
         rows.append(
             {
                 "how": way.how,
                 "microseconds": spread.times(1e6).to_dict(),
                 "gflops_per_second": way.flops and float(f"{way.flops / spread.median / 1e9:.3g}"),
-                "times_as_fast": Spread.of(gains).to_dict(),
+                "times_as_fast": gains(times[0], seconds).to_dict(),
             }
         )
-    return {"undisturbed_rounds": len(clean), "rounds": len(rounds), "ways": rows}
+    clean = sum(not done.disturbed for done in rounds)
+    return {"undisturbed_rounds": clean, "rounds": len(rounds), "ways": rows}
 
 
 def table(content: dict[str, Any]) -> str:
@@ -179,24 +185,17 @@ def table(content: dict[str, Any]) -> str:
         of = "" if work["undisturbed_rounds"] is None else f"{work['undisturbed_rounds']} of "
         for index, way in enumerate(work["ways"]):
             gain, speed = way["times_as_fast"], way["gflops_per_second"]
-            spread = f"{gain['median']:.2f} ({gain['lower']:.2f} – {gain['upper']:.2f})"
             cells = [
                 "" if index else work["what"],
                 way["how"],
                 f"{way['microseconds']['median']:,.0f}",
                 "" if speed is None else f"{speed:g}",
-                spread if index else "",
+                describe_spread(gain) if index else "",
                 "" if index else f"{of}{work['rounds']}",
             ]
             lines.append("| " + " | ".join(cells) + " |")
-    where = content["conditions"]
-    lines += [
-        "",
-        f"{where['hardware']}, threads: {where['threads']}, time {content['time']}, "
-        f"PyTorch {where['versions']['torch']}, {where['date']}, `{content['command']}`. "
-        "Medians, with the middle half in brackets.",
-    ]
-    return "\n".join(lines)
+    about = describe_conditions(content, time=f", time {content['time']}")
+    return "\n".join([*lines, "", f"{about}."])
 
 
 def _in_turn(modules: Sequence[nn.Module], *given: torch.Tensor) -> Run:

@@ -11,7 +11,7 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -20,7 +20,7 @@ import torch
 
 from benchmarks.peer_models import find_models
 from benchmarks.peer_modules import OURS, Entry, Run, Shape, find_entries
-from benchmarks.recording import result_file, write_json
+from benchmarks.recording import result_file, seconds_per_pass, undisturbed, write_json
 from tokenlearner.efficiency.conditions import Conditions
 from tokenlearner.efficiency.rounds import Plan, Round, Spread, run_rounds
 
@@ -69,23 +69,21 @@ def measure(entries: list[Entry], *, seconds: float) -> dict[str, Any]:
     return {"conditions": _conditions(), "rows": summarise(runs, _rounds(runs, seconds))}
 
 
-def _rounds(runs: list[tuple[Entry, str, Run]], seconds: float) -> list[Round]:
+def _rounds(runs: list[tuple[Entry, str, Run]], seconds: float) -> Sequence[Round]:
     plan = Plan(rounds=ROUNDS, seconds=seconds, sample_seconds=0.1)
     rounds = [done for done in run_rounds([run for *_, run in runs], plan) if done]
-    clean = [done for done in rounds if not done.disturbed]
-    print(f"{len(clean)} of {len(rounds)} rounds were undisturbed", file=sys.stderr)
-    return clean or rounds
+    clean = sum(not done.disturbed for done in rounds)
+    print(f"{clean} of {len(rounds)} rounds were undisturbed", file=sys.stderr)
+    return undisturbed(rounds)
 
 
-def summarise(runs: list[tuple[Entry, str, Run]], rounds: list[Round]) -> list[dict[str, Any]]:
+def summarise(runs: list[tuple[Entry, str, Run]], rounds: Sequence[Round]) -> list[dict[str, Any]]:
     """Returns a row per run: its time, and how many times ours it is.
 
     Ours is the fastest of our ways for the same part and pass, by its median; ratios are taken
     within a round.
     """
-    times = [
-        [done.samples[index].seconds_per_pass for done in rounds] for index in range(len(runs))
-    ]
+    times = seconds_per_pass(rounds)
     medians = [Spread.of(values).median for values in times]
     best: dict[tuple[str, str], int] = {}
     for index, (entry, kind, _) in enumerate(runs):

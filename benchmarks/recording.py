@@ -4,7 +4,7 @@ import datetime
 import json
 import re
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from tokenlearner.efficiency.machine import describe_hardware, describe_versions
+from tokenlearner.efficiency.rounds import Round, Spread
 from tokenlearner.storage import write_whole
 
 FOLDER = Path(__file__).resolve().parent / "results"
@@ -71,6 +72,39 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
     """Writes results, whole or not at all."""
     path.parent.mkdir(exist_ok=True)
     write_whole(path, (json.dumps(content, indent=2) + "\n").encode())
+
+
+def seconds_per_pass(rounds: Sequence[Round]) -> list[list[float]]:
+    """Returns the times of each candidate, one for each round; all rounds have the same ones."""
+    return [
+        [sample.seconds_per_pass for sample in samples]
+        for samples in zip(*(r.samples for r in rounds), strict=True)
+    ]
+
+
+def undisturbed(rounds: Sequence[Round]) -> Sequence[Round]:
+    """Returns the rounds that count: the undisturbed ones, or all where there is no other."""
+    return [done for done in rounds if not done.disturbed] or rounds
+
+
+def gains(before: Sequence[float], after: Sequence[float]) -> Spread:
+    """Returns how many times as fast one candidate is as another, round by round."""
+    return Spread.of([slow / fast for slow, fast in zip(before, after, strict=True)])
+
+
+def describe_spread(values: Mapping[str, float]) -> str:
+    """Returns a ratio for a table: its median, and the middle half in brackets."""
+    return f"{values['median']:.2f} ({values['lower']:.2f} – {values['upper']:.2f})"
+
+
+def describe_conditions(content: Mapping[str, Any], *, time: str = "") -> str:
+    """Returns what a table depends on, in a line below it; `time` says which one was measured."""
+    where = content["conditions"]
+    return (
+        f"{where['hardware']}, threads: {where['threads']}{time}, "
+        f"PyTorch {where['versions']['torch']}, {where['date']}, `{content['command']}`. "
+        "Medians, with the middle half in brackets"
+    )
 
 
 def summary(times: Sequence[float]) -> dict[str, float]:

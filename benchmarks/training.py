@@ -19,7 +19,15 @@ from unittest.mock import patch
 import torch
 import torch.nn.functional as F
 
-from benchmarks.recording import result_file, write_json
+from benchmarks.recording import (
+    describe_conditions,
+    describe_spread,
+    gains,
+    result_file,
+    seconds_per_pass,
+    undisturbed,
+    write_json,
+)
 from tokenlearner.efficiency.conditions import Conditions
 from tokenlearner.efficiency.machine import choose_device, describe_hardware, has_bfloat16
 from tokenlearner.efficiency.rounds import Plan, Round, Run, Spread, run_rounds
@@ -140,14 +148,7 @@ def summarise(ways: Sequence[Way], rounds: Sequence[Round]) -> list[dict[str, An
     Those are the first way, which is the first recipe in float32, and the same recipe with fused
     attention. Ratios are taken within a round. Disturbed rounds count only where there is no other.
     """
-    clean = [done for done in rounds if not done.disturbed]
-    used = clean or rounds
-    times = [[done.samples[index].seconds_per_pass for done in used] for index in range(len(ways))]
-
-    def gain(over: int, index: int) -> dict[str, float]:
-        pairs = zip(times[over], times[index], strict=True)
-        return Spread.of([before / after for before, after in pairs]).to_dict()
-
+    times = seconds_per_pass(undisturbed(rounds))
     rows = []
     for index, way in enumerate(ways):
         row = {
@@ -155,13 +156,13 @@ def summarise(ways: Sequence[Way], rounds: Sequence[Round]) -> list[dict[str, An
             "how": way.how,
             "photos": way.photos,
             "photos_per_second": Spread.of([way.photos / t for t in times[index]]).to_dict(),
-            "times_as_fast": gain(0, index),
-            "undisturbed_rounds": len(clean),
+            "times_as_fast": gains(times[0], times[index]).to_dict(),
+            "undisturbed_rounds": sum(not done.disturbed for done in rounds),
             "rounds": len(rounds),
         }
         rival = Way(recipe=way.recipe, how=FUSED)
         if way.how == BF16 and rival in ways:
-            row["over_fused"] = gain(ways.index(rival), index)
+            row["over_fused"] = gains(times[ways.index(rival)], times[index]).to_dict()
         rows.append(row)
     return rows
 
@@ -177,23 +178,13 @@ def table(content: dict[str, Any]) -> str:
             row["recipe"],
             row["how"],
             f"{row['photos_per_second']['median']:,.0f}",
-            _with_spread(row["times_as_fast"]),
-            _with_spread(row["over_fused"]) if "over_fused" in row else "",
+            describe_spread(row["times_as_fast"]),
+            describe_spread(row["over_fused"]) if "over_fused" in row else "",
             f"{row['undisturbed_rounds']} of {row['rounds']}",
         ]
         lines.append("| " + " | ".join(cells) + " |")
-    where = content["conditions"]
-    lines += [
-        "",
-        f"{where['hardware']}, threads: {where['threads']}, PyTorch {where['versions']['torch']}, "
-        f"{where['date']}, `{content['command']}`. Medians, with the middle half in brackets; "
-        "times as fast as the first recipe of the pair in float32.",
-    ]
-    return "\n".join(lines)
-
-
-def _with_spread(values: dict[str, float]) -> str:
-    return f"{values['median']:.2f} ({values['lower']:.2f} – {values['upper']:.2f})"
+    about = f"{describe_conditions(content)}; times as fast as the pair's first recipe in float32."
+    return "\n".join([*lines, "", about])
 
 
 if __name__ == "__main__":

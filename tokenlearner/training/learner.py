@@ -1,6 +1,6 @@
 """What a run changes, and how one step changes it: weights, optimisers' states, their average."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -30,17 +30,6 @@ class WithMaps(nn.Module):
         return trace.logits, [learner.maps for learner in trace.learners]
 
 
-def _warmed_up(decay: float) -> Callable[[Any, Any, Tensor | int], None]:
-    """Averages over few steps at first, so that a short run does not keep its random start."""
-
-    def update(average: Any, current: Any, count: Tensor | int) -> None:
-        steps = int(count)  # it lies on the CPU: nothing waits for a GPU
-        now = min(decay, (1 + steps) / (10 + steps))
-        get_ema_multi_avg_fn(now)(average, current, count)
-
-    return update
-
-
 class Learner:
     """A model in training.
 
@@ -63,9 +52,8 @@ class Learner:
         self.optimizers = make_optimizers(self.model, recipe)
         self.average = None
         if recipe.ema_decay is not None:
-            self.average = AveragedModel(
-                self.model, multi_avg_fn=_warmed_up(recipe.ema_decay), use_buffers=True
-            )
+            self.average = AveragedModel(self.model, use_buffers=True)
+        self._ema_decay = recipe.ema_decay
         self._gradient_clip = recipe.gradient_clip
         self._asked = WithMaps(self.model) if recipe.diversity else self.model
         self._device = device
@@ -108,8 +96,7 @@ class Learner:
         set_rates(self.optimizers, rate)
         for optimizer in self.optimizers:
             optimizer.step()
-        if self.average is not None:
-            self.average.update_parameters(self.model)
+        self._update_average()
         return total
 
     def final_model(self) -> nn.Module:
@@ -136,6 +123,16 @@ class Learner:
             optimizer.load_state_dict(values)
         if self.average is not None:
             self.average.load_state_dict(state["average"])
+
+    def _update_average(self) -> None:
+        if self.average is None or self._ema_decay is None:
+            return
+        # Over few steps at first, so that a short run does not keep its random start. The count
+        # lies on the CPU, so this waits for no GPU.
+        steps = int(self.average.n_averaged)
+        decay = min(self._ema_decay, (1 + steps) / (10 + steps))
+        self.average.multi_avg_fn = get_ema_multi_avg_fn(decay)
+        self.average.update_parameters(self.model)
 
     def _synchronised(self, last: bool) -> AbstractContextManager[None]:
         """Gradients go from process to process once per step, with its last part."""
