@@ -13,6 +13,8 @@ from docs.make_cards import make_card
 from docs.make_counts import BEGIN, END, PAGE, put_counts
 from tokenlearner import zoo
 from tokenlearner.efficiency.published import counts
+from tokenlearner.training.data import read_clips
+from tokenlearner.training.datasets import DATASETS
 
 
 def test_the_counts_are_fresh() -> None:
@@ -39,6 +41,19 @@ def test_every_value_has_a_line() -> None:
     lines = [line for line in page.splitlines() if line.startswith("| ")]
     assert len(lines) == len(counts()) + 3 * 2  # three tables with a heading
     assert put_counts(page) == page
+
+
+@pytest.mark.parametrize(("split", "number"), [("train", 171), ("test", 66)])
+def test_the_list_of_gestures_can_be_read_beside_its_clips(
+    tmp_path: Path, split: str, number: int
+) -> None:
+    text = (make_readme.PAGE.parent / "docs" / "gestures.csv").read_text(encoding="utf-8")
+    (tmp_path / "gestures.csv").write_text(text, encoding="utf-8")
+    for line in text.splitlines()[1:]:
+        (tmp_path / line.split(",")[0]).write_bytes(b"not looked at yet")
+    clips = read_clips(tmp_path / "gestures.csv", split)
+    assert len(clips) == number
+    assert DATASETS["pointing-gestures"].has_classes(clips.class_names)
 
 
 def test_the_examples_of_the_readme_print_what_it_shows(monkeypatch: pytest.MonkeyPatch) -> None:

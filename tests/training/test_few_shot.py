@@ -152,6 +152,25 @@ class TestDraw:
         with pytest.raises(DataError, match="classes red, green, blue, but the test photos red, "):
             draw(train, other, shots=1, seeds=[0])
 
+    def test_unnamed_classes_that_the_test_photos_lack(
+        self, train: LabelledImages, test: LabelledImages
+    ) -> None:
+        """Such classes are counted up to the highest that a split holds."""
+        train = replace(train, class_names=("0", "1", "2"))
+        test = replace(test.take(np.flatnonzero(test.labels < 2)), class_names=("0", "1"))
+        draws = draw(train, test, shots=2, seeds=[0])
+        assert sorted(draws.photos.labels) == [0, 0, 1, 1, 2, 2]
+        result = score(draws, torch.randn(6, 5), test, torch.randn(len(test), 5))
+        assert result.num_classes == 3
+
+    def test_unnamed_classes_that_the_training_photos_lack(
+        self, train: LabelledImages, test: LabelledImages
+    ) -> None:
+        train = replace(train.take(np.flatnonzero(train.labels < 2)), class_names=("0", "1"))
+        test = replace(test, class_names=("0", "1", "2"))
+        with pytest.raises(DataError, match=r"of the class '2' in .*tiny: 0; wanted at least 1 "):
+            draw(train, test, shots=1, seeds=[0])
+
     def test_several_labels(self, train: LabelledImages, test: LabelledImages) -> None:
         several = replace(test, labels=np.ones((12, 3), bool))
         with pytest.raises(DataError, match="has several labels a photo; few-shot wants one"):

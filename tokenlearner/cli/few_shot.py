@@ -93,7 +93,7 @@ def few_shot(
     )
     result = score(drawn, train_features, test, test_features)
     _print(result, f"{network.info.name} on {test.source_name}")
-    if set(network.info.class_names) == set(test.class_names):
+    if set(network.info.class_names) == set(drawn.photos.class_names):
         typer.echo("The model was trained for these very classes: this is no transfer.")
     if json_file is not None:
         words = ["tokenlearner", "few-shot", zoo.reference(network.info)]
