@@ -170,18 +170,19 @@ def metrics(name: str) -> dict[str, Any]:
 def folder(name: str) -> Path:
     """Returns the folder of a shipped model.
 
-    The folder `checkpoints/` stands beside the package; `TOKENLEARNER_CHECKPOINTS` names another.
+    In a clone that is one in `checkpoints/`, of which an installed package holds a copy;
+    `TOKENLEARNER_CHECKPOINTS` names another place.
 
     Raises:
-        CheckpointError: If the folder is not there, as where the package was installed alone.
+        CheckpointError: If the folder is not there.
     """
     root = os.environ.get("TOKENLEARNER_CHECKPOINTS")
-    base = Path(root) if root else Path(__file__).resolve().parent.parent / "checkpoints"
-    path = base / entry(name).name
+    base = Path(root) if root else Path(__file__).parent / "_checkpoints"
+    path = base.resolve() / entry(name).name
     if not path.is_dir():
         raise CheckpointError(
-            f"the folder {path} of the shipped model {name} is missing; work in a clone of the "
-            "project, or let TOKENLEARNER_CHECKPOINTS name a folder that holds it"
+            f"the folder {path} of the shipped model {name} is missing; install the project again, "
+            "or let TOKENLEARNER_CHECKPOINTS name a folder that holds it"
         )
     return path
 
