@@ -14,8 +14,9 @@ def cifar10_mini_vit() -> Recipe:
 
     tokenlearner train cifar10-mini-vit --data uoft-cs/cifar10 --out runs/cifar10-mini-vit
 
-    AdamW at a constant 1e-3, batch 256, photos resized to 52 px and cropped to 48. The best epoch
-    on 10,000 held-out photos is kept. Published: 56.1 to 56.4 % (mean of five runs).
+    AdamW at a constant 1e-3, batch 256, photos enlarged to 52 px and cropped to 48, of which whole
+    ones are tested. The best epoch on 10,000 held-out photos is kept. Published: 56.1 to 56.4 %
+    (mean of five runs).
 
     57.43 % on the test split with seed 0; 0.53 hours on two cores of an AMD EPYC with AVX-512 and
     bfloat16.
@@ -28,8 +29,7 @@ def cifar10_mini_vit() -> Recipe:
             image_size=(48, 48),
             mean=(0.0, 0.0, 0.0),
             std=(1.0, 1.0, 1.0),
-            resize="crop",
-            crop_ratio=48 / 52,
+            resize="squash",  # Keras' RandomCrop does not crop in evaluation
             interpolation="bilinear",
         ),
         canvas=(32, 32),
@@ -44,6 +44,7 @@ def cifar10_mini_vit() -> Recipe:
         augmentation=Augmentation(area=((48 / 52) ** 2, (48 / 52) ** 2)),
         holdout=10_000,
         keep="best",
+        fresh_weights="keras",
     )
 
 

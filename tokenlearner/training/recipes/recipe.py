@@ -17,6 +17,7 @@ from tokenlearner.models.vivit import VideoVisionTransformer
 from tokenlearner.preprocess import Preprocessing
 from tokenlearner.training.augment import Augmentation
 from tokenlearner.training.datasets import DATASETS
+from tokenlearner.training.keras_defaults import draw_keras_defaults
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -111,6 +112,8 @@ class Recipe:
         gradient_clip: Largest norm of a gradient; None for any.
         holdout: Training photos held out to watch the run.
         keep: The model of the `last` epoch, or the `best` on the held-out photos.
+        fresh_weights: How random weights are drawn: as the official code does (`flax`), or by
+            Keras' defaults (`keras`).
         seed: Of weights, order and augmentation.
         weights_dtype: Number format of the shipped weights.
     """
@@ -141,6 +144,7 @@ class Recipe:
     gradient_clip: float | None = None
     holdout: int = 0
     keep: Literal["last", "best"] = "last"
+    fresh_weights: Literal["flax", "keras"] = "flax"
     seed: int = 0
     weights_dtype: Literal["float32", "float16"] = "float32"
 
@@ -219,10 +223,14 @@ class Recipe:
                 f"the recipe {self.name} trains a model of timm; give the model to start from"
             )
         if isinstance(self.model, VideoVisionTransformerConfig):
-            return VideoVisionTransformer(self.model)
-        if isinstance(self.model, ConvVideoConfig):
-            return ConvVideoNetwork(self.model)
-        return VisionTransformer(self.model)
+            model = VideoVisionTransformer(self.model)
+        elif isinstance(self.model, ConvVideoConfig):
+            model = ConvVideoNetwork(self.model)
+        else:
+            model = VisionTransformer(self.model)
+        if self.fresh_weights == "keras":
+            draw_keras_defaults(model)
+        return model
 
 
 def _check_ranges(recipe: Recipe) -> None:

@@ -23,6 +23,7 @@ def settings_of(recipe: Recipe) -> dict[str, str]:
         "loss": _loss(recipe),
         "optimiser": f"{_optimizer(recipe)}, {recipe.schedule} schedule, weight decay "
         f"{recipe.weight_decay:g}, batch {recipe.batch_size:,}",
+        "random weights": "as Keras draws them" if recipe.fresh_weights == "keras" else "",
         "gradient clip": f"{recipe.gradient_clip:g}" if recipe.gradient_clip is not None else "",
         "held out": f"{recipe.holdout:,} training {things}",
         "weights": f"{weights}, stored as {recipe.weights_dtype}",
