@@ -83,8 +83,8 @@ class TestFiles:
             name = f"train-0000{part}-of-00003.parquet"
             tiny.write_parquet(tmp_path / name, images, [0] * len(images))
         data = read_images(tmp_path, "train").take([2, 3])
-        assert data._photos.name(0) == "train-00002-of-00003.parquet, row 0"
-        with pytest.raises(DataError, match=r"train-00002-of-00003\.parquet, row 1 is no usable"):
+        assert data._photos.name(0) == "train-00002-of-00003.parquet, row 0 (0.png)"
+        with pytest.raises(DataError, match=r"-00003\.parquet, row 1 \(1\.png\) is no usable"):
             data.read(1)
 
     def test_rows_without_a_photo(self, tmp_path: Path) -> None:
@@ -96,7 +96,10 @@ class TestFiles:
         data = read_images(tmp_path, "train", max_unusable=0.4)
         assert data.labels.tolist() == [1, 0, 1]
         reason = "No image file, only a path to one or nothing"
-        assert data.unusable == (f"{TRAIN}, row 0: {reason}", f"{TRAIN}, row 2: {reason}")
+        assert data.unusable == (
+            f"{TRAIN}, row 0: {reason}",
+            f"{TRAIN}, row 2 (a.png): {reason}",
+        )
         with pytest.raises(DataError, match="2 of 5 photos are missing or corrupt"):
             read_images(tmp_path, "train", max_unusable=0.39)
 

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 
@@ -102,6 +104,25 @@ class TestReal:
         assert data.labels.tolist() == [0, 0, 1, 2]  # of numbers 2, 4, 5 and 1
         real = read_real(file, data)
         assert real.valid.astype(int).tolist() == [[1, 1, 0], [0, 0, 0], [0, 1, 0], [0, 0, 1]]
+
+    def test_photos_of_a_table_find_their_entry_by_what_they_were_called(
+        self, tmp_path: Path
+    ) -> None:
+        """As the Hub's copy of ImageNet has them, in another order than that of the numbers."""
+        numbers, labels = (3, 1, 2), (1, 2, 0)
+        entries = [
+            {"bytes": tiny.photo(label, number), "path": f"ILSVRC2012_val_{number:08}.JPEG"}
+            for number, label in zip(numbers, labels, strict=True)
+        ]
+        image = pa.array(entries, pa.struct({"bytes": pa.binary(), "path": pa.string()}))
+        table = pa.table({"image": image, "label": labels})
+        (tmp_path / "data").mkdir()
+        pq.write_table(table, tmp_path / "data/validation-00000-of-00001.parquet")
+        data = read_images(
+            tmp_path / "data", "validation", image_column="image", label_column="label"
+        )
+        real = read_real(self.write(tmp_path, [[2], [0, 1], [1]]), data)
+        assert real.valid.astype(int).tolist() == [[0, 1, 0], [0, 0, 1], [1, 1, 0]]
 
     @pytest.mark.parametrize(
         ("content", "message"),

@@ -103,13 +103,15 @@ def evaluate(
             label_column=label_column,
             max_unusable=max_unusable,
         )
+        photos = photos.numbered_as(network.info.class_names)
         valid = None if real is None else read_real(real, photos)
         step = batch_size
     photos = photos.numbered_as(network.info.class_names)
     answers = iter_logits(network, photos, device=computer, batch_size=batch_size, views=views)
     logits = torch.cat(list(watch(answers, len(photos), step, "measuring")))
     metrics = measure(logits, torch.from_numpy(photos.labels), photos.class_names, real=valid)
-    if isinstance(photos, LabelledImages) and network.config.token_learner is not None:
+    learner = network.config.token_learner
+    if isinstance(photos, LabelledImages) and learner is not None and learner.num_tokens > 1:
         shared = mean_overlap(for_images(network), photos, device=computer, batch_size=batch_size)
         metrics = replace(metrics, map_overlap=shared)
     title = f"{name} on the {split} split of {photos.source_name}"

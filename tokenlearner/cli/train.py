@@ -2,6 +2,7 @@
 
 import os
 import shlex
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, TypeVar
 
@@ -23,6 +24,7 @@ from tokenlearner.errors import ConfigError
 from tokenlearner.models.config import Version
 from tokenlearner.modules.tubelets import Inflation
 from tokenlearner.training.changes import Changes
+from tokenlearner.training.checkpoint import alone_in
 from tokenlearner.training.data import (
     LabelledClips,
     LabelledImages,
@@ -241,7 +243,9 @@ def train(
             num_workers=num_workers,
             compile=compile,
         )
-        _carry_out(trainer, out)
+        out.mkdir(parents=True, exist_ok=True)  # to fail now, if it does, and not after an epoch
+        with alone_in(out) if rank() == 0 else nullcontext():
+            _carry_out(trainer, out)
         if rank() == 0:
             left_out = (*trainer.heldout_unusable, *trainer.unusable.values())
             say_unusable(left_out, split, things=photos.things)
@@ -268,10 +272,12 @@ def _say_done(folder: Path, data: str, columns: list[str]) -> None:
 
 
 def _default_workers(recipe: Recipe) -> int:
-    """Photos in memory need no processes to read them."""
+    """Photos in memory need no processes to read them, unless each is varied by itself."""
     may_use = getattr(os, "sched_getaffinity", None)  # Linux knows what this process may use
     cores = len(may_use(0)) if may_use else os.cpu_count() or 1
-    return min(8, cores) if recipe.canvas is None and cores > 1 else 0
+    cores //= int(os.environ.get("LOCAL_WORLD_SIZE", "1"))  # torchrun's processes share them
+    one_by_one = recipe.canvas is None or recipe.augmentation.rand_augment is not None
+    return min(8, cores) if one_by_one and cores > 1 else 0
 
 
 D = TypeVar("D", bound=LabelledImages | LabelledClips)
@@ -289,7 +295,6 @@ def _carry_out(trainer: Trainer, out: Path) -> None:
     if trainer.step == trainer.num_steps:
         say("the run is finished")
         return
-    out.mkdir(parents=True, exist_ok=True)  # to fail now, if it does, and not after an epoch
     processes = num_processes()
     shared = f" in {processes} processes" if processes > 1 else ""
     say(f"training on {describe_hardware(trainer.device)}{shared}")

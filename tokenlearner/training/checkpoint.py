@@ -2,12 +2,38 @@
 
 import errno
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from tokenlearner.errors import TrainingError, is_out_of_memory
+
+
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Keeps other runs out of a folder, where the file system can.
+
+    Raises:
+        TrainingError: If another run is going on there.
+    """
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(folder / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise TrainingError(
+            f"another run is going on in {folder}; wait for it, stop it or choose another folder"
+        ) from error
+    except (NotImplementedError, OSError):  # some network drives know no locks
+        pass
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def write_state(state: dict[str, Any], path: Path) -> None:

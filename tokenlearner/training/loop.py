@@ -21,7 +21,7 @@ from tokenlearner.modules.shapes import Tensor
 from tokenlearner.training.batches import Loaded, load, schedule
 from tokenlearner.training.checkpoint import read_state, write_state
 from tokenlearner.training.data import LabelledClips, LabelledImages
-from tokenlearner.training.distributed import add_up, num_processes, rank
+from tokenlearner.training.distributed import add_up, gather, num_processes, rank
 from tokenlearner.training.fit import check_fit, fingerprint, in_order
 from tokenlearner.training.learner import Learner
 from tokenlearner.training.objective import Objective
@@ -137,6 +137,12 @@ class Trainer:
             teacher=in_order(teacher, data.class_names),
         )
         # The last, because it waits for the other processes: nobody saves before all have restored.
+        steps = gather(self.step)
+        if len(set(steps)) > 1:
+            raise TrainingError(
+                f"the processes would go on after the steps {', '.join(map(str, steps))}; wanted "
+                f"one folder {out} for all, on a disk that they share"
+            )
         self.learner.connect(compile=compile)
 
     @property
@@ -319,7 +325,10 @@ class Trainer:
         for rows in batches[rank() :: processes]:
             images, labels = self.heldout_images[rows], self.heldout_labels[rows]
             hits += self._objective.count_hits(model, images, labels)
-        accuracy = add_up(hits).item() / len(self.heldout_labels)
+        labelled = len(self.heldout_labels)
+        if self.heldout_labels.ndim == 2:  # one without any label cannot be answered rightly
+            labelled = max(1, int(self.heldout_labels.any(dim=1).sum()))
+        accuracy = add_up(hits).item() / labelled
         if accuracy > self.best[0]:
             state = {name: value.cpu().clone() for name, value in model.state_dict().items()}
             self.best = (accuracy, state)

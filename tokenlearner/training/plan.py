@@ -71,7 +71,8 @@ class Plan:
         return _lines(
             {
                 "memory": f"{memory} GiB besides the {self.size.things} ({how})",
-                "speed": f"{_rounded(self.images_per_second)} {self.size.things}/s",
+                "speed": f"{_rounded(self.images_per_second)} {self.size.things}/s, if they are "
+                "read as fast",
                 "time": describe_duration(self.seconds),
             }
         )

@@ -180,7 +180,7 @@ def _make_data(recipe: Recipe, teacher: nn.Module | None) -> LabelledImages | La
     picture = PillowImage.fromarray(coarse).resize((width, height))
     classes = recipe.model.num_classes
     labels = np.arange(recipe.batch_size) % classes
-    if recipe.loss == "sigmoid":
+    if recipe.loss == "sigmoid" if info is None else info.multi_label:
         labels = np.eye(classes, dtype=bool)[labels]
     names = tuple(map(str, range(classes))) if info is None else info.class_names
     if recipe.clips is None:

@@ -30,7 +30,7 @@ def unpack(
     images: Iterable[bytes | None],
     files: Sequence[Path],
     column: str,
-    ends: np.ndarray,
+    places: TableRows,
     num_bytes: int,
 ) -> tuple[PhotosInOneFile, np.ndarray]:
     """Writes photos into the cache folder, or finds them there.
@@ -39,7 +39,7 @@ def unpack(
         images: Photos of all rows; not asked for any if they are in the cache.
         files: Where they come from; unchanged files are told by path, size and date.
         column: The column they stand in.
-        ends: Rows up to the end of each file, int64 `[files]`.
+        places: All rows.
         num_bytes: About how many there will be.
 
     Returns:
@@ -68,8 +68,8 @@ def unpack(
         ) from error
     rows = np.flatnonzero(is_there)
     spans = np.stack([np.concatenate([[0], stops[:-1]]), stops], axis=1)
-    places = TableRows(tuple(file.name for file in files), ends, rows)
-    return PhotosInOneFile(folder / _PHOTOS, spans[rows], digests[rows], places), rows
+    photos = PhotosInOneFile(folder / _PHOTOS, spans[rows], digests[rows], places.take(rows))
+    return photos, rows
 
 
 def _write(images: Iterable[bytes | None], folder: Path, num_bytes: int) -> None:

@@ -48,6 +48,7 @@ def read_table(
         raise DataError("parquet files need pyarrow; pip install pyarrow") from error
 
     values: list[list[Any]] = []
+    paths: list[str] = []
     columns = None
     num_bytes = 0
     for file in files:
@@ -56,6 +57,7 @@ def read_table(
             if found != (columns := columns or found):
                 raise DataError(f"{file.name} has other columns or classes than {files[0].name}")
             values.append(table.read([found.label])[found.label].to_pylist())
+            paths += _paths(table, found.image)
             num_bytes += _num_bytes(table, found.image)
     assert columns is not None, "no split is without files"
 
@@ -68,19 +70,18 @@ def read_table(
     labels = _labels([value for part in values for value in part], columns.multi_label, class_names)
 
     ends = np.cumsum([len(of_file) for of_file in values], dtype=np.int64)
+    names = np.array([path.encode() for path in paths]) if any(paths) else None
+    places = TableRows(tuple(file.name for file in files), ends, np.arange(len(labels)), names)
     images = (image for file in files for image in _images(file, columns.image))
     if num_bytes > IN_MEMORY_BYTES:
-        photos, rows = unpack(images, files, columns.image, ends, num_bytes)
+        photos, rows = unpack(images, files, columns.image, places, num_bytes)
     else:
         content = {row: image for row, image in enumerate(images) if image is not None}
         rows = np.array(list(content), np.int64)
-        places = TableRows(tuple(file.name for file in files), ends, rows)
-        photos = PhotosInMemory(tuple(content.values()), places)
-    missing = np.setdiff1d(np.arange(len(labels)), rows)
-    places = TableRows(tuple(file.name for file in files), ends, missing)
+        photos = PhotosInMemory(tuple(content.values()), places.take(rows))
     unusable = [
         f"{places.name(row)}: No image file, only a path to one or nothing"
-        for row in range(len(missing))
+        for row in np.setdiff1d(places.rows, rows).tolist()
     ]
     return photos, labels[rows], class_names, unusable
 
@@ -96,6 +97,17 @@ def _num_bytes(table: "pq.ParquetFile", column: str) -> int:
         for chunk in chunks
         if chunk.path_in_schema in (column, f"{column}.bytes")
     )
+
+
+def _paths(table: "pq.ParquetFile", column: str) -> list[str]:
+    """Returns what the photos' own files were called, empty where it is not told."""
+    import pyarrow as pa
+
+    kind = table.schema_arrow.field(column).type
+    if not pa.types.is_struct(kind) or kind.get_field_index("path") < 0:
+        return [""] * table.metadata.num_rows
+    photos = table.read([f"{column}.path"])[column].combine_chunks()
+    return [path or "" for path in photos.field("path").to_pylist()]
 
 
 def _images(file: Path, column: str) -> Iterator[bytes | None]:

@@ -8,7 +8,7 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -53,21 +53,26 @@ class TableRows:
         files: Names of the files.
         ends: Rows of the table up to the end of each file, int64 `[files]`.
         rows: Rows of the table, from 0, int64 `[n]`.
+        paths: What each row of the table says its photo's own file was called, bytes (empty where
+            it does not), or None where no row does. One array, as in `PhotosInFolder`.
     """
 
     files: tuple[str, ...]
     ends: np.ndarray
     rows: np.ndarray
+    paths: np.ndarray | None = None
 
     def name(self, row: int) -> str:
-        """Says in which row of which file one of `rows` lies; both count from 0."""
+        """Says in which row of which file one of `rows` lies, from 0, and what it was called."""
         position = int(self.rows[row])
         file = int(np.searchsorted(self.ends, position, side="right"))
-        return f"{self.files[file]}, row {position - (self.ends[file - 1] if file else 0)}"
+        place = f"{self.files[file]}, row {position - (self.ends[file - 1] if file else 0)}"
+        called = b"" if self.paths is None else self.paths[position]
+        return f"{place} ({called.decode()})" if called else place
 
     def take(self, rows: np.ndarray) -> "TableRows":
         """Returns these of the rows."""
-        return TableRows(self.files, self.ends, self.rows[rows])
+        return replace(self, rows=self.rows[rows])
 
 
 class PhotosInMemory(Photos):

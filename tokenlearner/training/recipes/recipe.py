@@ -111,7 +111,8 @@ class Recipe:
         ema_decay: Decay of the running average of the weights that becomes the model; None: none.
         gradient_clip: Largest norm of a gradient; None for any.
         holdout: Training photos held out to watch the run.
-        keep: The model of the `last` epoch, or the `best` on the held-out photos.
+        keep: The model of the `last` epoch, or the `best` on the held-out photos: the one whose
+            most probable class is most often a label.
         fresh_weights: How random weights are drawn: as the official code does (`flax`), or by
             Keras' defaults (`keras`).
         seed: Of weights, order and augmentation.
