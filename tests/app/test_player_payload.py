@@ -80,7 +80,7 @@ def test_payload_holds_clip_maps_and_curves() -> None:
     tracks = np.frombuffer(block(body, header["tracks"]), "<f4").reshape(5, 3, 2)
     strength, width, movement, jitter, change = tracks
     np.testing.assert_allclose(strength, 100 * MAPS.mean(axis=(2, 3)), rtol=1e-5)
-    np.testing.assert_allclose(width, 100 * explanation().tracks().entropy, rtol=1e-5)
+    np.testing.assert_allclose(width, 100 * explanation().tracks().effective_area, rtol=1e-5)
     assert np.isnan(movement[0]).all()
     assert (movement[1:] > 0).all()
     assert np.isnan(jitter[[0, -1]]).all()

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tokenlearner.attention import centroids, entropy, overlap
+from tokenlearner.attention import centroids, effective_area, overlap
 from tokenlearner.errors import ShapeError
 
 LEFT = [[0.5, 0.0, 0.0, 0.0], [0.5, 0.0, 0.0, 0.0]]  # all of the first column
@@ -43,12 +43,12 @@ def test_overlap_is_one_minus_the_mean_total_variation() -> None:
         torch.testing.assert_close(overlap(maps)[batch], 1 - distances.mean())
 
 
-def test_entropy() -> None:
+def test_effective_area() -> None:
     even = [[0.125] * 4] * 2
     uneven = [[0.75, 0.25, 0.0, 0.0], [0.0] * 4]
     nats = -(0.75 * math.log(0.75) + 0.25 * math.log(0.25))
     expected = [1.0, 0.25, 0.5, 0.125, math.exp(nats) / 8]
-    found = entropy(maps_of(even, LEFT, TOP, CORNER, uneven))
+    found = effective_area(maps_of(even, LEFT, TOP, CORNER, uneven))
     assert found.tolist()[0] == pytest.approx(expected)
 
 
@@ -60,7 +60,7 @@ def test_centroids_on_a_grid_that_is_no_square() -> None:
     assert spread.tolist()[0] == pytest.approx([0.25, math.sqrt((1 / 64 + 9 / 64) / 2), 0.0])
 
 
-@pytest.mark.parametrize("function", [overlap, entropy, centroids])
+@pytest.mark.parametrize("function", [overlap, effective_area, centroids])
 def test_scale_of_a_map_does_not_count(function: object) -> None:
     assert callable(function)
     maps = torch.rand(2, 3, 2, 5)
@@ -71,29 +71,29 @@ def test_scale_of_a_map_does_not_count(function: object) -> None:
 def test_map_of_zeros_counts_as_even() -> None:
     maps = torch.stack((torch.zeros(2, 4), torch.full((2, 4), 0.3)))[None]
     assert overlap(maps).tolist() == pytest.approx([1.0])
-    assert entropy(maps).tolist()[0] == pytest.approx([1.0, 1.0])
+    assert effective_area(maps).tolist()[0] == pytest.approx([1.0, 1.0])
 
 
 def test_maps_of_a_photo_or_of_clips_with_time_steps() -> None:
     clips = torch.rand(2, 5, 4, 3, 6)  # batch, step, token, height, width
-    for function in (overlap, entropy, centroids):
+    for function in (overlap, effective_area, centroids):
         found = function(clips)
         for clip, steps in zip(clips, found, strict=True):
             for step, wanted in zip(clip, steps, strict=True):
                 torch.testing.assert_close(function(step), wanted)
                 torch.testing.assert_close(function(step.numpy()), wanted)
     assert overlap(clips).shape == (2, 5)
-    assert entropy(clips).shape == (2, 5, 4)
+    assert effective_area(clips).shape == (2, 5, 4)
     assert centroids(clips).shape == (2, 5, 4, 3)
 
 
-@pytest.mark.parametrize("function", [overlap, entropy, centroids])
+@pytest.mark.parametrize("function", [overlap, effective_area, centroids])
 def test_too_few_axes(function: Callable[[Tensor], Tensor]) -> None:
     with pytest.raises(ShapeError, match=r"are \(3, 6\); wanted \[\.\.\., token, height, width\]"):
         function(torch.rand(3, 6))
 
 
-@pytest.mark.parametrize("function", [overlap, entropy, centroids])
+@pytest.mark.parametrize("function", [overlap, effective_area, centroids])
 def test_gradients_are_numbers(function: Callable[[Tensor], Tensor]) -> None:
     """Also where a softmax left nothing but one cell, and of a map of zeros."""
     logits = torch.tensor([[200.0, 0.0, 0.0, 0.0], [0.0, 0.0, 1.0, 2.0]], requires_grad=True)
@@ -107,5 +107,5 @@ def test_gradients_are_numbers(function: Callable[[Tensor], Tensor]) -> None:
 def test_half_precision_is_computed_in_single() -> None:
     maps = torch.rand(2, 3, 20, 20)
     torch.testing.assert_close(
-        entropy(maps.bfloat16()), entropy(maps.bfloat16().float()), rtol=0, atol=0
+        effective_area(maps.bfloat16()), effective_area(maps.bfloat16().float()), rtol=0, atol=0
     )

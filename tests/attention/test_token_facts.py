@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from tokenlearner.attention import entropy, overlap
+from tokenlearner.attention import effective_area, overlap
 from tokenlearner.attention.token_facts import TokenFacts, describe_tokens, facts_csv
 from tokenlearner.geometry import Geometry
 
@@ -38,7 +38,7 @@ def test_two_tokens() -> None:
             "peak_x_px": 30,  # of the two equal peaks the first
             "peak_y_px": 20,
             "mean": 1 / 6,
-            "entropy": 2 / 6,
+            "effective_area": 2 / 6,
             "x_px": 50,
             "y_px": 20,
             "spread_px": 20,
@@ -55,7 +55,7 @@ def test_two_tokens() -> None:
             "peak_x_px": 70,
             "peak_y_px": 40,
             "mean": 1 / 6,
-            "entropy": math.exp(nats) / 6,
+            "effective_area": math.exp(nats) / 6,
             "x_px": 70,
             "y_px": 35,
             "spread_px": math.sqrt(0.25 * 15**2 + 0.75 * 5**2),
@@ -80,7 +80,7 @@ def test_magnitude_is_told_by_peak_and_mean_alone() -> None:
 def test_nothing_counts_as_even() -> None:
     nothing, even = map(vars_of, facts_of([[0.0] * 3] * 2, EVEN))
     assert (nothing["peak"], nothing["mean"]) == (0, 0)
-    for name in ("entropy", "x_px", "y_px", "spread_px", "overlap"):
+    for name in ("effective_area", "x_px", "y_px", "spread_px", "overlap"):
         assert nothing[name] == pytest.approx(even[name]), name
     assert even["overlap"] == pytest.approx(1)
     assert (nothing["strongest_ratio"], even["strongest_ratio"]) == (0, 1)
@@ -94,7 +94,7 @@ def test_agrees_with_the_statistics_of_many_photos() -> None:
     maps = np.random.default_rng(0).random((5, 3, 4)).astype(np.float32)
     facts = describe_tokens(maps, np.ones((5, 2), np.float32), geometry=GEOMETRY)
     many = torch.from_numpy(maps)[None]
-    assert [f.entropy for f in facts] == pytest.approx(entropy(many)[0].tolist())
+    assert [f.effective_area for f in facts] == pytest.approx(effective_area(many)[0].tolist())
     assert np.mean([f.overlap for f in facts]) == pytest.approx(overlap(many).item())
     assert sum(f.strongest_ratio for f in facts) == pytest.approx(1)
 
@@ -103,8 +103,8 @@ def test_csv() -> None:
     """A token that is alone shares nothing with others that could be told."""
     text = facts_csv(facts_of(TOP))
     assert text.splitlines() == [
-        "token,peak,peak_x_px,peak_y_px,mean,entropy,x_px,y_px,spread_px,strongest_ratio,overlap,"
-        "similarity",
+        "token,peak,peak_x_px,peak_y_px,mean,effective_area,x_px,y_px,spread_px,"
+        "strongest_ratio,overlap,similarity",
         "1,0.5,30,20,0.166667,0.333333,50,20,20,1,,",
     ]
     read = list(csv.DictReader(io.StringIO(facts_csv(facts_of(TOP, RIGHT)))))

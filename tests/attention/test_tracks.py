@@ -51,7 +51,7 @@ def test_a_blob_that_moves() -> None:
     # Evenly from (30, 20) to (50, 40) it would be at (40, 30), 10 px away in x and in y.
     assert_values(tracks.jitter_px, None, math.sqrt(200), None)
     assert_values(tracks.spread_px, 0, 0, 0)
-    assert_values(tracks.entropy, 1 / 6, 1 / 6, 1 / 6)
+    assert_values(tracks.effective_area, 1 / 6, 1 / 6, 1 / 6)
     assert_values(tracks.overlap, None, 0, 0)
 
 
@@ -85,7 +85,7 @@ def test_spread_is_in_pixels_both_ways() -> None:
     assert tracks.spread_px.tolist()[0] == pytest.approx([20, math.sqrt(20**2 + 10**2)])
     assert tracks.x_px.tolist()[0] == pytest.approx([50, 50])
     assert tracks.y_px.tolist()[0] == pytest.approx([20, 30])
-    assert tracks.entropy.tolist()[0] == pytest.approx([2 / 6, 4 / 6])
+    assert tracks.effective_area.tolist()[0] == pytest.approx([2 / 6, 4 / 6])
 
 
 def test_strength_is_the_peak_of_maps_that_sum_to_one() -> None:
@@ -109,7 +109,7 @@ def test_map_of_zeros_counts_as_even() -> None:
     tracks = tracks_of(np.zeros((1, 1, 2, 3), np.float32), version="1.0")
     assert_values(tracks.strength, 0)
     assert (tracks.x_px.item(), tracks.y_px.item()) == pytest.approx((50, 30))
-    assert_values(tracks.entropy, 1)
+    assert_values(tracks.effective_area, 1)
 
 
 def test_overlap_and_similarity_with_the_step_before() -> None:
@@ -163,8 +163,8 @@ class TestTable:
     def test_csv(self, tracks: Tracks) -> None:
         text = tracks.to_csv()
         assert text.splitlines()[:2] == [
-            "step,time_s,token,strength,entropy,x_px,y_px,spread_px,speed_px_s,movement_ratio,"
-            "jitter_px,similarity,overlap",
+            "step,time_s,token,strength,effective_area,x_px,y_px,spread_px,speed_px_s,"
+            "movement_ratio,jitter_px,similarity,overlap",
             "0,0.250,1,1,0.166667,30,20,0,,,,,",
         ]
         read = list(csv.DictReader(io.StringIO(text)))

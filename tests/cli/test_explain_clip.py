@@ -160,7 +160,7 @@ class TestResults:
             assert line.split() == [
                 str(token + 1),
                 f"{tracks.strength[:, token].mean():.3f}",
-                f"{100 * tracks.entropy[:, token].mean():.0f}",
+                f"{100 * tracks.effective_area[:, token].mean():.0f}",
                 "%",
                 f"{np.nanmean(tracks.speed_px_s[:, token]):.0f}",
                 "px/s",

@@ -1,5 +1,5 @@
 """From attention maps to numbers that say something about them."""
 
-from tokenlearner.attention.statistics import centroids, entropy, overlap
+from tokenlearner.attention.statistics import centroids, effective_area, overlap
 
-__all__ = ["centroids", "entropy", "overlap"]
+__all__ = ["centroids", "effective_area", "overlap"]

@@ -34,7 +34,7 @@ def overlap(maps: Maps) -> Float[Tensor, "*batch"]:
     return shared / max(1, num_tokens * (num_tokens - 1) / 2)
 
 
-def entropy(maps: Maps) -> Float[Tensor, "*batch token"]:
+def effective_area(maps: Maps) -> Float[Tensor, "*batch token"]:
     """Returns how much of the grid each token looks at, 1/cells (one cell) to 1 (all evenly).
 
     That is exp(entropy) / cells, the share of cells an even map of the same entropy covers: a token

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from tokenlearner.attention.places import centres, distributions
-from tokenlearner.attention.statistics import entropy
+from tokenlearner.attention.statistics import effective_area
 from tokenlearner.attention.table import write_csv
 from tokenlearner.geometry import Geometry
 from tokenlearner.modules.shapes import Float
@@ -28,8 +28,8 @@ class TokenFacts:
         peak_y_px: The same, down.
         mean: Of the map over the grid: how much the token takes in all; 1 / cells where maps sum
             to 1 (versions 1.1 and grouped).
-        entropy: The share of the grid that the token looks at, 1 / cells to 1; that of
-            `tokenlearner.attention.entropy`.
+        effective_area: The share of the grid that the token looks at, 1 / cells to 1; that of
+            `tokenlearner.attention.effective_area`.
         x_px: Centre of mass of the map, to the right.
         y_px: Centre of mass of the map, down.
         spread_px: Root mean square distance from there of what the token looks at.
@@ -47,7 +47,7 @@ class TokenFacts:
     peak_x_px: float
     peak_y_px: float
     mean: float
-    entropy: float
+    effective_area: float
     x_px: float
     y_px: float
     spread_px: float
@@ -89,7 +89,7 @@ def describe_tokens(
         "peak_x_px": across[places % width],
         "peak_y_px": down[places // width],
         "mean": flat.mean(axis=1),
-        "entropy": entropy(torch.from_numpy(maps)[None])[0].numpy(),
+        "effective_area": effective_area(torch.from_numpy(maps)[None])[0].numpy(),
         "x_px": x,
         "y_px": y,
         "spread_px": spread,

@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from tokenlearner.attention.places import centres, distributions
-from tokenlearner.attention.statistics import entropy
+from tokenlearner.attention.statistics import effective_area
 from tokenlearner.attention.table import write_csv
 from tokenlearner.errors import ShapeError
 from tokenlearner.geometry import Geometry
@@ -35,8 +35,8 @@ class TrackRow:
         time_s: When the step is shown.
         token: Counted from 0.
         strength: See `Tracks.strength_kind`.
-        entropy: The share of the grid that the token looks at, 1 / cells to 1; that of
-            `tokenlearner.attention.entropy`.
+        effective_area: The share of the grid that the token looks at, 1 / cells to 1; that of
+            `tokenlearner.attention.effective_area`.
         x_px: Centre of mass of the map, to the right.
         y_px: Centre of mass of the map, down.
         spread_px: Root mean square distance from there of what the token looks at.
@@ -54,7 +54,7 @@ class TrackRow:
     time_s: float
     token: int
     strength: float
-    entropy: float
+    effective_area: float
     x_px: float
     y_px: float
     spread_px: float
@@ -79,7 +79,7 @@ class Tracks:
     times_s: NDArray[np.float64]
     strength_kind: Literal["mass", "peak"]
     strength: NDArray[np.float64]
-    entropy: NDArray[np.float64]
+    effective_area: NDArray[np.float64]
     x_px: NDArray[np.float64]
     y_px: NDArray[np.float64]
     spread_px: NDArray[np.float64]
@@ -144,7 +144,7 @@ def follow(
         times_s=times_s.astype(np.float64),
         strength_kind="mass" if version == "1.0" else "peak",
         strength=maps.mean(axis=(2, 3)) if version == "1.0" else maps.max(axis=(2, 3)),
-        entropy=entropy(torch.from_numpy(maps)).double().numpy(),
+        effective_area=effective_area(torch.from_numpy(maps)).double().numpy(),
         x_px=x,
         y_px=y,
         spread_px=spread,

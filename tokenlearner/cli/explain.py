@@ -279,9 +279,9 @@ def _table(tokens: Iterable[TokenFacts]) -> list[str]:
     lines = ["token      peak  looks at     around (px)  shares with others"]
     for facts in tokens:
         place = f"{facts.x_px:.0f}, {facts.y_px:.0f}"
+        area = 100 * facts.effective_area
         shared = "–" if math.isnan(facts.overlap) else f"{100 * facts.overlap:.0f} %"
         lines.append(
-            f"{facts.token + 1:>5}  {facts.peak:>8.3g}  {100 * facts.entropy:>6.0f} %  {place:>14}"
-            f"  {shared:>18}"
+            f"{facts.token + 1:>5}  {facts.peak:>8.3g}  {area:>6.0f} %  {place:>14}  {shared:>18}"
         )
     return lines

@@ -150,7 +150,7 @@ def _table(tracks: Tracks) -> list[str]:
     """Each token in the mean over the clip."""
     strength = "strength" if tracks.strength_kind == "mass" else "peak"
     lines = [f"token  {strength:>8}  looks at      moves  stays itself"]
-    columns = (tracks.strength, 100 * tracks.entropy, tracks.speed_px_s, tracks.similarity)
+    columns = (tracks.strength, 100 * tracks.effective_area, tracks.speed_px_s, tracks.similarity)
     for token, means in enumerate(zip(*map(_means, columns), strict=True)):
         strong, share, speed, same = map(_number, means, (".3f", ".0f", ".0f", ".3f"))
         lines.append(f"{token + 1:>5}  {strong:>8}  {share:>6} %  {speed:>4} px/s  {same:>12}")

@@ -163,7 +163,7 @@ def _curves(tracks: Tracks, diagonal_px: float) -> tuple[NDArray[np.float32], li
     }
     curves = {
         "Strength": strength[tracks.strength_kind],
-        "Width": (100 * tracks.entropy, " %", "Share of the picture that it looks at"),
+        "Width": (100 * tracks.effective_area, " %", "Share of the picture that it looks at"),
         "Movement": (
             100 * tracks.movement_ratio,
             " %",
