@@ -105,8 +105,8 @@ def test_csv() -> None:
     assert text.splitlines() == [
         "token,peak,peak_x_px,peak_y_px,mean,effective_area,x_px,y_px,spread_px,"
         "strongest_ratio,overlap,similarity",
-        "1,0.5,30,20,0.166667,0.333333,50,20,20,1,,",
+        "0,0.5,30,20,0.166667,0.333333,50,20,20,1,,",
     ]
     read = list(csv.DictReader(io.StringIO(facts_csv(facts_of(TOP, RIGHT)))))
-    assert [row["token"] for row in read] == ["1", "2"]
+    assert [row["token"] for row in read] == ["0", "1"]
     assert [row["overlap"] for row in read] == ["0.25", "0.25"]

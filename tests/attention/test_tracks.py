@@ -165,15 +165,14 @@ class TestTable:
         assert text.splitlines()[:2] == [
             "step,time_s,token,strength,effective_area,x_px,y_px,spread_px,speed_px_s,"
             "movement_ratio,jitter_px,similarity,overlap",
-            "0,0.250,1,1,0.166667,30,20,0,,,,,",
+            "0,0.250,0,1,0.166667,30,20,0,,,,,",
         ]
         read = list(csv.DictReader(io.StringIO(text)))
-        assert [row["token"] for row in read] == ["1", "2", "1", "2"]
+        assert [row["token"] for row in read] == ["0", "1", "0", "1"]
         for line, row in zip(read, tracks.rows(), strict=True):
             for name in TrackRow.__dataclass_fields__:
-                value = getattr(row, name) + (name == "token")
                 found = float(line[name]) if line[name] else math.nan
-                assert found == pytest.approx(value, rel=1e-5, nan_ok=True), name
+                assert found == pytest.approx(getattr(row, name), rel=1e-5, nan_ok=True), name
 
 
 @pytest.mark.usefixtures("_as_users_run_it")

@@ -104,12 +104,8 @@ def describe_tokens(
 
 
 def facts_csv(facts: Iterable[TokenFacts]) -> str:
-    """Returns CSV: a line for each token under a header; tokens count from 1, NaN is empty."""
-    rows = [astuple(row) for row in facts]
-    return write_csv(
-        (field.name for field in fields(TokenFacts)),
-        ((token + 1, *values) for token, *values in rows),
-    )
+    """Returns CSV: a line for each token, counted from 0, under a header; NaN is left empty."""
+    return write_csv((field.name for field in fields(TokenFacts)), map(astuple, facts))
 
 
 def _mean_of_others(pairs: Float[np.ndarray, "token token"]) -> Float[np.ndarray, " token"]:

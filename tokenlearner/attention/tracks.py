@@ -97,11 +97,11 @@ class Tracks:
             yield TrackRow(step=step, time_s=float(self.times_s[step]), token=token, **values)
 
     def to_csv(self) -> str:
-        """Returns the rows as CSV with a header; tokens count from 1 there, NaN is left empty."""
+        """Returns the rows as CSV with a header; step and token count from 0, NaN is left empty."""
         rows = [astuple(row) for row in self.rows()]
         return write_csv(
             (field.name for field in fields(TrackRow)),
-            ((step, f"{time_s:.3f}", token + 1, *values) for step, time_s, token, *values in rows),
+            ((step, f"{time_s:.3f}", token, *values) for step, time_s, token, *values in rows),
         )
 
 

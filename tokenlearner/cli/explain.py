@@ -106,6 +106,7 @@ def explain(
     tokenlearner.Explanation.load). Writes per clip NAME-overlay.mp4 (see --film),
     NAME-filmstrip.png (the same step by step), NAME-tokens.png (the filmstrips of all tokens),
     NAME-tracks.csv (what each token follows) and NAME.npz (for tokenlearner.ClipExplanation.load).
+    Tokens count from 1 on the command line and in pictures, from 0 in CSV and .npz.
     A file that cannot be used is reported and skipped; the exit code is then 1.
     """
     check_folder(out)
