@@ -12,6 +12,9 @@ from tokenlearner.errors import ConfigError, ShapeError
 Box = tuple[float, float, float, float]
 """Left, top, right, bottom in pixels."""
 
+Interpolation = Literal["smooth", "patch"]
+"""Between grid cells: bicubic, or each cell in one value."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Axis:
@@ -48,7 +51,7 @@ class Axis:
             last - first
         )
 
-    def weights(self, length_px: int, interpolation: str) -> NDArray[np.float32]:
+    def weights(self, length_px: int, interpolation: Interpolation) -> NDArray[np.float32]:
         """How much each cell counts for each pixel: `down @ map @ across.T` lays a map out.
 
         Cells and pixels are aligned by their centres; beyond the outermost centres the outermost
@@ -181,7 +184,7 @@ class Geometry:
         )
 
     def to_source(
-        self, maps: NDArray[np.floating], *, interpolation: Literal["smooth", "patch"] = "smooth"
+        self, maps: NDArray[np.floating], *, interpolation: Interpolation = "smooth"
     ) -> NDArray[np.float32]:
         """Lays maps over the photo: [S, rows, columns] to float32 [S, height, width].
 

@@ -19,7 +19,7 @@ from tokenlearner.inference import Explanation, explain
 from tokenlearner.media import read_image
 from tokenlearner.models.vit import VisionTransformer
 from tokenlearner.rendering import ViewSettings, render_overlay, render_sheet
-from tokenlearner.rendering.overlay import strongest_token
+from tokenlearner.rendering.overlay import Mode, strongest_token
 
 pytestmark = pytest.mark.browser
 
@@ -283,7 +283,7 @@ def test_digits_pick_tokens_whatever_was_used_last(
 
 @pytest.mark.parametrize("mode", ["token", "composite"])
 def test_low_values_fade_or_cover_the_photo(
-    open_page: Open, model: VisionTransformer, mode: str
+    open_page: Open, model: VisionTransformer, mode: Mode
 ) -> None:
     visitor = open_page(f"?mode={mode}")
     shown = explain(model, SAMPLES[FIRST].path)

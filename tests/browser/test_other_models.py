@@ -21,6 +21,7 @@ from tests.browser.test_explore import settle
 from tokenlearner import zoo
 from tokenlearner.cli.main import app
 from tokenlearner.clips import explain_clip
+from tokenlearner.geometry import Interpolation
 from tokenlearner.inference import Explanation, explain
 from tokenlearner.models import describe_timm, insert_token_learner
 from tokenlearner.rendering import ViewSettings
@@ -140,7 +141,7 @@ def test_an_untrained_learner_and_a_broken_neighbour(visitor: Explorer, folder: 
 
 @pytest.mark.parametrize("interpolation", ["smooth", "patch"])
 def test_maps_of_convolutions_lie_where_these_look(
-    visitor: Explorer, folder: Path, interpolation: str
+    visitor: Explorer, folder: Path, interpolation: Interpolation
 ) -> None:
     visitor.open_clips(
         f"?model=own:convolutions&clip={clips.CLIP.id}&opacity=1&weak=cover&interp={interpolation}"

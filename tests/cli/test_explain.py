@@ -68,8 +68,8 @@ class TestResults:
         assert found.predictions == wanted.predictions
         overlay = pixels(out / "parrot-overlay.png")
         assert overlay.shape == (30, 44, 3)
-        assert np.array_equal(overlay, render_overlay(wanted, ViewSettings()))
-        sheet = render_sheet(wanted, ViewSettings())
+        assert np.array_equal(overlay, render_overlay(wanted))
+        sheet = render_sheet(wanted)
         assert np.array_equal(pixels(out / "parrot-sheet.png"), sheet)
         facts = wanted.token_facts()
         assert (out / "parrot-tokens.csv").read_text() == facts_csv(facts)

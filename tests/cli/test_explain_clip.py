@@ -79,13 +79,9 @@ class TestResults:
         assert np.array_equal(found.maps, wanted.maps)
         assert np.array_equal(found.frames, wanted.frames)
         assert (out / "walk-tracks.csv").read_text() == wanted.tracks().to_csv()
-        assert np.array_equal(
-            pixels(out / "walk-tokens.png"), render_token_tube(wanted, ViewSettings())
-        )
-        assert np.array_equal(
-            pixels(out / "walk-filmstrip.png"), render_filmstrip(wanted, ViewSettings())
-        )
-        film = render_overlay_video(wanted, clip, ViewSettings())
+        assert np.array_equal(pixels(out / "walk-tokens.png"), render_token_tube(wanted))
+        assert np.array_equal(pixels(out / "walk-filmstrip.png"), render_filmstrip(wanted))
+        film = render_overlay_video(wanted, clip)
         assert_same_film(out / "walk-overlay.mp4", film)
 
     def test_options_reach_the_film(self, model: Path, clip: Path, tmp_path: Path) -> None:

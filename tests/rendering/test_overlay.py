@@ -13,6 +13,7 @@ from tokenlearner.inference import Explanation
 from tokenlearner.rendering import overlay
 from tokenlearner.rendering.colormap import COLORMAPS, token_rgb
 from tokenlearner.rendering.overlay import (
+    Scale,
     ViewSettings,
     paint,
     render_overlay,
@@ -153,7 +154,7 @@ def two_maps() -> np.ndarray:
         ((1, 1), "token", 0.0, 0.4),  # a token counts once
     ],
 )
-def test_value_range(tokens: tuple[int, ...], scale: str, low: float, high: float) -> None:
+def test_value_range(tokens: tuple[int, ...], scale: Scale, low: float, high: float) -> None:
     settings = replace(GRAY, tokens=tokens, scale=scale)
     assert value_range(two_maps(), settings) == pytest.approx((low, high))
 

@@ -9,7 +9,7 @@ import pytest
 from tests.by_hand import clip_explanation
 from tests.media.clip_makers import make_clip
 from tokenlearner.errors import ConfigError
-from tokenlearner.geometry import Geometry
+from tokenlearner.geometry import Geometry, Interpolation
 from tokenlearner.media import probe, read_clip, read_stretch
 from tokenlearner.rendering import (
     ViewSettings,
@@ -18,7 +18,7 @@ from tokenlearner.rendering import (
     render_token_tube,
 )
 from tokenlearner.rendering.colormap import TOKEN_COLORS, token_rgb
-from tokenlearner.rendering.overlay import paint
+from tokenlearner.rendering.overlay import Mode, paint
 from tokenlearner.rendering.video import Veil, step_starts_s
 
 # Two steps of three tokens on a grid of 2 x 3: token k of step s looks at one cell only.
@@ -82,7 +82,7 @@ class TestSteps:
 class TestPictures:
     @pytest.mark.parametrize("mode", ["token", "composite"])
     @pytest.mark.parametrize("interpolation", ["smooth", "patch"])
-    def test_a_veil_is_what_painting_does(self, mode: str, interpolation: str) -> None:
+    def test_a_veil_is_what_painting_does(self, mode: Mode, interpolation: Interpolation) -> None:
         photo = np.random.default_rng(0).integers(0, 256, (64, 96, 3), dtype=np.uint8)
         settings = ViewSettings(mode=mode, interpolation=interpolation, mass=0.9)
         seen = Geometry(source_size=(64, 96), model_size=(2, 3), box=(4.5, 3.0, 90.0, 60.0))

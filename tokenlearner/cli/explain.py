@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -115,15 +115,18 @@ def explain(
         raise ConfigError(
             f"--style is {style!r}; choose one of {', '.join(MODES)} or, for clips, {MOSAIC}"
         )
+    choices: Any = {  # as they came; ViewSettings says which of them do not exist
+        "mode": "token" if style == MOSAIC else style,
+        "interpolation": interpolation,
+        "scale": scale,
+        "weak": weak,
+    }
     settings = ViewSettings(
         tokens=() if token is None else _parse_tokens(token),
-        mode="token" if style == MOSAIC else style,
         opacity=opacity,
         colormap=colormap,
-        interpolation=interpolation,
-        scale=scale,
         mass=mass,
-        weak=weak,
+        **choices,
     )
     options = ClipOptions(
         num_frames=frames,

@@ -22,7 +22,7 @@ _MARGIN_PX, _GAP_PX, _HEADER_PX, _TIMES_PX, _CHIP_PX = 24, 4, 56, 24, 24
 
 
 def render_filmstrip(
-    explanation: ClipExplanation, settings: ViewSettings, *, learner: int = 0
+    explanation: ClipExplanation, settings: ViewSettings = ViewSettings(), *, learner: int = 0
 ) -> UInt8[np.ndarray, "rows columns 3"]:
     """Draws one view, a token or the composite, at every step, side by side.
 
@@ -41,7 +41,7 @@ def render_filmstrip(
 
 
 def render_token_tube(
-    explanation: ClipExplanation, settings: ViewSettings, *, learner: int = 0
+    explanation: ClipExplanation, settings: ViewSettings = ViewSettings(), *, learner: int = 0
 ) -> UInt8[np.ndarray, "rows columns 3"]:
     """Draws all tokens, one row each, at every step, and the composite in a last row.
 

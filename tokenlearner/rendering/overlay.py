@@ -7,20 +7,22 @@ clamped, and only then coloured.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import numpy as np
 
 from tokenlearner.errors import ConfigError
-from tokenlearner.geometry import Geometry
+from tokenlearner.geometry import Geometry, Interpolation
 from tokenlearner.inference import Explanation
 from tokenlearner.modules.shapes import Float, UInt8
 from tokenlearner.rendering.colormap import COLORMAPS, token_rgb
 from tokenlearner.rendering.heading import warn_on
 
-MODES = ("token", "composite")
-INTERPOLATIONS = ("smooth", "patch")
-SCALES = ("shared", "token")
-WEAK_VALUES = ("fade", "cover")
+Mode = Literal["token", "composite"]
+Scale = Literal["shared", "token"]
+Weak = Literal["fade", "cover"]
+
+MODES: tuple[str, ...] = get_args(Mode)
 
 # Levels closer than this count as equal, and the first token wins: without it rounding would decide
 # between saturated maps.
@@ -54,20 +56,20 @@ class ViewSettings:
     """
 
     tokens: tuple[int, ...] = ()
-    mode: str = "token"
+    mode: Mode = "token"
     opacity: float = 0.8
     colormap: str = "inferno"
-    interpolation: str = "smooth"
-    scale: str = "shared"
+    interpolation: Interpolation = "smooth"
+    scale: Scale = "shared"
     mass: float = 1.0
-    weak: str = "fade"
+    weak: Weak = "fade"
 
     def __post_init__(self) -> None:
         _require("mode", self.mode, MODES)
         _require("colormap", self.colormap, tuple(COLORMAPS))
-        _require("interpolation", self.interpolation, INTERPOLATIONS)
-        _require("scale", self.scale, SCALES)
-        _require("weak", self.weak, WEAK_VALUES)
+        _require("interpolation", self.interpolation, get_args(Interpolation))
+        _require("scale", self.scale, get_args(Scale))
+        _require("weak", self.weak, get_args(Weak))
         if not 0 <= self.opacity <= 1:
             raise ConfigError(f"opacity is {self.opacity}; give a number from 0 to 1")
         if not 0 < self.mass <= 1:
@@ -207,7 +209,7 @@ def _bands(rows: int, elements_per_row: int) -> Iterator[slice]:
 
 
 def render_overlay(
-    explanation: Explanation, settings: ViewSettings, *, learner: int = 0
+    explanation: Explanation, settings: ViewSettings = ViewSettings(), *, learner: int = 0
 ) -> UInt8[np.ndarray, "rows columns 3"]:
     """Paint an explanation's maps over its photo, at the photo's full resolution.
 

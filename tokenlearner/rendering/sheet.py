@@ -33,7 +33,7 @@ _RING_PX = 3
 
 def render_sheet(
     explanation: Explanation,
-    settings: ViewSettings,
+    settings: ViewSettings = ViewSettings(),
     *,
     learner: int = 0,
     columns: int | None = None,

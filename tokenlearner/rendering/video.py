@@ -26,7 +26,7 @@ _CHIP_PX = 20
 def render_overlay_video(
     explanation: ClipExplanation,
     source: bytes | Path | str,
-    settings: ViewSettings,
+    settings: ViewSettings = ViewSettings(),
     *,
     learner: int = 0,
     mosaic: bool = False,
