@@ -21,7 +21,7 @@ def find_models() -> list[Entry]:
     images = torch.randn(_BATCH, 3, 224, 224, generator=torch.Generator().manual_seed(0))
     backbone: Any = timm.create_model(_NAME).eval()
     plain = TimmVisionTransformer(copy.deepcopy(backbone))
-    learner = insert_token_learner(copy.deepcopy(backbone), 8, 6).eval()
+    learner = insert_token_learner(copy.deepcopy(backbone), num_tokens=8, at=6).eval()
     ratio = count_model(plain).macs / count_model(learner).macs
     entries = []
     for model, who, macs_ratio in ((plain, "no reduction", 1.0), (learner, OURS, ratio)):

@@ -80,7 +80,7 @@ def test_a_link_cannot_name_another(folder: Path, name: str) -> None:
 
 def test_a_model_of_timm_with_an_untrained_learner(folder: Path) -> None:
     plain = timm.create_model("test_vit", class_token=True)
-    model = insert_token_learner(plain, 4)
+    model = insert_token_learner(plain, num_tokens=4)
     model.info = describe_timm(model, pretrained=True)
     model.eval().save_pretrained(folder / "of-timm")
     page = open_page(model="own:of-timm")
@@ -154,7 +154,9 @@ def test_one_that_fails_in_another_way(
 def test_several_learners(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     viewer = Mock(return_value=None)
     monkeypatch.setattr("app.components.maps.attention_viewer", viewer)
-    model = insert_token_learner(timm.create_model("test_vit", depth=3), 4, at=1, fuser=True)
+    model = insert_token_learner(
+        timm.create_model("test_vit", depth=3), num_tokens=4, at=1, fuser=True
+    )
     model.info = describe_timm(model, pretrained=True)
     model.eval().save_pretrained(folder / "with-fuser")
     wanted = explain(model, FIRST.path).learners

@@ -50,7 +50,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     call("convert", "keras", file, "--out", path / "keras", "--trained-on", "coloured squares")
     call("insert", "test_vit", "--out", path / "inserted")
     # As `insert --pretrained` writes it, for which timm would have to download weights.
-    model = insert_token_learner(timm.create_model("test_vit", depth=3), 4, at=1, fuser=True)
+    model = insert_token_learner(
+        timm.create_model("test_vit", depth=3), num_tokens=4, at=1, fuser=True
+    )
     model.info = describe_timm(model, pretrained=True)
     model.save_pretrained(path / "of-timm")
     torch.manual_seed(0)  # maps that vary enough to be told from misplaced ones

@@ -124,7 +124,7 @@ def test_every_kind_of_timms(kind: str, version: str, fuser: bool) -> None:
 def test_convolutions_that_standardise_their_weights() -> None:
     """As those of hybrids do, some of which have kernels as large as their stride."""
     plain = timm.create_model("vit_small_r26_s32_224", img_size=64, depth=2, num_classes=5)
-    model = insert_token_learner(plain, 3, at=1).eval()
+    model = insert_token_learner(plain, num_tokens=3, at=1).eval()
     check(optimise(model), model, torch.randn(2, 3, 64, 64), 1e-5)
 
 

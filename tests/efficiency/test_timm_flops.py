@@ -75,7 +75,7 @@ def test_stages_and_the_prefix() -> None:
 
 
 def test_the_model_stays_as_it_is() -> None:
-    model = insert_token_learner(timm.create_model("test_vit"), 4).train()
+    model = insert_token_learner(timm.create_model("test_vit"), num_tokens=4).train()
     before = {name: value.clone() for name, value in model.state_dict().items()}
     count_model(model)
     assert model.training

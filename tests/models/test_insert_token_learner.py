@@ -22,14 +22,14 @@ def test_the_middle_is_the_default() -> None:
 
 def test_the_model_is_used_as_it_is() -> None:
     plain = backbone().train()
-    model = insert_token_learner(plain, 3, at=1, version="1.0", fuser=True)
+    model = insert_token_learner(plain, num_tokens=3, at=1, version="1.0", fuser=True)
     assert model.backbone is plain
     assert model.training
     assert set(model.fusers) == {"1", "2", "3"}
 
 
 def test_dtype_follows_the_model() -> None:
-    model = insert_token_learner(backbone().to(torch.bfloat16), 3)
+    model = insert_token_learner(backbone().to(torch.bfloat16), num_tokens=3)
     assert {parameter.dtype for parameter in model.parameters()} == {torch.bfloat16}
     assert model(images().bfloat16()).dtype == torch.bfloat16
 
@@ -41,7 +41,7 @@ def test_options_of_the_versions() -> None:
         {"version": "grouped", "groups": 2},
     )
     for options in every:
-        learner = insert_token_learner(backbone(), 3, **options).token_learner
+        learner = insert_token_learner(backbone(), num_tokens=3, **options).token_learner
         assert learner is not None
         assert {name: getattr(learner, name) for name in options} == options
 
@@ -87,7 +87,9 @@ def test_padding_that_maps_would_miss() -> None:
 
 
 def test_a_hybrid_whose_patches_come_from_convolutions(tmp_path: Path) -> None:
-    model = insert_token_learner(timm.create_model("vit_tiny_r_s16_p8_224", img_size=96), 4).eval()
+    model = insert_token_learner(
+        timm.create_model("vit_tiny_r_s16_p8_224", img_size=96), num_tokens=4
+    ).eval()
     x = torch.randn(2, 3, 96, 96)
     trace = model.trace(x)
     assert (trace.grid, model.config.patch_size) == ((3, 3), (32, 32))

@@ -78,12 +78,12 @@ class TestFolders:
     def test_a_model_made_without_create_model(self, tmp_path: Path) -> None:
         plain = timm.models.VisionTransformer(depth=2, embed_dim=32, num_heads=2, num_classes=5)
         with pytest.raises(CheckpointError, match=r"make it with timm\.create_model, of timm 1\.0"):
-            save_model(tmp_path, described(insert_token_learner(plain, 3)))
+            save_model(tmp_path, described(insert_token_learner(plain, num_tokens=3)))
 
     def test_a_setting_that_no_file_can_hold(self, tmp_path: Path) -> None:
         plain = timm.create_model("test_vit", norm_layer=nn.LayerNorm, num_classes=5)
         with pytest.raises(CheckpointError, match="could not be opened again: norm_layer=<class"):
-            save_model(tmp_path, described(insert_token_learner(plain, 3)))
+            save_model(tmp_path, described(insert_token_learner(plain, num_tokens=3)))
 
     @pytest.mark.parametrize(
         ("change", "message"),
@@ -173,7 +173,7 @@ class TestExplanation:
 class TestDescribe:
     def test_pretrained(self) -> None:
         info = describe_timm(
-            insert_token_learner(timm.create_model("test_vit"), 4), pretrained=True
+            insert_token_learner(timm.create_model("test_vit"), num_tokens=4), pretrained=True
         )
         assert info.name == "test_vit-tl4"
         assert info.class_names[:2] == ("tench", "goldfish")
@@ -186,7 +186,7 @@ class TestDescribe:
         )
 
     def test_one_s_own_weights(self) -> None:
-        model = insert_token_learner(timm.create_model("test_vit", num_classes=3), 4)
+        model = insert_token_learner(timm.create_model("test_vit", num_classes=3), num_tokens=4)
         provenance = Provenance(trained_on="my birds")
         info = describe_timm(model, provenance=provenance, class_names=["robin", "wren", "tit"])
         assert (info.provenance, info.untrained_parts) == (provenance, ("TokenLearner",))
@@ -194,23 +194,23 @@ class TestDescribe:
             describe_timm(model, pretrained=True, provenance=provenance)
 
     def test_how_to_describe_is_said_where_it_is_missing(self) -> None:
-        model = insert_token_learner(timm.create_model("test_vit"), 4).eval()
+        model = insert_token_learner(timm.create_model("test_vit"), num_tokens=4).eval()
         with pytest.raises(ConfigError, match=r"model\.info = tokenlearner\.describe_timm\(model"):
             explain(model, np.zeros((9, 9, 3), np.uint8))
 
     def test_random(self) -> None:
-        model = insert_token_learner(timm.create_model("test_vit"), 4)
+        model = insert_token_learner(timm.create_model("test_vit"), num_tokens=4)
         info = describe_timm(model, pretrained=False, name="mine")
         assert (info.name, info.provenance, info.untrained_parts) == ("mine", None, ())
         assert info.warning.startswith("Its weights are random")
 
     def test_a_fresh_head(self) -> None:
         plain = timm.create_model("test_vit", num_classes=3)
-        info = describe_timm(insert_token_learner(plain, 4, fuser=True), pretrained=True)
+        info = describe_timm(insert_token_learner(plain, num_tokens=4, fuser=True), pretrained=True)
         assert info.class_names == ("class 0", "class 1", "class 2")
         assert info.untrained_parts == ("TokenLearner", "TokenFuser", "head")
         given = describe_timm(
-            insert_token_learner(plain, 4), pretrained=True, class_names=["a", "b", "c"]
+            insert_token_learner(plain, num_tokens=4), pretrained=True, class_names=["a", "b", "c"]
         )
         assert given.class_names == ("a", "b", "c")
 
@@ -272,7 +272,7 @@ def test_timm_loads_its_own_weights(tmp_path: Path) -> None:
     save_file(source.state_dict(), tmp_path / "weights.safetensors")
     overlay = {"file": str(tmp_path / "weights.safetensors")}
     plain = timm.create_model("test_vit", pretrained=True, pretrained_cfg_overlay=overlay)
-    model = insert_token_learner(plain, 4)
+    model = insert_token_learner(plain, num_tokens=4)
     for name, value in source.state_dict().items():
         assert torch.equal(model.state_dict()[f"backbone.{name}"], value)
     model.info = describe_timm(model, pretrained=True)

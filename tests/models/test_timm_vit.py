@@ -143,7 +143,7 @@ class TestTrace:
 
     @pytest.mark.parametrize("changes", [{"num_classes": 0}, {"global_pool": ""}])
     def test_no_answers_to_trace(self, changes: dict[str, Any]) -> None:
-        model, x = insert_token_learner(backbone(**changes), 3), images()
+        model, x = insert_token_learner(backbone(**changes), num_tokens=3), images()
         with pytest.raises(
             ShapeError, match=r"no answers to trace .* call trace_features, or give"
         ):
@@ -216,18 +216,18 @@ class TestSizes:
     @pytest.mark.parametrize("size", [(32, 16), (8, 40), (16, 24)])
     def test_dynamic_size(self, kind: str, size: tuple[int, int]) -> None:
         plain, x = backbone(kind, dynamic_img_size=True), images(*size)
-        model = insert_token_learner(plain, 3)
+        model = insert_token_learner(plain, num_tokens=3)
         assert model.trace(x).learners[0].maps.shape == (2, 3, size[0] // 8, size[1] // 8)
         if kind not in ROTATED:
             model.learners["2"] = EveryPosition()
             torch.testing.assert_close(model(x), plain(x))
 
     def test_padding(self) -> None:
-        model = insert_token_learner(backbone("dynamic size", dynamic_img_pad=True), 3)
+        model = insert_token_learner(backbone("dynamic size", dynamic_img_pad=True), num_tokens=3)
         assert model.trace(images(17, 24)).grid == (3, 3)
 
     def test_a_resized_backbone(self) -> None:
-        model = insert_token_learner(backbone(), 3)
+        model = insert_token_learner(backbone(), num_tokens=3)
         model.backbone.set_input_size((32, 16))
         assert model.config.image_size == (32, 16)
         assert model.trace(images(32, 16)).grid == (4, 2)

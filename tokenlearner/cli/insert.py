@@ -62,7 +62,10 @@ def insert(
     backbone = _create(name, pretrained=pretrained, num_classes=num_classes, img_size=image_size)
     if weights:
         _load(backbone, weights)
-    model = insert_token_learner(backbone, num_tokens, at, version, fuser).eval()  # pyright: ignore[reportArgumentType] (it checks the word)
+    options: dict[str, Any] = {"version": version}  # insert_token_learner checks the word
+    model = insert_token_learner(
+        backbone, num_tokens=num_tokens, at=at, fuser=fuser, **options
+    ).eval()
     provenance = Provenance(trained_on=trained_on) if weights else None
     info = describe_timm(model, pretrained=pretrained, provenance=provenance, class_names=names)
     model.info = info

@@ -19,11 +19,11 @@ from tokenlearner.modules.token_learner import Pooling
 
 def insert_token_learner(
     model: nn.Module,
+    *,
     num_tokens: int = 8,
     at: int | None = None,
     version: Version = "1.1",
     fuser: bool = False,
-    *,
     pooling: Pooling = "sum",
     bottleneck_dim: int = 64,
     groups: int = 1,
