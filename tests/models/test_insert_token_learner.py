@@ -12,7 +12,12 @@ from tests.models.timm_models import backbone, images
 from tokenlearner.checkpoints import load_model, save_model
 from tokenlearner.errors import ConfigError
 from tokenlearner.inference import explain
-from tokenlearner.models import TokenLearnerConfig, describe_timm, insert_token_learner
+from tokenlearner.models import (
+    TimmVisionTransformer,
+    TokenLearnerConfig,
+    describe_timm,
+    insert_token_learner,
+)
 
 
 def test_the_middle_is_the_default() -> None:
@@ -60,6 +65,12 @@ def test_options_of_the_versions() -> None:
 def test_what_cannot_be(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         insert_token_learner(backbone(), **arguments)
+
+
+def test_built_with_a_learner_of_unknown_settings() -> None:
+    architecture = {"timm": "test_vit", "token_learner": {"at": 1, "heads": 4}}
+    with pytest.raises(ConfigError, match=r"TokenLearnerConfig has no field \['heads'\]; it has"):
+        TimmVisionTransformer.build(architecture)
 
 
 @pytest.mark.parametrize("name", ["test_efficientnet", "swin_tiny_patch4_window7_224"])

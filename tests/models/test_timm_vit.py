@@ -23,7 +23,7 @@ from tests.models.timm_models import (
     with_learner,
 )
 from tokenlearner import describe_timm
-from tokenlearner.errors import ShapeError
+from tokenlearner.errors import ConfigError, ShapeError
 from tokenlearner.models import (
     TimmVisionTransformer,
     TokenLearnerConfig,
@@ -145,7 +145,7 @@ class TestTrace:
     def test_no_answers_to_trace(self, changes: dict[str, Any]) -> None:
         model, x = insert_token_learner(backbone(**changes), num_tokens=3), images()
         with pytest.raises(
-            ShapeError, match=r"no answers to trace .* call trace_features, or give"
+            ConfigError, match=r"no answers to trace .* call trace_features, or give"
         ):
             model.trace(x)
         embedded, encoder = model.trace_features(x)

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from tokenlearner.errors import ShapeError
+from tokenlearner.errors import ConfigError, ShapeError
 from tokenlearner.models import TokenLearnerConfig, VisionTransformer, VisionTransformerConfig
 from tokenlearner.modules import Block, TokenLearnerGrouped
 
@@ -130,7 +130,7 @@ def test_without_head_the_encoded_tokens_come_out() -> None:
     tokens, grid = model.embed(images)
     assert model(images).shape == (2, 4, 8)
     assert torch.equal(model.encoder.trace(tokens, grid=grid).encoded, model(images))
-    with pytest.raises(ShapeError, match=r"no head to trace; call model.encoder.trace\(tokens, gr"):
+    with pytest.raises(ConfigError, match=r"no head to trace; call model.encoder.trace\(tokens, g"):
         model.trace(images)
 
 

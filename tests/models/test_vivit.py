@@ -228,7 +228,7 @@ def test_without_head_the_encoded_tokens_come_out() -> None:
     assert model(clips).shape == (2, 12, 8)
     traced = model.encoder.trace(tokens, grid=grid, steps=steps)
     assert torch.equal(traced.encoded, model(clips))
-    with pytest.raises(ShapeError, match=r"no head to trace; call model.encoder.trace\(tokens, gr"):
+    with pytest.raises(ConfigError, match=r"no head to trace; call model.encoder.trace\(tokens, g"):
         model.trace(clips)
 
 

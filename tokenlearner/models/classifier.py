@@ -4,7 +4,7 @@ from typing import Any
 
 from torch import nn
 
-from tokenlearner.errors import ShapeError
+from tokenlearner.errors import ConfigError
 from tokenlearner.models.config import VisionTransformerConfig
 from tokenlearner.models.encoder import Encoder
 from tokenlearner.models.outputs import Trace
@@ -68,7 +68,7 @@ class TransformerClassifier(PretrainedModel):
 
     def _check_head(self, call: str) -> None:
         if self.head is None:
-            raise ShapeError(f"this model has no head to trace; call {call} returns")
+            raise ConfigError(f"this model has no head to trace; call {call} returns")
 
     def _represent(self, encoded: Tensor) -> Tensor:
         if self.encoder.class_token is not None:

@@ -7,7 +7,7 @@ from typing import Any
 from torch import nn
 
 from tokenlearner.errors import CheckpointError, ConfigError
-from tokenlearner.models.config import TokenLearnerConfig
+from tokenlearner.models.config import TokenLearnerConfig, build_config
 from tokenlearner.modules.grids import Grid
 
 
@@ -142,7 +142,7 @@ def from_dict(data: dict[str, Any], *, device: str) -> tuple[nn.Module, TokenLea
         raise ConfigError(f"a model of timm has no {unknown}")
     backbone = _make_backbone(data, device=device)
     learner = data.get("token_learner")
-    return backbone, None if learner is None else TokenLearnerConfig(**learner)
+    return backbone, None if learner is None else build_config(TokenLearnerConfig, learner)
 
 
 def _make_backbone(data: dict[str, Any], *, device: str) -> nn.Module:

@@ -5,7 +5,7 @@ from typing import Any, cast
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-from tokenlearner.errors import ShapeError
+from tokenlearner.errors import ConfigError, ShapeError
 from tokenlearner.models.block_stack import Record, run_blocks
 from tokenlearner.models.config import TokenLearnerConfig, Version
 from tokenlearner.models.encoder import make_fuser, make_learner
@@ -183,10 +183,11 @@ class TimmVisionTransformer(PretrainedModel):
         nothing else.
 
         Raises:
-            ShapeError: As `forward`, or if the model has no head or does not pool.
+            ShapeError: As `forward`.
+            ConfigError: If the model has no head or does not pool.
         """
         if not self.backbone.num_classes or not self.backbone.global_pool:
-            raise ShapeError(
+            raise ConfigError(
                 "this model gives no answers to trace (num_classes is "
                 f"{self.backbone.num_classes}, global_pool is {self.backbone.global_pool!r}); call "
                 "trace_features, or give it a head with reset_classifier"

@@ -74,7 +74,8 @@ class VisionTransformer(TransformerClassifier):
         """Does what `forward` does and returns everything on the way.
 
         Raises:
-            ShapeError: As `forward`, or if the model has no head (trace its `encoder` instead).
+            ShapeError: As `forward`.
+            ConfigError: If the model has no head (trace its `encoder` instead).
         """
         self._check_head("model.encoder.trace(tokens, grid=grid) with what model.embed(images)")
         return self._trace(*self.embed(images))

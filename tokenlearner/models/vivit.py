@@ -81,7 +81,8 @@ class VideoVisionTransformer(TransformerClassifier):
         """Does what `forward` does and returns everything on the way.
 
         Raises:
-            ShapeError: As `forward`, or if the model has no head (trace its `encoder` instead).
+            ShapeError: As `forward`.
+            ConfigError: If the model has no head (trace its `encoder` instead).
         """
         self._check_head(
             "model.encoder.trace(tokens, grid=grid, steps=steps) with what model.embed(clips)"
