@@ -127,17 +127,17 @@ def test_bare_modules_take_their_sizes_from_the_arrays() -> None:
     params = to_scenic(TokenLearnerV11(4, 8))
     learner = build({"kind": "TokenLearnerModuleV11", "args": {"num_tokens": 4}}, params)
     assert isinstance(learner, TokenLearnerV11)
-    assert learner.masking.dropout.probability == 0.0
+    assert learner.masking.dropout.p == 0.0
 
     params = to_scenic(TokenFuser(4, 8, use_normalization=False))
     fuser = build({"kind": "TokenFuser", "args": {"use_normalization": False}}, params)
     assert isinstance(fuser, TokenFuser)
-    assert (fuser.num_tokens, fuser.in_channels, fuser.dropout.probability) == (4, 8, 0.0)
+    assert (fuser.num_tokens, fuser.in_channels, fuser.dropout.p) == (4, 8, 0.0)
 
     args = {"num_heads": 2, "mlp_dim": 12}
     block = build({"kind": "Encoder1DBlock", "args": args}, to_scenic(Block(8, 2, 12)))
     assert isinstance(block, Block)
-    assert (block.mlp.dropout.probability, block.attention.attention_dropout) == (0.1, 0.1)
+    assert (block.mlp.dropout.p, block.attention.attention_dropout) == (0.1, 0.1)
 
 
 @pytest.mark.parametrize(("positions", "grid"), [(16, (4, 4)), (18, (1, 18))])

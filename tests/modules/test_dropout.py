@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from tokenlearner.errors import ConfigError
 from tokenlearner.modules.dropout import Dropout, dropout
@@ -70,6 +70,12 @@ def test_gradient_passes_where_elements_were_kept() -> None:
     y.sum().backward()
     assert x.grad is not None
     torch.testing.assert_close(x.grad, (y != 0) / 0.75)
+
+
+def test_it_is_known_as_dropout() -> None:
+    dropout = Dropout(0.25)
+    assert isinstance(dropout, nn.Dropout)
+    assert (dropout.p, str(dropout)) == (0.25, "Dropout(p=0.25, inplace=False)")
 
 
 @pytest.mark.parametrize("probability", [-0.1, 1.0, 1.5])

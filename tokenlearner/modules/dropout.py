@@ -27,14 +27,13 @@ def dropout(x: Tensor, probability: float, *, training: bool) -> Tensor:
     return torch.where(keep, x * (1 / (1 - probability)), 0)
 
 
-class Dropout(nn.Module):
-    """Module form of `dropout`."""
+class Dropout(nn.Dropout):
+    """PyTorch's module with the draws of `dropout`; `p` must be below 1."""
 
-    def __init__(self, probability: float) -> None:
-        super().__init__()
-        if not 0 <= probability < 1:
-            raise ConfigError(f"the dropout probability is {probability}; it must be in 0 <= p < 1")
-        self.probability = probability
+    def __init__(self, p: float) -> None:
+        if not 0 <= p < 1:
+            raise ConfigError(f"the dropout probability is {p}; it must be in 0 <= p < 1")
+        super().__init__(p)
 
-    def forward(self, x: Tensor) -> Tensor:
-        return dropout(x, self.probability, training=self.training)
+    def forward(self, input: Tensor) -> Tensor:
+        return dropout(input, self.p, training=self.training)
