@@ -93,11 +93,11 @@ def flops(
 
 def _find(name: str) -> Any:
     if name in PUBLISHED:
-        return VisionTransformer.build(PUBLISHED[name].to_dict())
+        return VisionTransformer.build(PUBLISHED[name].to_dict(), device="meta")
     if name in KINETICS:
-        return VideoVisionTransformer.build(KINETICS[name].to_dict())
+        return VideoVisionTransformer.build(KINETICS[name].to_dict(), device="meta")
     if name in CONV_VIDEO:
-        return ConvVideoNetwork.build(CONV_VIDEO[name].to_dict())
+        return ConvVideoNetwork.build(CONV_VIDEO[name].to_dict(), device="meta")
     try:
         return zoo.load(name)
     except CheckpointError as error:

@@ -137,7 +137,7 @@ class ConvVideoNetwork(PretrainedModel):
         return self.config.to_dict()
 
     @classmethod
-    def build(cls, architecture: dict[str, Any], *, device: str = "meta") -> "ConvVideoNetwork":
+    def build(cls, architecture: dict[str, Any], *, device: str = "cpu") -> "ConvVideoNetwork":
         config = ConvVideoConfig.from_dict(architecture)
         with torch.device(device):
             return cls(config)

@@ -77,8 +77,12 @@ class PretrainedModel(nn.Module, ABC):
 
     @classmethod
     @abstractmethod
-    def build(cls: type[Model], architecture: dict[str, Any], *, device: str = "meta") -> Model:
-        """Makes the model that `architecture` describes, without storage or with random weights.
+    def build(cls: type[Model], architecture: dict[str, Any], *, device: str = "cpu") -> Model:
+        """Makes the model that `architecture` describes, with random weights.
+
+        Args:
+            architecture: As `architecture()` returns it.
+            device: Where to; on `meta` without storage.
 
         Raises:
             ConfigError: If there is no such model.
@@ -119,7 +123,7 @@ class PretrainedModel(nn.Module, ABC):
         about = self.require_info().to_dict()
         architecture, weights = self.architecture(), self.state_dict()
         try:
-            again = type(self).build(architecture).state_dict()
+            again = type(self).build(architecture, device="meta").state_dict()
         except ConfigError as error:
             raise CheckpointError(f"this model could not be opened again: {error}") from error
         if {k: v.shape for k, v in weights.items()} != {k: v.shape for k, v in again.items()}:
@@ -149,7 +153,7 @@ class PretrainedModel(nn.Module, ABC):
                     raise CheckpointError(
                         f"{origin} asks for {size:,} {things}, over the limit of {limit:,}"
                     )
-            model = cls.build(architecture)
+            model = cls.build(architecture, device="meta")
             info = ModelInfo.from_dict(files.config, source=str(files.path), sha256=files.sha256)
         except KeyError as error:
             raise CheckpointError(f"{origin} lacks {error}") from error
@@ -162,7 +166,7 @@ class PretrainedModel(nn.Module, ABC):
             )
         check_weights(files.weights, model.state_dict(), files.path / WEIGHTS_FILE)
         if any(name not in files.weights for name, _ in model.named_buffers()):
-            model = cls.build(architecture, device="cpu")  # constants that no file holds
+            model = cls.build(architecture)  # constants that no file holds
         model.load_state_dict(files.weights, strict=True, assign=True)
         model.info, model.folder = info, files.path
         return model.eval()

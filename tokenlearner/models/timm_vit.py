@@ -142,9 +142,7 @@ class TimmVisionTransformer(PretrainedModel):
         return to_dict(self.backbone, self.token_learner)
 
     @classmethod
-    def build(
-        cls, architecture: dict[str, Any], *, device: str = "meta"
-    ) -> "TimmVisionTransformer":
+    def build(cls, architecture: dict[str, Any], *, device: str = "cpu") -> "TimmVisionTransformer":
         return cls(*from_dict(architecture, device=device))
 
     def forward(

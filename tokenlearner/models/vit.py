@@ -48,7 +48,7 @@ class VisionTransformer(TransformerClassifier):
         super().__init__(config, embedding, Encoder(config, config.grid))
 
     @classmethod
-    def build(cls, architecture: dict[str, Any], *, device: str = "meta") -> "VisionTransformer":
+    def build(cls, architecture: dict[str, Any], *, device: str = "cpu") -> "VisionTransformer":
         config = VisionTransformerConfig.from_dict(architecture)
         with torch.device(device):
             return cls(config)

@@ -52,7 +52,7 @@ class VideoVisionTransformer(TransformerClassifier):
 
     @classmethod
     def build(
-        cls, architecture: dict[str, Any], *, device: str = "meta"
+        cls, architecture: dict[str, Any], *, device: str = "cpu"
     ) -> "VideoVisionTransformer":
         config = VideoVisionTransformerConfig.from_dict(architecture)
         with torch.device(device):
