@@ -5,12 +5,12 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as PILImage
-from PIL import ImageDraw, ImageFont
+from PIL import ImageDraw
 
 from tokenlearner.clips import ClipExplanation
 from tokenlearner.modules.shapes import UInt8
 from tokenlearner.rendering.colormap import ink_on, token_rgb
-from tokenlearner.rendering.heading import PAPER, SMALL_PRINT, Heading
+from tokenlearner.rendering.heading import PAPER, SMALL_PRINT, Heading, font
 from tokenlearner.rendering.overlay import ViewSettings, paint, strongest_token
 from tokenlearner.rendering.sheet import make_tile
 
@@ -106,7 +106,7 @@ def _write_times(
     for step in range(0, len(times_s), every):
         place = (left + step * (width + _GAP_PX), _HEADER_PX + _TIMES_PX - 6)
         words = f"{times_s[step]:.2f} s"
-        draw.text(place, words, SMALL_PRINT, ImageFont.load_default(13), anchor="ls")
+        draw.text(place, words, SMALL_PRINT, font(13), anchor="ls")
 
 
 def _write_chip(
@@ -123,4 +123,4 @@ def _write_chip(
     colour = token_rgb(token)
     draw.ellipse((x, y, x + _CHIP_PX, y + _CHIP_PX), fill=colour)
     middle = (x + _CHIP_PX / 2, y + _CHIP_PX / 2)
-    draw.text(middle, str(token + 1), ink_on(colour), ImageFont.load_default(14), anchor="mm")
+    draw.text(middle, str(token + 1), ink_on(colour), font(14), anchor="mm")

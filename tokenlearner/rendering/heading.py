@@ -2,6 +2,7 @@
 
 import math
 import unicodedata
+from functools import lru_cache
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -20,6 +21,12 @@ _LABEL_SHARE = 1 / 24  # of a picture's height, for the letters of its label
 _LEAST_LABEL_PX = 11
 
 
+@lru_cache(maxsize=32)
+def font(size_px: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    """Returns Pillow's own font; it decodes the font's file anew on every call."""
+    return ImageFont.load_default(size_px)
+
+
 class Heading:
     """The first line of sheets and filmstrips.
 
@@ -32,7 +39,7 @@ class Heading:
     """
 
     def __init__(self, explanation: Explanation | ClipExplanation, size_px: int) -> None:
-        self._font = ImageFont.load_default(size_px)
+        self._font = font(size_px)
         self._name, self._random_parts = _legible(explanation.model_name), explanation.random_parts
         self._red_px = self._font.getlength(self._name) + _GAP_PX
         self.width_px = math.ceil(self._red_px + self._font.getlength(self._random_parts))
@@ -68,11 +75,11 @@ def warning_label(
         size: Height and width of the picture; the label is no larger.
     """
     letters_px = max(_LEAST_LABEL_PX, round(_LABEL_SHARE * size[0]))
-    font, margin = ImageFont.load_default(letters_px), letters_px // 2
-    width = math.ceil(font.getlength(random_parts)) + 2 * margin
+    letters, margin = font(letters_px), letters_px // 2
+    width = math.ceil(letters.getlength(random_parts)) + 2 * margin
     label = Image.new("RGB", (width, letters_px + 2 * margin), PAPER)
     middle = (margin, label.height / 2)
-    ImageDraw.Draw(label).text(middle, random_parts, _WARNING, font, anchor="lm")
+    ImageDraw.Draw(label).text(middle, random_parts, _WARNING, letters, anchor="lm")
     return np.asarray(label)[: size[0], : size[1]]
 
 

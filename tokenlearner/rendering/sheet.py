@@ -6,13 +6,13 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 from PIL import Image as PILImage
-from PIL import ImageDraw, ImageFont
+from PIL import ImageDraw
 
 from tokenlearner.errors import ConfigError
 from tokenlearner.inference import Explanation
 from tokenlearner.modules.shapes import UInt8
 from tokenlearner.rendering.colormap import COLORMAPS, ink_on, token_rgb
-from tokenlearner.rendering.heading import INK, PAPER, SMALL_PRINT, Heading
+from tokenlearner.rendering.heading import INK, PAPER, SMALL_PRINT, Heading, font
 from tokenlearner.rendering.numbers import format_value
 from tokenlearner.rendering.overlay import (
     ViewSettings,
@@ -66,7 +66,7 @@ def render_sheet(
     heading.draw(draw, _MARGIN_PX, 24)
     tokens, height, width = maps.shape
     note = f"What each of {tokens} learned tokens looks at, on {height} by {width} patches"
-    draw.text((_MARGIN_PX, 60), note, SMALL_PRINT, _font(16))
+    draw.text((_MARGIN_PX, 60), note, SMALL_PRINT, font(16))
     for token in range(len(maps)):
         shown = replace(settings, mode="token", tokens=(token,))
         x, y = plan.place(token)
@@ -77,7 +77,7 @@ def render_sheet(
     tile = paint(photo, geometry, maps, replace(settings, mode="composite", tokens=()))
     sheet.paste(PILImage.fromarray(tile), (x, y))
     centre = y + photo.shape[0] + _CAPTION_PX // 2 + _RING_PX
-    draw.text((x, centre), "strongest token, everywhere", INK, _font(17), anchor="lm")
+    draw.text((x, centre), "strongest token, everywhere", INK, font(17), anchor="lm")
     _draw_scale(sheet, draw, maps, replace(settings, mode="token", tokens=()))
     return np.array(sheet)
 
@@ -122,10 +122,6 @@ def _plan(tiles: int, tile_height: int, tile_width: int, columns: int | None) ->
     )
 
 
-def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    return ImageFont.load_default(size)
-
-
 def _write_token(
     sheet: PILImage.Image,
     draw: ImageDraw.ImageDraw,
@@ -143,9 +139,9 @@ def _write_token(
     sheet.paste(colour, (x, top), _DISC)
     middle = top + _CHIP_PX / 2
     number = str(token + 1)
-    draw.text((x + _CHIP_PX / 2, middle), number, ink_on(colour), _font(15), anchor="mm")
+    draw.text((x + _CHIP_PX / 2, middle), number, ink_on(colour), font(15), anchor="mm")
     caption = f"peak {format_value(peak)}"
-    draw.text((x + _CHIP_PX + 10, middle), caption, INK, _font(17), anchor="lm")
+    draw.text((x + _CHIP_PX + 10, middle), caption, INK, font(17), anchor="lm")
 
 
 def _disc(size: int) -> PILImage.Image:
@@ -168,13 +164,13 @@ def _draw_scale(
     if settings.scale == "token":
         ends, label = ("lowest", "highest"), "each token on its own scale"
     y = sheet.height - _FOOTER_PX + 16
-    draw.text((_MARGIN_PX, y + height / 2), ends[0], INK, _font(16), anchor="lm")
-    x = _MARGIN_PX + round(draw.textlength(ends[0], _font(16))) + 10
+    draw.text((_MARGIN_PX, y + height / 2), ends[0], INK, font(16), anchor="lm")
+    x = _MARGIN_PX + round(draw.textlength(ends[0], font(16))) + 10
     level = np.linspace(0, 1, width)
     ramp = COLORMAPS[settings.colormap][(level * 255).astype(int)]
     bar = PILImage.fromarray(np.repeat(ramp[None], height, axis=0))
     alpha = np.sqrt(level) if settings.weak == "fade" else np.ones(width)
     mask = np.repeat((alpha * 255).astype(np.uint8)[None], height, axis=0)
     sheet.paste(bar, (x, y), PILImage.fromarray(mask))
-    draw.text((x + width + 10, y + height / 2), ends[1], INK, _font(16), anchor="lm")
-    draw.text((_MARGIN_PX, y + height + 10), label, SMALL_PRINT, _font(15))
+    draw.text((x + width + 10, y + height / 2), ends[1], INK, font(16), anchor="lm")
+    draw.text((_MARGIN_PX, y + height + 10), label, SMALL_PRINT, font(15))

@@ -9,13 +9,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as PILImage
-from PIL import ImageDraw, ImageFont
+from PIL import ImageDraw
 
 from tokenlearner.clips import ClipExplanation
 from tokenlearner.media import Stretch, encode_video, read_sound, read_stretch
 from tokenlearner.modules.shapes import UInt8
 from tokenlearner.rendering.colormap import ink_on, token_rgb
-from tokenlearner.rendering.heading import warning_label
+from tokenlearner.rendering.heading import font, warning_label
 from tokenlearner.rendering.overlay import ViewSettings, paint
 
 _MOSAIC_PX = 1280  # long side of a mosaic, about
@@ -218,8 +218,7 @@ def _mark(tile: Veil, token: int) -> None:
     tile.light[edge], tile.keep[edge] = colour, 0
     chip = PILImage.new("RGB", (_CHIP_PX, _CHIP_PX), colour)
     middle = (_CHIP_PX / 2, _CHIP_PX / 2)
-    font = ImageFont.load_default(13)
-    ImageDraw.Draw(chip).text(middle, str(token + 1), ink_on(colour), font, anchor="mm")
+    ImageDraw.Draw(chip).text(middle, str(token + 1), ink_on(colour), font(13), anchor="mm")
     height, width = (min(_CHIP_PX, side) for side in tile.light.shape[:2])
     tile.light[:height, :width] = np.asarray(chip)[:height, :width]
     tile.keep[:height, :width] = 0
