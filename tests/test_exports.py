@@ -19,6 +19,7 @@ PUBLIC = [
     "TokenLearner",
     "TokenLearnerConfig",
     "TokenLearnerError",
+    "TokenLearnerGrouped",
     "TokenLearnerV11",
     "Trace",
     "VideoVisionTransformer",

@@ -31,7 +31,7 @@ from tokenlearner.models import (
     describe_timm,
     insert_token_learner,
 )
-from tokenlearner.modules import TokenFuser, TokenLearner, TokenLearnerV11
+from tokenlearner.modules import TokenFuser, TokenLearner, TokenLearnerGrouped, TokenLearnerV11
 from tokenlearner.preprocess import Preprocessing
 from tokenlearner.zoo import load
 
@@ -54,6 +54,7 @@ __all__ = [
     "TokenLearner",
     "TokenLearnerConfig",
     "TokenLearnerError",
+    "TokenLearnerGrouped",
     "TokenLearnerV11",
     "Trace",
     "VideoVisionTransformer",
