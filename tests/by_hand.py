@@ -2,9 +2,10 @@
 
 import numpy as np
 
-from tokenlearner.clips import ClipExplanation, ClipLearnerMaps
+from tokenlearner.answers import LearnerMaps
+from tokenlearner.clips import ClipExplanation
 from tokenlearner.geometry import Geometry
-from tokenlearner.inference import Explanation, LearnerMaps
+from tokenlearner.inference import Explanation
 from tokenlearner.media import ClipFacts
 
 
@@ -56,7 +57,7 @@ def clip_explanation(
         class_names=("yes", "no"),
         probabilities=np.array([0.75, 0.25], dtype=np.float32),
         learners=(
-            ClipLearnerMaps(
+            LearnerMaps(
                 block=2, version="1.1", maps=maps, tokens=np.zeros((*maps.shape[:2], 4), "f4")
             ),
         ),

@@ -5,7 +5,6 @@ import tokenlearner
 PUBLIC = [
     "Clip",
     "ClipExplanation",
-    "ClipLearnerMaps",
     "ConvVideoConfig",
     "ConvVideoNetwork",
     "Explanation",

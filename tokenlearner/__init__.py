@@ -11,9 +11,10 @@ Space-Time Tokenization for Videos", NeurIPS 2021 (arXiv:2106.11297).
 """
 
 from tokenlearner import zoo
-from tokenlearner.clips import ClipExplanation, ClipLearnerMaps, explain_clip
+from tokenlearner.answers import LearnerMaps
+from tokenlearner.clips import ClipExplanation, explain_clip
 from tokenlearner.errors import TokenLearnerError
-from tokenlearner.inference import Explanation, LearnerMaps, explain, explain_all
+from tokenlearner.inference import Explanation, explain, explain_all
 from tokenlearner.media.images import Image, read_image
 from tokenlearner.media.videos import Clip, read_clip
 from tokenlearner.models import (
@@ -40,7 +41,6 @@ __version__ = "0.1.0"
 __all__ = [
     "Clip",
     "ClipExplanation",
-    "ClipLearnerMaps",
     "ConvVideoConfig",
     "ConvVideoNetwork",
     "Explanation",

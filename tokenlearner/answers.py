@@ -2,9 +2,9 @@
 
 import io
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,14 +16,33 @@ from tokenlearner.geometry import Geometry
 from tokenlearner.models.info import ModelInfo, name_random_parts
 from tokenlearner.storage import write_whole
 
-AnyLearner = TypeVar("AnyLearner")
-"""How one TokenLearner is told: its `block` and `version`, and the arrays `maps` and `tokens`."""
+AnyAnswer = TypeVar("AnyAnswer", bound="Answer")
 
-AnyAnswer = TypeVar("AnyAnswer", bound="Answer[Any]")
+
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+class LearnerMaps:
+    """What one TokenLearner did with a photo or a clip.
+
+    Attributes:
+        block: Zero-based index of the first block that saw the learned tokens.
+        version: `1.0` (each value 0..1 on its own), `1.1` or `grouped` (each map sums to 1).
+        maps: Attention of each token, `[token, rows, columns]`, true magnitudes; of a clip step by
+            step, `[step, token, rows, columns]`.
+        tokens: The learned tokens, `[token, dim]`; of a clip `[step, token, dim]`.
+    """
+
+    block: int
+    version: str
+    maps: NDArray[np.float32]
+    tokens: NDArray[np.float32]
+
+    def of_one(self, index: int) -> "LearnerMaps":
+        """Of maps and tokens of several photos or clips, their first axis, a copy of one's."""
+        return replace(self, maps=self.maps[index].copy(), tokens=self.tokens[index].copy())
 
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True, slots=True)
-class Answer(Generic[AnyLearner]):
+class Answer:
     """A model's answer to something it was shown, and how the model came to it.
 
     Attributes:
@@ -43,7 +62,6 @@ class Answer(Generic[AnyLearner]):
     """
 
     _FORMAT: ClassVar[str]
-    _LEARNER: ClassVar[type[Any]]
     _RECORDS: ClassVar[dict[str, type[Any]]] = {"geometry": Geometry}
 
     model_name: str
@@ -51,7 +69,7 @@ class Answer(Generic[AnyLearner]):
     geometry: Geometry
     class_names: tuple[str, ...]
     probabilities: NDArray[np.float32]
-    learners: tuple[AnyLearner, ...]
+    learners: tuple[LearnerMaps, ...]
     stages: tuple[Stage, ...]
     num_parameters: int
     trained: bool
@@ -60,8 +78,7 @@ class Answer(Generic[AnyLearner]):
     def __repr__(self) -> str:
         """In a line, as arrays and a thousand names would fill the screen."""
         name, probability = self.predictions[0]
-        learners: tuple[Any, ...] = self.learners
-        maps = ", ".join("×".join(map(str, learner.maps.shape)) for learner in learners)
+        maps = ", ".join("×".join(map(str, learner.maps.shape)) for learner in self.learners)
         return (
             f"<{type(self).__name__} by {self.model_name}: {name} {100 * probability:.1f} %, "
             f"{f'maps {maps}' if maps else 'no maps'}>"
@@ -85,10 +102,9 @@ class Answer(Generic[AnyLearner]):
         Raises:
             ConfigError: If the model has none.
         """
-        first: Any = self.learner()
-        return first.maps
+        return self.learner().maps
 
-    def learner(self, index: int = 0) -> AnyLearner:
+    def learner(self, index: int = 0) -> LearnerMaps:
         """Returns the entry of one TokenLearner.
 
         Args:
@@ -145,9 +161,8 @@ class Answer(Generic[AnyLearner]):
                 arrays[name] = value
             elif name != "learners":
                 about[name] = value
-        learners: tuple[Any, ...] = self.learners
-        about["learners"] = [{"block": m.block, "version": m.version} for m in learners]
-        for index, learner in enumerate(learners):
+        about["learners"] = [{"block": m.block, "version": m.version} for m in self.learners]
+        for index, learner in enumerate(self.learners):
             arrays[f"maps_{index}"] = learner.maps
             arrays[f"tokens_{index}"] = learner.tokens
         buffer = io.BytesIO()
@@ -183,7 +198,7 @@ class Answer(Generic[AnyLearner]):
                     values[name] = record(**values[name])
                 values["stages"] = tuple(map(Stage.from_dict, values["stages"]))
                 values["learners"] = tuple(
-                    cls._LEARNER(
+                    LearnerMaps(
                         **facts, maps=arrays[f"maps_{index}"], tokens=arrays[f"tokens_{index}"]
                     )
                     for index, facts in enumerate(values["learners"])

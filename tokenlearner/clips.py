@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from tokenlearner.answers import Answer, facts_of, info_of
+from tokenlearner.answers import Answer, LearnerMaps, facts_of, info_of
 from tokenlearner.attention.tracks import Tracks, follow
 from tokenlearner.checkpoints import AnyModel, ClipConfig, ClipModel, ImageModel, require_model
 from tokenlearner.efficiency.flops import Stage
@@ -32,25 +32,8 @@ MAX_SIDE_PX = 1920
 _FRAMES_AT_ONCE = 4  # so that a stop takes effect soon
 
 
-@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
-class ClipLearnerMaps:
-    """What one TokenLearner did with a clip, step by step.
-
-    Attributes:
-        block: Zero-based index of the first block that saw the learned tokens.
-        version: `1.0` (each value 0..1 on its own), `1.1` or `grouped` (each map sums to 1).
-        maps: Attention of each token at each step, `[step, token, rows, columns]`, true magnitudes.
-        tokens: The learned tokens, `[step, token, dim]`.
-    """
-
-    block: int
-    version: str
-    maps: NDArray[np.float32]
-    tokens: NDArray[np.float32]
-
-
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True, slots=True)
-class ClipExplanation(Answer[ClipLearnerMaps]):
+class ClipExplanation(Answer):
     """A clip, a model's answer to it, and how the model came to it.
 
     It is the same for an image model, which sees one frame after the other, as for a video model,
@@ -69,7 +52,6 @@ class ClipExplanation(Answer[ClipLearnerMaps]):
     """
 
     _FORMAT: ClassVar[str] = "tokenlearner-clip-explanation/1"
-    _LEARNER: ClassVar[type[ClipLearnerMaps]] = ClipLearnerMaps
     _RECORDS: ClassVar[dict[str, type]] = {"geometry": Geometry, "facts": ClipFacts}
 
     frames: NDArray[np.uint8]
@@ -192,7 +174,7 @@ class _Seen:
     num_frames: int
     geometry: Geometry
     probabilities: NDArray[np.float32]
-    learners: tuple[ClipLearnerMaps, ...]
+    learners: tuple[LearnerMaps, ...]
     step_frames: tuple[tuple[int, int], ...]
     stages: tuple[Stage, ...]
 
@@ -216,7 +198,7 @@ def _see_one_by_one(
         geometry=looks[0].geometries[0],
         probabilities=np.concatenate([one.probabilities for one in looks]),
         learners=tuple(
-            ClipLearnerMaps(
+            LearnerMaps(
                 block=parts[0].block,
                 version=parts[0].version,
                 maps=np.concatenate([part.maps for part in parts]),
@@ -247,10 +229,7 @@ def _see_at_once(model: ClipModel, frames: NDArray[np.uint8]) -> _Seen:
         num_frames=len(frames),
         geometry=seen.geometries[0],
         probabilities=seen.probabilities,
-        learners=tuple(
-            ClipLearnerMaps(block=m.block, version=m.version, maps=m.maps[0], tokens=m.tokens[0])
-            for m in seen.learners
-        ),
+        learners=tuple(learner.of_one(0) for learner in seen.learners),
         step_frames=_step_frames(config, len(frames)),
         stages=count_model(model, image_size=image_size, num_frames=len(frames)).stages,
     )

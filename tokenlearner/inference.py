@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image as PillowImage
 
-from tokenlearner.answers import Answer, facts_of, info_of
+from tokenlearner.answers import Answer, LearnerMaps, facts_of, info_of
 from tokenlearner.attention.token_facts import TokenFacts, describe_tokens
 from tokenlearner.checkpoints import AnyModel, ClipModel, ImageModel, for_images
 from tokenlearner.efficiency.model_flops import count_model
@@ -22,29 +22,8 @@ from tokenlearner.media.images import Image, pixels_of, read_image
 from tokenlearner.preprocess import prepare
 
 
-@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
-class LearnerMaps:
-    """What one TokenLearner did with a photo.
-
-    Attributes:
-        block: Zero-based index of the first block that saw the learned tokens.
-        version: `1.0` (each value 0..1 on its own), `1.1` or `grouped` (each map sums to 1).
-        maps: Attention of each token, `[token, rows, columns]`, true magnitudes.
-        tokens: The learned tokens, `[token, dim]`.
-    """
-
-    block: int
-    version: str
-    maps: NDArray[np.float32]
-    tokens: NDArray[np.float32]
-
-    def of_photo(self, index: int) -> "LearnerMaps":
-        """Of maps and tokens of several photos, `[photo, token, ...]`, a copy of those of one."""
-        return replace(self, maps=self.maps[index].copy(), tokens=self.tokens[index].copy())
-
-
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True, slots=True)
-class Explanation(Answer[LearnerMaps]):
+class Explanation(Answer):
     """A photo, a model's answer to it, and how the model came to it.
 
     Attributes:
@@ -53,7 +32,6 @@ class Explanation(Answer[LearnerMaps]):
     """
 
     _FORMAT: ClassVar[str] = "tokenlearner-explanation/2"
-    _LEARNER: ClassVar[type[LearnerMaps]] = LearnerMaps
 
     image: NDArray[np.uint8]
 
@@ -140,7 +118,7 @@ def _explain_in_batches(
                 image=photo,
                 geometry=seen.geometries[index],
                 probabilities=seen.probabilities[index].copy(),
-                learners=tuple(m.of_photo(index) for m in seen.learners),
+                learners=tuple(m.of_one(index) for m in seen.learners),
                 stages=stages,
             )
     if problem is not None:

@@ -13,7 +13,8 @@ from app.components.attention_player import ClipMedia, pack_payload
 from app.components.attention_player.payload import filmstrip, step_times
 from app.components.drawing import bundle_modules
 from tests.app.test_viewer_payload import block, unpack
-from tokenlearner.clips import ClipExplanation, ClipLearnerMaps
+from tokenlearner.answers import LearnerMaps
+from tokenlearner.clips import ClipExplanation
 from tokenlearner.geometry import Geometry
 from tokenlearner.media import ClipFacts
 from tokenlearner.rendering import ViewSettings
@@ -54,7 +55,7 @@ def explanation(**changes: Any) -> ClipExplanation:
         geometry=Geometry(source_size=(60, 100), model_size=(48, 64), box=(20.0, 0.0, 80.0, 60.0)),
         class_names=("yes", "no"),
         probabilities=np.array([0.75, 0.25], np.float32),
-        learners=(ClipLearnerMaps(block=2, version="1.0", maps=MAPS, tokens=TOKENS),),
+        learners=(LearnerMaps(block=2, version="1.0", maps=MAPS, tokens=TOKENS),),
         stages=(),
         num_parameters=0,
         trained=True,
