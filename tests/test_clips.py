@@ -216,6 +216,12 @@ class TestRotated:
             assert frame.mean() < 60
 
 
+def test_a_stretch_of_a_file() -> None:
+    """Of 30 frames, 10 a second: those shown in the middle of both halves of the second second."""
+    found = explain_clip(tiny.model(), make_clip(30), num_frames=2, start_s=1.0, end_s=2.0)
+    assert found.times_s.tolist() == pytest.approx([1.2, 1.7])
+
+
 class TestProgress:
     def test_tells_the_frames_that_are_done(self) -> None:
         model, shown = tiny.model(), clip(11)
@@ -272,6 +278,11 @@ class TestErrors:
         with pytest.raises(ConfigError, match="num_frames is 4, but this clip has 3 frames; leave"):
             explain_clip(tiny.model(), clip(3), num_frames=4)
         assert len(explain_clip(tiny.model(), clip(3), num_frames=3).frames) == 3
+
+    @pytest.mark.parametrize("stretch", [{"start_s": 0.5}, {"end_s": 1.0}])
+    def test_a_stretch_of_frames(self, stretch: dict[str, float]) -> None:
+        with pytest.raises(ConfigError, match="a Clip is taken as it is; read that stretch of the"):
+            explain_clip(tiny.model(), clip(3), **stretch)
 
     def test_no_frames(self, tmp_path: Path) -> None:
         with pytest.raises(ConfigError, match="num_frames is 0"):

@@ -90,6 +90,8 @@ def explain_clip(
     clip: Clip | bytes | str | Path,
     *,
     num_frames: int | None = None,
+    start_s: float = 0.0,
+    end_s: float | None = None,
     max_side_px: int | None = MAX_SIDE_PX,
     progress: Callable[[int, int], bool | None] | None = None,
 ) -> ClipExplanation:
@@ -103,6 +105,8 @@ def explain_clip(
         clip: From `read_clip` or `Clip.of_frames`, or a file's path or bytes.
         num_frames: How many frames to sample evenly from a file; the default is what a model for
             clips was made for, and 16 for images. A `Clip` is taken as it is.
+        start_s: Where the stretch of a file begins, in seconds since its first frame.
+        end_s: Where it ends; None is the end of the file.
         max_side_px: Larger frames of a file are reduced until neither side is above this; models
             look at far fewer pixels, but many frames of 4K fill the memory. None to keep them.
         progress: Called with the number of frames done and of all frames, after each few. If it
@@ -112,7 +116,7 @@ def explain_clip(
     Raises:
         ConfigError: If the model is none of this library, does not know its preprocessing and
             classes, is training, or has patches that straddle frames; or if `num_frames` is below
-            1, or not what a `Clip` has.
+            1, or not what a `Clip` has; or if the stretch is impossible, or one of a `Clip`.
         MediaError: If a file cannot be used.
         ShapeError: If a `Clip` holds no frames, too few for the model, or no RGB frames; or if
             `clip` is something else.
@@ -123,7 +127,9 @@ def explain_clip(
         if num_frames is None:
             num_frames = default_num_frames(model)
         try:
-            clip = read_clip(clip, num_frames=num_frames, max_side_px=max_side_px)
+            clip = read_clip(
+                clip, num_frames=num_frames, start_s=start_s, end_s=end_s, max_side_px=max_side_px
+            )
         except UnsupportedMediaError as error:
             if error.kind not in PHOTO_KINDS:
                 raise
@@ -139,6 +145,11 @@ def explain_clip(
         raise ConfigError(
             f"num_frames is {num_frames}, but this clip has {len(clip.frames)} frames; leave "
             "num_frames out, or read the file again with read_clip"
+        )
+    elif (start_s, end_s) != (0.0, None):
+        raise ConfigError(
+            f"start_s is {start_s} and end_s is {end_s}, but a Clip is taken as it is; read that "
+            "stretch of the file with read_clip"
         )
     _check(clip)
     if isinstance(model, ClipModel):

@@ -12,12 +12,11 @@ from rich.progress import Progress
 
 from tokenlearner.attention.tracks import Tracks
 from tokenlearner.checkpoints import AnyModel
-from tokenlearner.clips import MAX_SIDE_PX, ClipExplanation, default_num_frames, explain_clip
+from tokenlearner.clips import ClipExplanation, explain_clip
 from tokenlearner.errors import ConfigError, MediaError
 from tokenlearner.media.images import encode_png
 from tokenlearner.media.recognition import HEAD_BYTES, recognise
 from tokenlearner.media.video_files import VIDEO_KINDS
-from tokenlearner.media.videos import read_clip
 from tokenlearner.rendering import ViewSettings
 from tokenlearner.rendering.filmstrip import render_filmstrip, render_token_tube
 from tokenlearner.rendering.video import render_overlay_video
@@ -75,15 +74,15 @@ def is_clip(path: Path) -> bool:
 
 def explain_file(model: AnyModel, path: Path, options: ClipOptions) -> ClipExplanation:
     """Runs a clip through a model."""
-    clip = read_clip(
-        path,
-        num_frames=options.num_frames or default_num_frames(model),
-        max_side_px=MAX_SIDE_PX,
-        start_s=options.start_s,
-        end_s=options.end_s,
-    )
     with _bar(f"looking at {path.name}") as progress:
-        return explain_clip(model, clip, progress=progress)
+        return explain_clip(
+            model,
+            path,
+            num_frames=options.num_frames,
+            start_s=options.start_s,
+            end_s=options.end_s,
+            progress=progress,
+        )
 
 
 @contextmanager
