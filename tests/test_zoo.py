@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -145,6 +146,16 @@ class TestFromTheHub:
         assert info is not None
         assert info.name == name
         assert info.source == f"hf-hub:owner/tiny@{commit}"
+
+    def test_options_of_the_hub(self, tmp_path: Path) -> None:
+        options: dict[str, Any] = {"revision": "v1", "local_files_only": True}
+        info = zoo.load("hf-hub:owner/tiny", **options).info
+        assert info is not None
+        assert (info.name, info.source) == ("older", f"hf-hub:owner/tiny@{COMMIT[::-1]}")
+        with pytest.raises(
+            CheckpointError, match="owner/tiny@v1 is not in the local cache and loc"
+        ):
+            zoo.load("hf-hub:owner/tiny", cache_dir=tmp_path / "other", **options)
 
     @pytest.mark.parametrize("wanted", ["owner/other", "owner/tiny@v2"])
     def test_not_in_the_cache(self, wanted: str) -> None:

@@ -11,7 +11,7 @@ from tokenlearner.models.timm_vit import TimmVisionTransformer
 from tokenlearner.models.video_config import VideoVisionTransformerConfig
 from tokenlearner.models.vit import VisionTransformer
 from tokenlearner.models.vivit import VideoVisionTransformer
-from tokenlearner.storage import CONFIG_FILE, read_folder
+from tokenlearner.storage import CONFIG_FILE, ModelFolder, read_folder
 
 ImageModel = VisionTransformer | TimmVisionTransformer
 """Every kind of model for images that a folder can hold."""
@@ -64,7 +64,11 @@ def load_model(folder: str | Path, *, sha256: str | None = None) -> AnyModel:
         CheckpointError: If a file is missing or broken, the checksum is another, or the weights do
             not fit the configuration to the last key.
     """
-    files = read_folder(folder, sha256=sha256)
+    return model_of(read_folder(folder, sha256=sha256))
+
+
+def model_of(files: ModelFolder) -> AnyModel:
+    """Makes the model of what a folder held; what it is, and the errors, as `load_model` has it."""
     kind = VisionTransformer.kind_of(files)
     if kind not in _KINDS:
         raise CheckpointError(

@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -43,12 +43,14 @@ class ModelFolder:
         config: Content of `config.json`.
         weights: Tensors by name, floating-point ones as float32, on the CPU.
         sha256: Checksum of the weights file, hexadecimal.
+        source: Where others find it: the folder, or `hf-hub:owner/name@commit`.
     """
 
     path: Path
     config: dict[str, Any]
     weights: dict[str, torch.Tensor]
     sha256: str
+    source: str
 
 
 def read_folder(folder: str | Path, *, sha256: str | None = None) -> ModelFolder:
@@ -72,7 +74,21 @@ def read_folder(folder: str | Path, *, sha256: str | None = None) -> ModelFolder
         )
     weights = read_safetensors(data, folder / WEIGHTS_FILE)
     widened = {name: _widen(value) for name, value in weights.items()}
-    return ModelFolder(path=folder, config=config, weights=widened, sha256=found)
+    return ModelFolder(
+        path=folder, config=config, weights=widened, sha256=found, source=str(folder)
+    )
+
+
+def read_repository(repository: str, *, revision: str | None = None, **options: Any) -> ModelFolder:
+    """Reads a model folder on the Hub; the arguments are those of `fetch`.
+
+    Raises:
+        CheckpointError: As `fetch` and `read_folder`.
+    """
+    path = fetch(repository, revision=revision, **options)
+    # A snapshot's folder is named after its commit, which says more than a branch does.
+    source = f"{HUB_PREFIX}{_split_repository(repository)[0]}@{path.name}"
+    return replace(read_folder(path), source=source)
 
 
 def write_folder(
@@ -196,19 +212,20 @@ def write_whole(path: Path, data: bytes) -> None:
         raise
 
 
-def split_repository(repository: str) -> tuple[str, str | None]:
+def _split_repository(repository: str) -> tuple[str, str | None]:
     """Splits `hf-hub:owner/name@revision` into `owner/name` and the revision, or None."""
     repo_id, _, revision = repository.removeprefix(HUB_PREFIX).partition("@")
     return repo_id, revision or None
 
 
-def fetch(repository: str, **options: Any) -> Path:
+def fetch(repository: str, *, revision: str | None = None, **options: Any) -> Path:
     """Returns the local folder of a repository on the Hub, downloaded where it is not cached.
 
     With `HF_HUB_OFFLINE=1` it is only taken from the cache.
 
     Args:
         repository: `owner/name`, optionally with `hf-hub:` before it and `@revision` after it.
+        revision: Branch, tag or commit; that of `repository`, or `main`, unless given.
         options: `cache_dir`, `force_download`, `local_files_only` and `token`, as
             `huggingface_hub.snapshot_download` has them.
 
@@ -218,9 +235,10 @@ def fetch(repository: str, **options: Any) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
-    repo_id, revision = split_repository(repository)
+    repo_id, own_revision = _split_repository(repository)
+    revision = revision or own_revision
     wanted = [CONFIG_FILE, WEIGHTS_FILE, CARD_FILE, METRICS_FILE]
-    name = repository.removeprefix(HUB_PREFIX)
+    name = f"{repo_id}@{revision}" if revision else repo_id
     try:
         return Path(snapshot_download(repo_id, revision=revision, allow_patterns=wanted, **options))
     except LocalEntryNotFoundError as error:

@@ -2,14 +2,14 @@
 
 import json
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tokenlearner.checkpoints import AnyModel, load_model
+from tokenlearner.checkpoints import AnyModel, load_model, model_of
 from tokenlearner.errors import CheckpointError
 from tokenlearner.models.info import ModelInfo
-from tokenlearner.storage import CARD_FILE, HUB_PREFIX, METRICS_FILE, fetch, split_repository
+from tokenlearner.storage import CARD_FILE, HUB_PREFIX, METRICS_FILE, fetch, read_repository
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -194,13 +194,26 @@ def _read(path: Path) -> str:
         raise CheckpointError(f"cannot read {path}: {error.strerror}") from error
 
 
-def load(name: str | Path) -> AnyModel:
+def load(
+    name: str | Path,
+    *,
+    revision: str | None = None,
+    cache_dir: str | Path | None = None,
+    force_download: bool = False,
+    local_files_only: bool = False,
+    token: str | bool | None = None,
+) -> AnyModel:
     """Loads a model with its weights.
 
     Args:
         name: One of `names()`, the path of a model folder, or `hf-hub:owner/name`, optionally with
             `@revision`, for a repository on the Hugging Face Hub (downloaded to the local cache;
             with `HF_HUB_OFFLINE=1` only taken from it).
+        revision: Branch, tag or commit on the Hub; `main` unless given.
+        cache_dir: The Hub's local cache, if not the usual one.
+        force_download: Download again what is in the cache.
+        local_files_only: Take from the cache alone.
+        token: For private repositories; the one of `hf auth login` unless given.
 
     Returns:
         The model in eval mode on the CPU; `model.info` tells its classes, preprocessing and origin.
@@ -208,15 +221,18 @@ def load(name: str | Path) -> AnyModel:
     Raises:
         CheckpointError: If there is no such model, or its files are not what they should be.
     """
-    path, text = _place(name), str(name)
+    text = str(name)
     if not text.startswith(HUB_PREFIX):
-        return load_model(path, sha256=entry(text).sha256 if text in names() else None)
-    model = load_model(path)
-    assert model.info is not None
-    # A snapshot's folder is named after its commit, which says more than a branch does.
-    source = f"{HUB_PREFIX}{split_repository(text)[0]}@{path.name}"
-    model.info = replace(model.info, source=source)
-    return model
+        return load_model(_place(name), sha256=entry(text).sha256 if text in names() else None)
+    files = read_repository(
+        text,
+        revision=revision,
+        cache_dir=cache_dir,
+        force_download=force_download,
+        local_files_only=local_files_only,
+        token=token,
+    )
+    return model_of(files)
 
 
 def reference(info: ModelInfo) -> str:

@@ -3,7 +3,6 @@
 import re
 import tempfile
 from abc import ABC, abstractmethod
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -21,9 +20,8 @@ from tokenlearner.storage import (
     WEIGHTS_FILE,
     ModelFolder,
     check_weights,
-    fetch,
     read_folder,
-    split_repository,
+    read_repository,
     write_folder,
     write_whole,
 )
@@ -34,7 +32,7 @@ _MOST_FRAMES = 100_000
 _MOST_STAGES = 16
 _MOST_PIXELS = 16_384
 
-_REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
+_REPOSITORY = re.compile(rf"(?:{HUB_PREFIX})?[\w.-]+/[\w.-]+(?:@.*)?")
 _LOAD = re.compile(rb'(?<=tokenlearner\.)load\("(?:[^"\\\n]|\\.)*"\)')
 
 # Names of parameters, in our models and in timm's, with the layer that each belongs to; (99999,) is
@@ -154,7 +152,7 @@ class PretrainedModel(nn.Module, ABC):
                         f"{origin} asks for {size:,} {things}, over the limit of {limit:,}"
                     )
             model = cls.build(architecture, device="meta")
-            info = ModelInfo.from_dict(files.config, source=str(files.path), sha256=files.sha256)
+            info = ModelInfo.from_dict(files.config, source=files.source, sha256=files.sha256)
         except KeyError as error:
             raise CheckpointError(f"{origin} lacks {error}") from error
         except (AttributeError, OverflowError, RuntimeError, TypeError, ValueError) as error:
@@ -201,24 +199,20 @@ class PretrainedModel(nn.Module, ABC):
         """
         if Path(name).is_dir():
             return cls._of_this_class(read_folder(name))
-        repo_id, own_revision = split_repository(str(name))
-        if not _REPOSITORY.fullmatch(repo_id):
+        if not _REPOSITORY.fullmatch(str(name)):
             raise CheckpointError(
                 f"{str(name)!r} is no folder here, and no owner/name on the Hugging Face Hub; "
                 "tokenlearner.load opens the shipped models by their names"
             )
-        revision = revision or own_revision
-        path = fetch(
-            f"{repo_id}@{revision}" if revision else repo_id,
+        files = read_repository(
+            str(name),
+            revision=revision,
             cache_dir=cache_dir,
             force_download=force_download,
             local_files_only=local_files_only,
             token=token,
         )
-        model = cls._of_this_class(read_folder(path))
-        assert model.info is not None
-        model.info = replace(model.info, source=f"{HUB_PREFIX}{repo_id}@{path.name}")
-        return model
+        return cls._of_this_class(files)
 
     @classmethod
     def _of_this_class(cls: type[Model], files: ModelFolder) -> Model:
