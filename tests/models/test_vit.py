@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import nn
 
+from tests import tiny
 from tokenlearner.errors import ConfigError, ShapeError
 from tokenlearner.models import TokenLearnerConfig, VisionTransformer, VisionTransformerConfig
 from tokenlearner.modules import Block, TokenLearnerGrouped
@@ -121,6 +122,39 @@ def test_head(classifier: Any, pool: Any, representation_size: int | None) -> No
         features = features.tanh()
     assert model.head is not None
     torch.testing.assert_close(trace.logits, model.head(features))
+
+
+@pytest.mark.parametrize("changes", [{}, {"representation_size": 5}, {"num_classes": 0}])
+def test_features_and_head_apart(changes: dict[str, Any]) -> None:
+    model = random_model(replace(SMALL, token_learner=LEARNERS["1.1"], **changes))
+    images = torch.randn(2, 3, 16, 24)
+    features = model.forward_features(images)
+    assert features.shape == (2, 4, model.num_features)
+    pooled = model.forward_head(features, pre_logits=True)
+    head = model.get_classifier()
+    assert torch.equal(model.forward_head(features), pooled if head is None else head(pooled))
+    if head is not None:
+        assert torch.equal(model.forward_head(features), model(images))
+
+
+def test_the_head_can_be_replaced() -> None:
+    model = random_model(replace(SMALL, representation_size=5)).bfloat16()
+    model.info = tiny.model().info
+    model.reset_classifier(7)
+    assert model.info is None  # it told of a trained head
+    assert model.num_classes == model.config.num_classes == 7
+    assert model(torch.randn(2, 3, 16, 24).bfloat16()).shape == (2, 7)
+    model.reset_classifier(0)
+    assert model.get_classifier() is None
+    with pytest.raises(ConfigError, match="num_classes is -1; it must be 0 or more"):
+        model.reset_classifier(-1)
+
+
+def test_weight_decay_spares_the_position_embedding() -> None:
+    model = random_model(SMALL)
+    assert model.no_weight_decay() == {"encoder.position_embedding"}
+    frozen = random_model(replace(SMALL, position_embedding="frozen"))
+    assert frozen.no_weight_decay() == set()
 
 
 def test_without_head_the_encoded_tokens_come_out() -> None:

@@ -221,6 +221,15 @@ def test_stacked_frames_straddle_patches_where_the_height_is_no_multiple() -> No
     torch.testing.assert_close(tokens[:, 7], wanted)
 
 
+def test_features_and_head_apart() -> None:
+    model = random_model(replace(SMALL, class_token=True, token_learner=V11))
+    clips = torch.randn(2, 3, 6, 16, 24)
+    features = model.forward_features(clips)
+    assert features.shape == (2, 1 + 12, model.num_features)
+    assert torch.equal(model.forward_head(features), model(clips))
+    assert model.no_weight_decay() == {"encoder.position_embedding", "encoder.class_token"}
+
+
 def test_without_head_the_encoded_tokens_come_out() -> None:
     model = random_model(replace(SMALL, num_classes=0, token_learner=V11))
     clips = torch.randn(2, 3, 6, 16, 24)

@@ -68,7 +68,7 @@ class VisionTransformer(TransformerClassifier):
         Raises:
             ShapeError: If `images` is not `[batch, 3, height, width]` or smaller than a patch.
         """
-        return self._answer(*self.embed(images))
+        return self._answer(images)
 
     def trace(self, images: Float[Tensor, "batch 3 height width"]) -> Trace:
         """Does what `forward` does and returns everything on the way.

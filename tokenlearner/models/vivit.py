@@ -75,7 +75,7 @@ class VideoVisionTransformer(TransformerClassifier):
             ShapeError: If `clips` is not `[batch, 3, time, height, width]` or smaller than a
                 tubelet.
         """
-        return self._answer(*self.embed(clips))
+        return self._answer(clips)
 
     def trace(self, clips: Float[Tensor, "batch 3 time height width"]) -> Trace:
         """Does what `forward` does and returns everything on the way.
