@@ -64,7 +64,7 @@ def test_fuser_writes_every_block_back_onto_the_grid() -> None:
     model = random_model(replace(SMALL, token_learner=LEARNERS["1.1 and fuser"]))
     trace = model.trace(torch.randn(2, 3, 16, 24))
     first, second = trace.fusers
-    torch.testing.assert_close(trace.learners[0].tokens_before, trace.encoder.blocks[0])
+    torch.testing.assert_close(trace.learners[0].tokens_before, trace.blocks[0])
     written = trace.learners[0].tokens_before + first.update
     torch.testing.assert_close(trace.learners[1].tokens_before, written)
     torch.testing.assert_close(trace.encoder.encoded, model.encoder.norm(written + second.update))

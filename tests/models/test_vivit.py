@@ -66,7 +66,7 @@ def test_trace_tells_what_forward_does(
     torch.testing.assert_close(trace.logits, model(clips), rtol=0, atol=0)
     assert (trace.steps, trace.grid) == (3, (2, 6))
     assert [t.block for t in trace.learners] == list(model.config.learner_blocks)
-    lengths = [block.shape[1] for block in trace.encoder.blocks]
+    lengths = [block.shape[1] for block in trace.blocks]
     assert lengths == list(model.config.tokens_per_block)
     assert lengths[0] == 3 * 2 * 6 + class_token
     if learner is not None:

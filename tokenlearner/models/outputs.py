@@ -106,6 +106,11 @@ class Trace:
     steps: int | None = None
 
     @property
+    def blocks(self) -> tuple[Tensor, ...]:
+        """What each block returned (with a fuser: before it is written back)."""
+        return self.encoder.blocks
+
+    @property
     def learners(self) -> tuple[LearnerTrace, ...]:
         """The TokenLearners in order of use."""
         return self.encoder.learners
