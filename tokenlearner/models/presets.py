@@ -1,6 +1,6 @@
 """Named configurations."""
 
-from dataclasses import fields, replace
+from dataclasses import replace
 from functools import partial
 
 from tokenlearner.errors import ConfigError
@@ -228,11 +228,7 @@ def conv_vivit(
         token_learner: None for the baseline.
     """
     image = conv_vit(num_classes=num_classes, image_size=image_size, token_learner=token_learner)
-    return VideoVisionTransformerConfig(
-        **{field.name: getattr(image, field.name) for field in fields(image)},
-        num_frames=num_frames,
-        tubelet_frames=2,
-    )
+    return VideoVisionTransformerConfig.of_frame(image, num_frames=num_frames, tubelet_frames=2)
 
 
 def fine_vit(

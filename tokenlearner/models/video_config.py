@@ -1,6 +1,7 @@
 """What a vision transformer for clips is made of, as plain data."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 from tokenlearner.errors import ConfigError
 from tokenlearner.models.checks import require_counts
@@ -9,7 +10,7 @@ from tokenlearner.modules.grids import Grid
 from tokenlearner.modules.tubelets import sample_frames, share_rows
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)  # slots would leave super() without its class
 class VideoVisionTransformerConfig(VisionTransformerConfig):
     """A vision transformer for clips.
 
@@ -34,6 +35,21 @@ class VideoVisionTransformerConfig(VisionTransformerConfig):
     stack_frames: bool = False
     class_token: bool = False
 
+    @classmethod
+    def of_frame(
+        cls, frame: VisionTransformerConfig, **clip: Any
+    ) -> "VideoVisionTransformerConfig":
+        """Makes one for clips of one for images, which describes their frames.
+
+        Args:
+            frame: For images.
+            clip: The fields that only clips have.
+
+        Raises:
+            ConfigError: If the two do not go together.
+        """
+        return cls(**{field.name: getattr(frame, field.name) for field in fields(frame)}, **clip)
+
     def __post_init__(self) -> None:
         require_counts(self, "num_frames", "tubelet_frames")
         require_counts(self, "sampled_frames", optional=True)
@@ -52,7 +68,7 @@ class VideoVisionTransformerConfig(VisionTransformerConfig):
                 f"class_token=True replaces pooling; leave classifier out (it is "
                 f"{self.classifier!r})"
             )
-        VisionTransformerConfig.__post_init__(self)  # slots leave super() without its class
+        super().__post_init__()
 
     @property
     def used_frames(self) -> int:
@@ -79,5 +95,5 @@ class VideoVisionTransformerConfig(VisionTransformerConfig):
     @property
     def tokens_per_block(self) -> tuple[int, ...]:
         """How many tokens each block works on, at all time steps together."""
-        per_step = VisionTransformerConfig.tokens_per_block.__get__(self)
+        per_step = super().tokens_per_block
         return tuple(self.steps * tokens + self.class_token for tokens in per_step)

@@ -1,6 +1,5 @@
 """Named configurations for clips."""
 
-from dataclasses import fields
 from functools import partial
 from typing import Any
 
@@ -33,8 +32,8 @@ def vivit(
     Source: model 1 of "ViViT: A Video Vision Transformer" (Arnab et al., 2021).
     """
     frame = vit(variant, num_classes=num_classes, **image)
-    return VideoVisionTransformerConfig(
-        **{field.name: getattr(frame, field.name) for field in fields(frame)},
+    return VideoVisionTransformerConfig.of_frame(
+        frame,
         num_frames=num_frames,
         tubelet_frames=tubelet_frames,
         class_token=class_token,
