@@ -53,11 +53,10 @@ def test_feature_map_and_tokens_agree() -> None:
     fuser = random_fuser()
     tokens, original = torch.randn(2, TOKENS, CHANNELS), torch.randn(2, CHANNELS, ROWS, COLUMNS)
     update, maps = fuser(tokens, original, return_maps=True)
-    flat_update, flat_maps = fuser(
-        tokens, rearrange(original, "b c h w -> b (h w) c"), return_maps=True
-    )
+    flat = rearrange(original, "b c h w -> b (h w) c")
+    flat_update, flat_maps = fuser(tokens, flat, grid=(ROWS, COLUMNS), return_maps=True)
     torch.testing.assert_close(flat_update, rearrange(update, "b c h w -> b (h w) c"))
-    torch.testing.assert_close(flat_maps, rearrange(maps, "b s h w -> b s (h w)"))
+    torch.testing.assert_close(flat_maps, maps)
     torch.testing.assert_close(fuser(tokens, original), update)
 
 
@@ -88,3 +87,5 @@ def test_tokens_that_do_not_fit_are_an_error() -> None:
         random_fuser()(torch.randn(2, 3, 8), torch.randn(2, 15, 8))
     with pytest.raises(ShapeError, match="have 7 channels, but the module was made for 8"):
         random_fuser()(torch.randn(2, 2, 8), torch.randn(2, 15, 7))
+    with pytest.raises(ShapeError, match=r"15 positions are not a square grid; pass grid=\(rows"):
+        random_fuser()(torch.randn(2, 2, 8), torch.randn(2, 15, 8), return_maps=True)

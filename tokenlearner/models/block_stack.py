@@ -70,10 +70,10 @@ def run_blocks(
         if name in fusers:
             assert before is not None
             apart, learned = _split(x, num_apart, steps)
-            update, maps = _in_each_step(fusers[name], learned, before)
+            update, maps = _in_each_step(fusers[name], learned, before, grid=grid)
             x = _join(apart, before + update)
             if record:
-                record.fusers.append(FuserTrace(index, maps.unflatten(-1, grid), update))
+                record.fusers.append(FuserTrace(index, maps, update))
     return x
 
 

@@ -6,7 +6,7 @@ from torch import nn
 
 from tokenlearner.errors import ShapeError
 from tokenlearner.modules.dropout import Dropout
-from tokenlearner.modules.grids import check_channels, flatten_grid
+from tokenlearner.modules.grids import Grid, check_channels, flatten_grid, square_grid
 from tokenlearner.modules.mlp import Activation, Mlp
 from tokenlearner.modules.shapes import Tensor
 from tokenlearner.modules.token_learner import LAYER_NORM_EPS
@@ -63,14 +63,29 @@ class TokenFuser(nn.Module):
 
     @overload
     def forward(
-        self, tokens: Tensor, original: Tensor, *, return_maps: Literal[False] = ...
+        self,
+        tokens: Tensor,
+        original: Tensor,
+        *,
+        grid: Grid | None = ...,
+        return_maps: Literal[False] = ...,
     ) -> Tensor: ...
     @overload
     def forward(
-        self, tokens: Tensor, original: Tensor, *, return_maps: Literal[True]
+        self,
+        tokens: Tensor,
+        original: Tensor,
+        *,
+        grid: Grid | None = ...,
+        return_maps: Literal[True],
     ) -> tuple[Tensor, Tensor]: ...
     def forward(
-        self, tokens: Tensor, original: Tensor, *, return_maps: bool = False
+        self,
+        tokens: Tensor,
+        original: Tensor,
+        *,
+        grid: Grid | None = None,
+        return_maps: bool = False,
     ) -> Tensor | tuple[Tensor, Tensor]:
         """Fuses tokens into a grid.
 
@@ -78,16 +93,18 @@ class TokenFuser(nn.Module):
             tokens: `[batch, token, dim]`.
             original: The grid the tokens came from, `[batch, position, dim]` or
                 `[batch, dim, height, width]`.
+            grid: Rows and columns of the positions; needed for the weights where `original` is a
+                sequence and no square.
             return_maps: Return the weights as well.
 
         Returns:
             An update of the grid, in the layout of `original`; with `return_maps`, also the weights
-            in 0..1, `[batch, token, position]` or `[batch, token, height, width]`.
+            in 0..1, `[batch, token, height, width]`.
 
         Raises:
             ShapeError: If the layouts do not fit each other or the module.
         """
-        x, grid = flatten_grid(original, None)
+        x, grid = flatten_grid(original, grid)
         check_channels(x, self.in_channels)
         wanted = (x.shape[0], self.num_tokens, self.in_channels)
         if tokens.shape != wanted:
@@ -95,8 +112,8 @@ class TokenFuser(nn.Module):
         mixed = self.mix(self.mix_norm1(tokens).transpose(1, 2)).transpose(1, 2)
         weights = self.masking(self.norm(x)).sigmoid()
         fused = self.dropout(weights @ self.mix_norm2(mixed))
-        weights = weights.transpose(1, 2)
-        if grid is not None:
-            fused = fused.transpose(1, 2).unflatten(2, grid)
-            weights = weights.unflatten(2, grid)
-        return (fused, weights) if return_maps else fused
+        if original.ndim == 4:
+            fused = fused.transpose(1, 2).unflatten(2, original.shape[2:])
+        if not return_maps:
+            return fused
+        return fused, weights.transpose(1, 2).unflatten(2, grid or square_grid(x.shape[1]))
