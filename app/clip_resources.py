@@ -123,7 +123,7 @@ def read_own_clip(content: bytes, name: str) -> OwnClip:
     Raises:
         MediaError: If it cannot be used.
     """
-    with turns.place(turns.READING):
+    with turns.place(turns.READING), turns.working_beside():
         return OwnClip(
             name=name,
             content=content,
@@ -199,21 +199,22 @@ def _media(
         with _place(shelf, key, turns.ENCODING, progress):
             if (media := shelf.get(key)) is not None:  # made for somebody else meanwhile
                 return media
-            content = display_clip(
-                clip.source,
-                start_s=start,
-                end_s=end,
-                with_sound=sound,
-                progress=lambda share: progress.say(text, share),
-            )
-            media = ClipMedia(
-                content=content,
-                type="video/webm" if content.startswith(_WEBM) else "video/mp4",
-                start_s=start,
-                duration_s=end - start,
-                frames_s=read_stretch(clip.source, start_s=start, end_s=end).times_s - start,
-                has_sound=clip.facts.has_audio and probe(content).has_audio,
-            )
+            with turns.working_beside():
+                content = display_clip(
+                    clip.source,
+                    start_s=start,
+                    end_s=end,
+                    with_sound=sound,
+                    progress=lambda share: progress.say(text, share),
+                )
+                media = ClipMedia(
+                    content=content,
+                    type="video/webm" if content.startswith(_WEBM) else "video/mp4",
+                    start_s=start,
+                    duration_s=end - start,
+                    frames_s=read_stretch(clip.source, start_s=start, end_s=end).times_s - start,
+                    has_sound=clip.facts.has_audio and probe(content).has_audio,
+                )
             shelf.put(key, media, len(media.content))
         return media
 
@@ -247,14 +248,15 @@ def _seen(
         with _place(shelf, key, turns.LOOKING, progress):
             if (explanation := shelf.get(key)) is not None:  # made for somebody else meanwhile
                 return explanation
-            read = read_clip(
-                clip.source,
-                num_frames=num_frames,
-                start_s=stretch[0],
-                end_s=stretch[1],
-                max_side_px=FRAME_SIDE_PX,
-                progress=tell_read,
-            )
+            with turns.working_beside():
+                read = read_clip(
+                    clip.source,
+                    num_frames=num_frames,
+                    start_s=stretch[0],
+                    end_s=stretch[1],
+                    max_side_px=FRAME_SIDE_PX,
+                    progress=tell_read,
+                )
             progress.say(f"{title}: 0 of {num_frames} frames", shares[0])
             with _turn(progress) as give_way:
 

@@ -83,7 +83,7 @@ def read_own_photo(data: bytes) -> Image:
     Raises:
         MediaError: If it cannot be used.
     """
-    with turns.place(turns.READING):
+    with turns.place(turns.READING), turns.working_beside():
         return read_image(data)
 
 

@@ -21,6 +21,8 @@ READING = threading.BoundedSemaphore(1)
 """The place for a file that a visitor has just brought: a large photo takes much memory to read."""
 
 _computing = threading.Lock()
+_beside = threading.Lock()
+_num_beside, _seconds_beside, _counted_at = 0, 0.0, 0.0
 _measuring: list[object] = []  # one entry for each session that measures
 _TURN_S = 0.5  # how long others wait at most for work that can give way
 _YIELD_S = 0.005  # enough for whoever waits to take the turn
@@ -80,6 +82,33 @@ def place(
         yield
     finally:
         places.release()
+
+
+@contextmanager
+def working_beside() -> Iterator[None]:
+    """Counts work that needs no turn, so that who measures learns that it was not alone.
+
+    A wait for a turn is no work: it must not be inside.
+    """
+    _count_beside(+1)
+    try:
+        yield
+    finally:
+        _count_beside(-1)
+
+
+def seconds_beside() -> float:
+    """Seconds of `working_beside` so far, of all threads together."""
+    return _count_beside(0)
+
+
+def _count_beside(change: int) -> float:
+    global _num_beside, _seconds_beside, _counted_at
+    with _beside:
+        now = time.monotonic()
+        _seconds_beside += _num_beside * (now - _counted_at)
+        _num_beside, _counted_at = _num_beside + change, now
+        return _seconds_beside
 
 
 def _take(lock: "threading.Lock | threading.Semaphore", waiting: Callable[[], None]) -> None:
