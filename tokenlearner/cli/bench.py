@@ -24,7 +24,7 @@ from tokenlearner.cli.evaluate import make_room_for, write_json
 from tokenlearner.efficiency.execution import Execution
 from tokenlearner.efficiency.machine import choose_device, describe_hardware
 from tokenlearner.efficiency.rounds import Plan
-from tokenlearner.efficiency.throughput import POWERS
+from tokenlearner.efficiency.throughput import POWERS, warmup_passes
 from tokenlearner.errors import ConfigError
 
 _LOG_COLUMNS = 140  # what the table takes; in a pipe or a log nobody has chosen a width
@@ -134,7 +134,7 @@ def bench(
     ]
     for execution in executions:
         execution.check(computer)
-    plan = Plan(rounds=rounds, seconds=seconds, warmup_passes=3 if computer.type == "cpu" else 20)
+    plan = Plan(rounds=rounds, seconds=seconds, warmup_passes=warmup_passes(computer))
     console = Console()
     if not console.is_terminal and "COLUMNS" not in os.environ:
         console.width = _LOG_COLUMNS

@@ -147,7 +147,7 @@ def run_rounds(
         others: Tells what other processes computed; `others_cpu_seconds` unless given.
 
     Yields:
-        None after each candidate's warm-up, then rounds.
+        None after each pass of a candidate's warm-up, then rounds.
     """
     if not runs:
         raise ConfigError("there is nothing to measure; give at least one candidate")
@@ -156,6 +156,9 @@ def run_rounds(
     for run in runs:
         for _ in range(plan.warmup_passes - 1):
             run()
+            if synchronize is not None:
+                synchronize()
+            yield None
         sample = _sample(run, 1, synchronize, clock)
         passes.append(max(1, round(plan.sample_seconds / max(sample.seconds, 1e-6))))
         yield None
