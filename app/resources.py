@@ -191,7 +191,7 @@ def activations(name: str, device: str, batch_size: int, dtype: torch.dtype) -> 
 @st.cache_resource(max_entries=64, show_spinner=False)
 def _activations(name: str, state: str, device: str, batch_size: int, dtype: torch.dtype) -> int:
     model = load_model(name, device)
-    return activation_bytes(model, input_shape(model, batch_size), dtype)
+    return activation_bytes(model, input_shape(model, batch_size), dtype, torch.device(device))
 
 
 @st.cache_resource(max_entries=1, show_spinner=False)

@@ -9,9 +9,9 @@ _BAR_PX = 44  # height of the tallest bar
 _ROOMY = 10  # blocks that leave room for words under their bars and numbers over all of them
 
 _DEFINITIONS = """
-**GFLOPs** are billions of multiply-accumulates for one photo, each counted once, as the papers’
-tables do. They are computed from the model’s shape: convolutions, projections, attention. Norms,
-activations and biases are left out.
+**GFLOPs** are billions of multiply-accumulates for one photo, each counted once. They are computed
+from the model’s shape: convolutions, projections, attention. Norms, activations and biases are left
+out; the paper’s ImageNet tables count them too, which adds up to 1 %.
 
 **Tokens** are what a transformer block works on: at first one per patch of the photo, after
 TokenLearner a few learned ones. A block’s work grows with their number.

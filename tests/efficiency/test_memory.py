@@ -17,6 +17,7 @@ from tokenlearner.efficiency.memory import (
 )
 from tokenlearner.models import VisionTransformer
 from tokenlearner.models.presets import conv_vit
+from tokenlearner.modules.attention import attend
 
 CPU = torch.device("cpu")
 
@@ -38,8 +39,30 @@ class Widening(nn.Module):
 
 def test_what_lives_at_the_same_time() -> None:
     """The batch and both wide tensors."""
-    assert activation_bytes(Widening(), (2, 10), torch.float32) == 4 * 2 * (10 + 40 + 40)
-    assert activation_bytes(Widening(), (6, 10), torch.bfloat16) == 2 * 6 * (10 + 40 + 40)
+    assert activation_bytes(Widening(), (2, 10), torch.float32, CPU) == 4 * 2 * (10 + 40 + 40)
+    assert activation_bytes(Widening(), (6, 10), torch.bfloat16, CPU) == 2 * 6 * (10 + 40 + 40)
+
+
+class Attending(nn.Module):
+    """Tokens that attend to each other."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return attend(x, x, x)
+
+
+def test_fused_attention_keeps_no_scores() -> None:
+    """2 heads of 100 tokens of 4 channels: the batch and what comes out of it."""
+    shape = (1, 2, 100, 4)
+    cuda = torch.device("cuda")
+    for device, dtype in (
+        (CPU, torch.float32),
+        (cuda, torch.float32),
+        (cuda, torch.bfloat16),
+    ):
+        size = activation_bytes(Attending(), shape, dtype, device)
+        assert size == dtype.itemsize * 2 * (2 * 100 * 4)
+    written_out = activation_bytes(Attending(), shape, torch.bfloat16, CPU)
+    assert written_out > 2 * (2 * 100 * 100)
 
 
 def test_weights() -> None:
@@ -88,7 +111,7 @@ def test_what_a_pass_takes_is_about_what_its_shapes_say() -> None:
         model(images)
         _, taken = watch_memory(lambda: model(images), CPU)
     assert taken is not None
-    expected = activation_bytes(model, shape, torch.float32) - images.nbytes
+    expected = activation_bytes(model, shape, torch.float32, CPU) - images.nbytes
     assert 0.6 * expected < taken.peak_bytes < 1.5 * expected
 
 

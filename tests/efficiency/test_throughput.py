@@ -99,8 +99,8 @@ def test_progress() -> None:
     assert [(event.activity, round(event.done_ratio, 2)) for event in events] == [
         ("prepared base", 0.0),
         ("prepared fast", 0.0),
-        ("warmed up base", 0.0),
-        ("warmed up fast", 0.0),
+        ("warming up base", 0.0),
+        ("warming up fast", 0.0),
         ("round 1", 0.33),
         ("round 2", 0.67),
         ("round 3", 1.0),
@@ -179,7 +179,7 @@ def test_other_errors_are_not_taken_for_a_lack_of_memory() -> None:
 def test_what_would_swap_is_not_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = FakeClock()
     candidates = [timed(clock, "base", 1.0)]
-    free = int(needed_bytes(candidates, 2) / 0.8) + 1
+    free = int(needed_bytes(candidates, 2, CPU) / 0.8) + 1
     monkeypatch.setattr(throughput, "free_bytes", lambda device: free)
     *events, last = sweep(
         candidates, device=CPU, plan=PLAN, clock=clock, others=lambda: 0.0, batch_sizes=POWERS

@@ -53,7 +53,8 @@ def flops(
 ) -> None:
     """Count what a model computes for one image or clip, and what memory it takes.
 
-    Activations are those of a batch of one in float32, at their peak, by a pass without numbers.
+    Activations are those of a batch of one in float32, at their peak, by a pass without numbers and
+    with fused attention, which keeps no matrix of scores.
     """
     if convention not in CONVENTIONS:
         raise ConfigError(
@@ -75,6 +76,7 @@ def flops(
             network,
             input_shape(network, image_size=size, num_frames=num_frames),
             torch.float32,
+            torch.device("cpu"),
         ),
     }
     if as_json:

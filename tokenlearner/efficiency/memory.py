@@ -4,6 +4,7 @@ import itertools
 import os
 import weakref
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 from torch.autograd.profiler import profile
+from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from tokenlearner.efficiency.timm_flops import on_meta
@@ -22,19 +24,26 @@ _MEMINFO = Path("/proc/meminfo")
 _CGROUP = Path("/sys/fs/cgroup")
 
 
-def activation_bytes(model: nn.Module, shape: tuple[int, ...], dtype: torch.dtype) -> int:
+def activation_bytes(
+    model: nn.Module, shape: tuple[int, ...], dtype: torch.dtype, device: torch.device
+) -> int:
     """Returns how much a batch and the tensors made of it take at most at the same time.
 
     The pass is made on tensors without storage, in milliseconds at any size. Weights, kernels'
-    scratch memory and what an allocator wastes are not in it, and attention counts as unfused.
+    scratch memory and what an allocator wastes are not in it. Attention counts as a fused kernel
+    computes it, which never holds all scores, except in bfloat16 on a CPU, where `attend` writes it
+    out.
 
     Args:
         model: Is left as it is.
         shape: Of a batch of images or clips.
         dtype: Of the activations.
+        device: Where the batch would go through.
     """
     bare = on_meta(model)
-    with torch.no_grad(), _LiveTensors(apart=bare) as live:
+    writes_out = device.type == "cpu" and dtype == torch.bfloat16
+    attention = nullcontext() if writes_out else _FusedAttention()
+    with torch.no_grad(), attention, _LiveTensors(apart=bare) as live:
         bare(torch.empty(shape, device="meta"))
     return live.peak_bytes * dtype.itemsize // torch.float32.itemsize
 
@@ -118,6 +127,19 @@ def in_words(count: int) -> str:
     if count >= 1e9:
         return f"{count / 1e9:.1f} GB"
     return f"{count / 1e6:.0f} MB" if count >= 1e6 else f"{count / 1e3:.0f} kB"
+
+
+class _FusedAttention(TorchFunctionMode):
+    """Gives attention's result room, and nothing else, where without storage it has no kernel."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        if func is F.scaled_dot_product_attention:
+            query, _, value, *_ = args
+            if query.shape[-1] == value.shape[-1]:  # which kernels for a CPU ask for
+                return torch.empty_like(query)
+        return func(*args, **(kwargs or {}))
 
 
 class _LiveTensors(TorchDispatchMode):

@@ -133,18 +133,18 @@ def compare(
         others: Tells what other processes computed; `others_cpu_seconds` unless given.
 
     Yields:
-        After each candidate's preparation and warm-up, and after each round.
+        After each candidate's preparation, each pass of its warm-up, and each round.
 
     Raises:
         ConfigError: If the device cannot run a candidate that way.
         MeasurementError: If memory does not suffice, or a model cannot be compiled.
     """
     device = torch.device(device)
-    plan = plan or Plan(warmup_passes=3 if device.type == "cpu" else 20)
+    plan = plan or Plan(warmup_passes=warmup_passes(device))
     for candidate in candidates:
         candidate.execution.check(device)
     comparison = Comparison(
-        entries=tuple(_describe(candidate, batch_size) for candidate in candidates),
+        entries=tuple(_describe(candidate, batch_size, device) for candidate in candidates),
         batch_size=batch_size,
         rounds=(),
         conditions=Conditions.here(device),
@@ -180,7 +180,7 @@ def sweep(
     """
     device = torch.device(device)
     for batch_size in batch_sizes:
-        needed, free = needed_bytes(candidates, batch_size), free_bytes(device)
+        needed, free = needed_bytes(candidates, batch_size, device), free_bytes(device)
         if free is not None and needed > _USABLE_RATIO * free:
             reason = f"it would take about {in_words(needed)}, and {in_words(free)} are free"
             yield Stopped(batch_size=batch_size, reason=reason)
@@ -203,26 +203,27 @@ def sweep(
             _release(device)
 
 
-def needed_bytes(candidates: Sequence[Candidate], batch_size: int) -> int:
+def needed_bytes(candidates: Sequence[Candidate], batch_size: int, device: torch.device) -> int:
     """Returns about what it takes to measure: every candidate's weights, and the largest pass."""
     weights, activations = 0, 0
     for candidate in candidates:
         dtype = candidate.execution.torch_dtype
         weights += weight_bytes(candidate.model, dtype)
         shape = input_shape(candidate.model, batch_size)
-        activations = max(activations, activation_bytes(candidate.model, shape, dtype))
+        activations = max(activations, activation_bytes(candidate.model, shape, dtype, device))
     return weights + activations
 
 
-def _describe(candidate: Candidate, batch_size: int) -> Entry:
+def _describe(candidate: Candidate, batch_size: int, device: torch.device) -> Entry:
     model, dtype = candidate.model, candidate.execution.torch_dtype
+    shape = input_shape(model, batch_size)
     return Entry(
         name=candidate.name,
         execution=candidate.execution,
         transform=candidate.transform_name,
         macs=count_model(model).macs,
         parameters=sum(parameter.numel() for parameter in model.parameters()),
-        activation_bytes=activation_bytes(model, input_shape(model, batch_size), dtype),
+        activation_bytes=activation_bytes(model, shape, dtype, device),
     )
 
 
@@ -245,13 +246,15 @@ def _measure(
         runs.append(run)
         yield Progress(activity=f"prepared {candidate.name}", done_ratio=0.0, comparison=comparison)
     started = clock()
-    names = iter(candidates)
+    num_warm = 0
     rounds = run_rounds(runs, plan, synchronize=synchronizer(device), clock=clock, others=others)
     for done in rounds:
         if done is None:
-            activity, ratio = f"warmed up {next(names).name}", 0.0
-            conditions = replace(comparison.conditions, clocks=read_clocks(device))
-            comparison = replace(comparison, conditions=conditions)
+            activity, ratio = f"warming up {candidates[num_warm // plan.warmup_passes].name}", 0.0
+            num_warm += 1
+            if num_warm % plan.warmup_passes == 0:  # as fast as it will run
+                conditions = replace(comparison.conditions, clocks=read_clocks(device))
+                comparison = replace(comparison, conditions=conditions)
             started = clock()
         else:
             comparison = comparison.with_rounds(done)
@@ -274,6 +277,11 @@ def _prepare(candidate: Candidate, images: Tensor) -> tuple[Run, int | None]:
     if made is None or taken is None:
         return run, None
     return run, made.kept_bytes + taken.peak_bytes
+
+
+def warmup_passes(device: torch.device) -> int:
+    """Returns how many passes it takes until a device runs at the speed that it keeps."""
+    return 3 if device.type == "cpu" else 20
 
 
 def synchronizer(device: torch.device) -> Callable[[], None] | None:

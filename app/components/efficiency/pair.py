@@ -35,8 +35,9 @@ _BESIDE = "compare_with"
 _ASKED = "measurement_asked"  # set by the button for the run of the page that measures
 
 _ABOUT = """
-**GFLOPs** are billions of multiply-accumulates for one input, each counted once, as the papers’
-tables do; they follow from the model’s shape.
+**GFLOPs** are billions of multiply-accumulates for one input, each counted once; they follow from
+the model’s shape. The paper’s ImageNet tables count norms, activations and the like too, which adds
+up to 1 %.
 
 **Parameters** are the numbers that training found. TokenLearner adds a few, and saves work, not
 memory for weights.
@@ -46,8 +47,9 @@ Both models run in turn, round after round, so that a busy moment harms both ali
 medians. Rounds in which other programs took part of the machine are left out.
 
 **Activation memory** is what the intermediate results of one batch take at most at the same time,
-computed from their shapes. **Peak memory** is measured: the most that PyTorch gave away for the
-weights and one batch. For graphs, and on Apple GPUs, it is not known.
+computed from their shapes. Attention counts as fused, without a matrix of scores, except in bf16 on
+a CPU. **Peak memory** is measured: the most that PyTorch allocated for the weights and one batch.
+For graphs, and on Apple GPUs, it is not known.
 """
 
 
