@@ -8,6 +8,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from tests.models.timm_models import KINDS, with_learner
 from tokenlearner.efficiency import count_macs, count_model
 from tokenlearner.efficiency.conventions import CONVENTIONS
+from tokenlearner.errors import ShapeError
 from tokenlearner.models import (
     TimmVisionTransformer,
     TokenLearnerConfig,
@@ -34,6 +35,21 @@ def test_agrees_with_pytorch(kind: str, fuser: bool) -> None:
 def test_agrees_at_another_size() -> None:
     model = with_learner("dynamic size")
     assert 2 * count_model(model, image_size=(32, 40)).macs == by_pytorch(model, (32, 40))
+
+
+def test_a_size_that_the_model_does_not_take() -> None:
+    with pytest.raises(ShapeError, match="this model takes 16x24 px only"):
+        count_model(with_learner(), image_size=(32, 40))
+
+
+def test_the_norm_before_the_blocks_is_counted() -> None:
+    """CLIP has one for its 6 positions and the class token, of 16 channels."""
+    norms = [
+        operation
+        for operation in count_model(with_learner("CLIP")).stages[0].operations
+        if operation.kind == "layer_norm"
+    ]
+    assert [(norm.rows, norm.width) for norm in norms] == [(7, 16)]
 
 
 @pytest.mark.parametrize("learner", [None, TokenLearnerConfig(num_tokens=8, at=6)])

@@ -25,24 +25,30 @@ def count_timm_macs(
 ) -> Cost:
     """Counts a vision transformer of timm.
 
-    A block's tokens include the prefix: the class token is work too.
+    A block's tokens include the prefix: the class token is work too. The few products by which
+    rotary position embeddings turn queries and keys are left out.
 
     Args:
         model: Is left as it is.
         image_size: Height and width in pixels; the model's own unless given.
+
+    Raises:
+        ShapeError: If the model does not take images of this size.
     """
     config, backbone = model.config, model.backbone
     height, width = image_size or config.image_size
+    images = torch.empty(1, 3, height, width, device="meta")
+    model.check(images)
     rows, columns = backbone.patch_embed.dynamic_feat_size((height, width))
     positions, num_prefix = rows * columns, config.num_prefix_tokens
 
     def tokens(count: int) -> torch.Tensor:
         return torch.empty(1, count, config.dim, device="meta")
 
-    images = torch.empty(1, 3, height, width, device="meta")
     work = record(on_meta(backbone.patch_embed), images)
     if backbone.pos_embed is not None:
         work += (Operation("add", backbone.pos_embed.shape[1], config.dim),)
+    work += record(on_meta(backbone.norm_pre), tokens(num_prefix + positions))
     stages = [Stage("embedding", "embedding", positions, work)]
     length, learner = positions, config.token_learner
     of_kind: dict[Any, Operations] = {}  # blocks of the same shapes cost the same

@@ -257,7 +257,7 @@ class TimmVisionTransformer(PretrainedModel):
 
     def _positioned(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
         """Returns the patch tokens, all tokens in their places, and what Eva rotates them by."""
-        self._check(images)
+        self.check(images)
         patches = self.backbone.patch_embed(images)
         x = self.backbone._pos_embed(patches)
         x, rotations = x if isinstance(x, tuple) else (x, None)
@@ -277,7 +277,12 @@ class TimmVisionTransformer(PretrainedModel):
     def _grid(self, images: Tensor) -> Grid:
         return tuple(self.backbone.patch_embed.dynamic_feat_size(tuple(images.shape[2:])))
 
-    def _check(self, images: Tensor) -> None:
+    def check(self, images: Tensor) -> None:
+        """Refuses images that the model does not take; on any device, also without storage.
+
+        Raises:
+            ShapeError: Says which it takes.
+        """
         patches = self.backbone.patch_embed
         if images.ndim != 4 or images.shape[1] != 3:
             raise ShapeError(
