@@ -79,13 +79,12 @@ def test_finished(mode: Mode, monkeypatch: pytest.MonkeyPatch) -> None:
     )
     (found,) = measurements()
     assert found.finished
-    assert found.thorough
     assert "of what the multiply-accumulates promise" in found.reason
     assert asked == [mode == "optimised"]
     assert len(found.comparison.rounds) >= 2
     assert tuple(entry.name for entry in found.comparison.entries) == PAIR
     assert [ratio for _, ratio in seen] == sorted(ratio for _, ratio in seen)
-    assert seen[-1] == ("Finding out where the time goes", 1.0)
+    assert seen[-1] == ("Profiling", 1.0)
 
 
 @pytest.mark.usefixtures("quiet")
@@ -122,6 +121,42 @@ def test_a_stop_keeps_the_rounds_that_are_done() -> None:
         assert is_alone()
 
 
+def test_a_stop_does_not_cost_a_finished_measurement() -> None:
+    def stop(activity: str, _: float) -> None:
+        if activity == "Round 1":
+            assert SETUP.found is not before  # it is shown while it runs
+            raise Stop
+
+    measure(SETUP, show=lambda *_: None)
+    (before,) = measurements()
+    with pytest.raises(Stop):
+        measure(SETUP, show=stop)
+    assert measurements() == (before,)
+    measure(SETUP, show=lambda *_: None)
+    (after,) = measurements()
+    assert after.finished
+    assert after is not before
+
+
+@pytest.mark.usefixtures("quiet")
+def test_what_the_server_does_beside_disturbs() -> None:
+    plan = replace(SETUP.plan, rounds=2, seconds=0.3, sample_seconds=0.1)
+    with turns.working_beside():
+        measure(replace(SETUP, plan=plan), show=lambda *_: None)
+    assert all(one.disturbed for one in measurements()[0].comparison.rounds)
+    measure(SETUP, show=lambda *_: None)
+    assert not any(one.disturbed for one in measurements()[0].comparison.rounds)
+
+
+def test_every_pass_of_the_warm_up_lets_others_have_the_device() -> None:
+    said: list[str] = []
+    plan = replace(SETUP.plan, rounds=1, warmup_passes=3)
+    measure(replace(SETUP, plan=plan), show=lambda activity, _: said.append(activity))
+    assert [words for words in said if words.startswith("Warming up")] == [
+        f"Warming up {name}" for name in PAIR for _ in range(3)
+    ]
+
+
 def test_where_every_round_was_disturbed_there_is_no_reason(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -144,7 +179,7 @@ def test_the_other_who_measures_is_mentioned() -> None:
     said: list[str] = []
     with turns.measuring():
         measure(SETUP, show=lambda activity, _: said.append(activity))
-    assert "Someone else is measuring here too" in said[0]
+    assert "you take turns, so there are fewer rounds" in said[0]
     (found,) = measurements()
     assert (found.finished, found.reason) == (True, "")
 
@@ -192,31 +227,30 @@ def test_one_measurement_for_each_condition_and_the_latest_first() -> None:
 def test_the_reality_check_table_row() -> None:
     found = comparison((3.0, 2.0), (3.0, 2.0), (4.0, 2.0))
     assert headline(found) == "1.50× as fast here, of 2.00× promised"
-    assert conditions(found) == (
-        "Batch 8, fp32 eager, a machine, 2 cores, 2 threads, 2026-11-26. "
-        "Median of 3 rounds; in half of them 1.50× to 1.75×."
+    said = "Batch 8, fp32 eager, a machine, 2 cores, 2 threads, 2026-11-26. Median of"
+    assert conditions(found) == (f"{said} only 3 rounds; the middle half of them: 1.50× to 1.75×.")
+    assert conditions(comparison(*[(3.0, 2.0)] * 5)) == (
+        f"{said} 5 rounds; the middle half of them: 1.50× to 1.50×."
     )
+    assert conditions(comparison((3.0, 2.0))) == f"{said} only 1 round."
+    assert conditions(comparison((3.0, 2.0), (3.0, 2.0))) == f"{said} only 2 rounds."
 
 
 @pytest.mark.parametrize(
-    ("mode", "device", "thorough", "advice"),
+    ("seconds", "reason", "advice"),
     [
-        ("eager", "cpu", False, " A thorough measurement tells where it is lost."),
-        ("eager", "cpu", True, ""),
-        ("optimised", "cpu", False, " A thorough measurement tells where it is lost."),
-        ("optimised", "cpu", True, ""),
-        ("graphs", "cuda", False, " A thorough measurement tells where it is lost."),
-        ("graphs", "cuda", True, ""),
+        ((3.0, 2.0), "", " Run a thorough measurement to see where the rest goes."),
+        ((3.0, 2.0), "Lost in the head.", ""),
+        ((4.0, 2.0), "", ""),
     ],
 )
 def test_how_to_learn_where_a_promise_is_lost(
-    mode: Mode, device: str, thorough: bool, advice: str
+    seconds: tuple[float, float], reason: str, advice: str
 ) -> None:
-    one = comparison((3.0, 2.0), device=device)
-    way = Execution(mode=mode)
-    one = replace(one, entries=tuple(replace(entry, execution=way) for entry in one.entries))
-    said = realised(Measurement(comparison=one, thorough=thorough))
-    assert said == f"75 % of what the multiply-accumulates promise.{advice}"
+    """A thorough measurement that was stopped before its reason was found is none."""
+    said = realised(Measurement(comparison=comparison(seconds), reason=reason))
+    kept = 100 * seconds[0] / seconds[1] / 2
+    assert said == f"{kept:.0f} % of what the multiply-accumulates promise.{advice}"
 
 
 def test_the_table_of_costs() -> None:
@@ -286,10 +320,15 @@ def test_what_files_say() -> None:
     plain, learner = line.rows()
     for told in (plain, learner, line.to_dict()):
         assert (told["title"], told["finished"]) == ("A model", False)
+        assert told["measured_here"] is False
         assert told["reason"] == "75 % of what was promised."
     assert Comparison.from_dict(line.to_dict()) == line.comparison
     assert (plain["per_second"], learner["per_second"]) == (8 / 3, 4.0)
-    assert (plain["speedup"], learner["speedup"], learner["realised_ratio"]) == (1.0, 1.5, 0.75)
+    assert (learner["speedup"], learner["macs_ratio"], learner["realised_ratio"]) == (1.5, 2, 0.75)
+    assert (learner["speedup_lower"], learner["speedup_upper"]) == (1.5, 1.5)
+    assert {plain[name] for name in ("speedup", "macs_ratio", "realised_ratio")} == {None}
+    assert (learner["rounds"], learner["dropped_rounds"], learner["device"]) == (1, 0, "cpu")
+    assert (learner["clocks"], learner["torch"], learner["transform"]) == ("", "", "")
     assert learner["hardware"] == "a machine, 2 cores"
     assert not learner["all_disturbed"]
 
@@ -299,20 +338,25 @@ def test_what_the_table_of_measurements_says() -> None:
         Line(title="A model", comparison=comparison((3.0, 2.0), disturbed=disturbed))
         for disturbed in (False, True)
     )
+    alone = table_row(Line(title="A model", comparison=comparison((3.0,), names=("plain",))))
+    assert [alone[name] for name in ("faster", "promised", "realised")] == ["", "", ""]
+    assert alone["per second"] == "2.67"
     assert (table_row(quiet)["faster"], table_row(quiet)["realised"]) == ("1.50×", "75 %")
     assert (table_row(busy)["faster"], table_row(busy)["realised"]) == ("too busy", "")
 
 
 @pytest.mark.parametrize(
-    ("disturbed", "finished", "said"),
+    ("rounds", "disturbed", "finished", "said"),
     [
-        (False, True, []),
-        (False, False, ["Stopped early."]),
-        (True, False, ["Stopped early.", "Other programs were busy in every round."]),
+        (5, False, True, []),
+        (5, False, False, ["Stopped early."]),
+        (4, False, True, ["Only 4 undisturbed rounds."]),
+        (1, False, False, ["Stopped early.", "Only 1 undisturbed round."]),
+        (1, True, False, ["Stopped early.", "Other programs were busy in every round."]),
     ],
 )
 def test_a_measurement_to_be_doubted_says_so(
-    disturbed: bool, finished: bool, said: list[str]
+    rounds: int, disturbed: bool, finished: bool, said: list[str]
 ) -> None:
-    found = comparison((3.0, 2.0), (3.0, 2.0), disturbed=disturbed)
+    found = comparison(*[(3.0, 2.0)] * rounds, disturbed=disturbed)
     assert doubts(found, finished=finished) == said

@@ -10,9 +10,10 @@ import streamlit as st
 import torch
 
 from app import resources, turns
-from app.components.efficiency.session import Measurement, find, keep
+from app.components.efficiency.session import Measurement, find, keep, replacing
 from app.components.efficiency.settings import EfficiencySettings, change_settings
 from app.problems import tell
+from tokenlearner.efficiency import rounds
 from tokenlearner.efficiency.comparison import Comparison
 from tokenlearner.efficiency.execution import Dtype, Execution, Mode
 from tokenlearner.efficiency.limits import measure_limits
@@ -20,7 +21,14 @@ from tokenlearner.efficiency.machine import has_bfloat16
 from tokenlearner.efficiency.profile import profile
 from tokenlearner.efficiency.reality import explain_losses, find_losses
 from tokenlearner.efficiency.rounds import Plan
-from tokenlearner.efficiency.throughput import Candidate, Progress, Stopped, sweep, synchronizer
+from tokenlearner.efficiency.throughput import (
+    Candidate,
+    Progress,
+    Stopped,
+    sweep,
+    synchronizer,
+    warmup_passes,
+)
 from tokenlearner.errors import MeasurementError, TokenLearnerError
 
 BATCH_SIZES = (1, 8, 32, 128)
@@ -113,7 +121,7 @@ def measuring_choices(settings: EfficiencySettings, names: Sequence[str], device
         device=device,
         batch_size=batch_size,
         execution=Execution(dtype=dtype, mode=mode),
-        plan=PLANS[length],
+        plan=replace(PLANS[length], warmup_passes=warmup_passes(torch.device(device))),
         thorough=length == "Thorough",
     )
 
@@ -141,14 +149,16 @@ def _box(
 
 
 def measure(setup: Setup, *, show: Callable[[str, float], None]) -> None:
-    """Measures; whatever is finished is kept if the visitor stops it or goes elsewhere.
+    """Measures; if the visitor stops it or goes elsewhere, the rounds that are done are kept.
+
+    Those of a finished measurement are worth more: they are then put back.
 
     Streamlit ends a run where it sends something to the browser, so `show` is where a stop takes
-    effect, between two rounds.
+    effect, between two passes of the warm-up or two rounds.
 
     Args:
         setup: What to measure.
-        show: Called with what is happening, and how much of it is over, after every round.
+        show: Called with what is happening, and how much of it is over, after every step.
 
     Raises:
         MeasurementError: If a batch does not fit, or the device cannot do what is asked.
@@ -159,13 +169,19 @@ def measure(setup: Setup, *, show: Callable[[str, float], None]) -> None:
         for name, model in zip(setup.names, models, strict=True)
     ]
     device = torch.device(setup.device)
-    events = sweep(candidates, device=device, batch_sizes=[setup.batch_size], plan=setup.plan)
+    events = sweep(
+        candidates,
+        device=device,
+        batch_sizes=[setup.batch_size],
+        plan=setup.plan,
+        others=_others_cpu_seconds,
+    )
     comparison, done_ratio = None, 0.0
 
     def waiting() -> None:
         show(turns.WAITING, done_ratio)
 
-    with turns.measuring() as is_alone, closing(events):
+    with turns.measuring() as is_alone, closing(events), replacing(setup.found):
         while True:
             with turns.device_turn(waiting):
                 event = next(events, None)
@@ -189,8 +205,17 @@ def measure(setup: Setup, *, show: Callable[[str, float], None]) -> None:
             keep(replace(found, reason=_find_reason(setup, models, comparison, show)))
 
 
+def _others_cpu_seconds() -> float:
+    """What other programs computed, and this one for other visitors.
+
+    The operating system counts the server's own work as the measurement's. A turn at the device
+    keeps most of it away; of the rest, which takes a core or more, the time is known.
+    """
+    return (rounds.others_cpu_seconds() or 0.0) + turns.seconds_beside()
+
+
 def _measurement(setup: Setup, comparison: Comparison) -> Measurement:
-    return Measurement(comparison=comparison, thorough=setup.thorough, states=setup.states)
+    return Measurement(comparison=comparison, states=setup.states)
 
 
 def _find_reason(
@@ -202,10 +227,10 @@ def _find_reason(
     """Says why the promise was kept or not, from a few more passes."""
     device = torch.device(setup.device)
     staged = setup.execution.with_stages(device)
-    show("Finding out what the device can do at best", 1.0)
+    show("Measuring the device’s peak speed", 1.0)
     with turns.device_turn(lambda: show(turns.WAITING, 1.0)):
         limits = measure_limits(device, staged.torch_dtype, synchronize=synchronizer(device))
-    show("Finding out where the time goes", 1.0)
+    show("Profiling", 1.0)
     with turns.device_turn(lambda: show(turns.WAITING, 1.0)):
         profiles = profile(
             dict(zip(setup.names, models, strict=True)),
@@ -215,6 +240,7 @@ def _find_reason(
             optimised=staged.mode == "optimised",
             passes=_PROFILE_PASSES,
             limits=limits,
+            others=_others_cpu_seconds,
         )
     realised = comparison.realised_ratio()
     assert realised is not None, "all models of the library are counted"
@@ -242,4 +268,4 @@ def _words(progress: Progress, *, alone: bool) -> str:
     activity = progress.activity[0].upper() + progress.activity[1:]
     if alone:
         return activity
-    return f"{activity}. Someone else is measuring here too: you take turns, which takes longer."
+    return f"{activity}. Someone else is measuring too: you take turns, so there are fewer rounds."

@@ -8,6 +8,9 @@ from app.components.plain_text import plain
 from tokenlearner.efficiency.comparison import Comparison
 from tokenlearner.efficiency.reality import KEPT
 
+FEW_ROUNDS = 5
+"""Medians of fewer are worth little."""
+
 
 def reality_check(measurement: Measurement) -> None:
     """Shows the speed-up beside the promise, the reason in words, and what they depend on."""
@@ -40,8 +43,8 @@ def realised(measurement: Measurement) -> str:
     """The part of the promise that is kept, in a sentence, and how to learn about the rest."""
     kept = measurement.comparison.realised_ratio()
     assert kept is not None, "all models of the library are counted"
-    is_told = kept.median >= KEPT or measurement.thorough
-    advice = "" if is_told else " A thorough measurement tells where it is lost."
+    is_told = kept.median >= KEPT or measurement.reason
+    advice = "" if is_told else " Run a thorough measurement to see where the rest goes."
     return f"{100 * kept.median:.0f} % of what the multiply-accumulates promise.{advice}"
 
 
@@ -49,14 +52,15 @@ def conditions(comparison: Comparison) -> str:
     """What the numbers depend on: batch, format, machine, rounds, date."""
     where, execution = comparison.conditions, comparison.entries[0].execution
     threads = f", {where.threads} threads" * (where.device == "cpu" and where.threads > 1)
-    rounds = f"{len(comparison.used)} rounds"
+    used, few = len(comparison.used), "only " * (len(comparison.used) < FEW_ROUNDS)
+    rounds = f"{few}{used} round{'s' * (used != 1)}"
     if comparison.dropped:
-        rounds += f" ({comparison.dropped} disturbed ones left out)"
+        rounds += f" ({comparison.dropped} disturbed left out)"
     said = f"Batch {comparison.batch_size}, {execution}, {where.hardware}{threads}, {where.date}. "
-    if len(comparison.entries) < 2:
+    if len(comparison.entries) < 2 or used < 3:  # two have no middle half
         return f"{said}Median of {rounds}."
     speedup = comparison.speedup()
     return (
-        f"{said}Median of {rounds}; in half of them "
+        f"{said}Median of {rounds}; the middle half of them: "
         f"{format_times(speedup.lower)} to {format_times(speedup.upper)}."
     )

@@ -8,6 +8,7 @@ import streamlit as st
 
 from app import resources
 from app.components.efficiency.chart import save_csv
+from app.components.efficiency.reality import FEW_ROUNDS
 from app.components.efficiency.session import measurements
 from app.components.numbers import format_number, format_times
 from tokenlearner.efficiency.comparison import Comparison
@@ -46,21 +47,40 @@ class Line:
         ]
 
     def _facts(self) -> dict[str, Any]:
-        return {"title": self.title, "finished": self.finished, "reason": self.reason}
+        return {
+            "title": self.title,
+            "measured_here": self.here,
+            "finished": self.finished,
+            "reason": self.reason,
+        }
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Told:
+    """A measurement in the form of the table and of both files."""
+
+    shown: dict[str, str]
+    rows: list[dict[str, Any]]
+    json: str
+
+    @classmethod
+    def of(cls, line: Line) -> "Told":
+        """Puts a measurement into words and figures."""
+        return cls(shown=table_row(line), rows=line.rows(), json=json.dumps(line.to_dict()))
 
 
 def records() -> None:
     """Shows a table of all measurements with their machines; nothing if there are none."""
-    lines = _lines()
-    if not lines:
+    told = [*map(Told.of, _mine()), *_recorded()]
+    if not told:
         return
-    shown = list(map(table_row, lines))
+    shown = [one.shown for one in told]
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.caption("Measured here and elsewhere", width="content")
-        save_csv([row for line in lines for row in line.rows()], key="measured")
+        save_csv([row for one in told for row in one.rows], key="measured")
         st.download_button(
             "JSON, with every round",
-            data=lambda: json.dumps([line.to_dict() for line in lines], indent=2),
+            data=f"[{', '.join(one.json for one in told)}]",
             file_name="measured.json",
             mime="application/json",
             key="json_measured",
@@ -81,9 +101,9 @@ def records() -> None:
     )
 
 
-def _lines() -> list[Line]:
-    """What was measured here, the latest first, then what was recorded elsewhere."""
-    mine = [
+def _mine() -> list[Line]:
+    """What was measured here, the latest first."""
+    return [
         Line(
             title=_title(found.comparison),
             comparison=found.comparison,
@@ -93,19 +113,29 @@ def _lines() -> list[Line]:
         )
         for found in measurements()
     ]
-    return mine + [
-        Line(title=found.title, comparison=found.comparison, reason=found.reason)
+
+
+# All medians and quartiles take half a second, and every run of the page shows them.
+@st.cache_resource(max_entries=1, show_spinner=False)
+def _recorded() -> tuple[Told, ...]:
+    """What was recorded elsewhere."""
+    return tuple(
+        Told.of(Line(title=found.title, comparison=found.comparison, reason=found.reason))
         for found in resources.recorded()
-    ]
+    )
 
 
 def _numbers(comparison: Comparison, index: int) -> dict[str, Any]:
     entry = comparison.entries[index]
     rate = comparison.images_per_second(index)
-    realised = comparison.realised_ratio(index)
+    where = comparison.conditions
+    # The first stands against nothing.
+    speedup = comparison.speedup(index) if index else None
+    realised = comparison.realised_ratio(index) if index else None
     return {
         "model": entry.name,
         "execution": str(entry.execution),
+        "transform": entry.transform,
         "batch_size": comparison.batch_size,
         "gmacs": None if entry.macs is None else entry.macs / 1e9,
         "parameters": entry.parameters,
@@ -116,13 +146,20 @@ def _numbers(comparison: Comparison, index: int) -> dict[str, Any]:
         "latency_p95_ms": comparison.latency_ms(index, 95),
         "activation_bytes": entry.activation_bytes,
         "peak_bytes": entry.peak_bytes,
-        "speedup": comparison.speedup(index).median,
-        "realised_ratio": None if realised is None else realised.median,
+        "speedup": speedup and speedup.median,
+        "speedup_lower": speedup and speedup.lower,
+        "speedup_upper": speedup and speedup.upper,
+        "macs_ratio": comparison.macs_ratio(index) if index else None,
+        "realised_ratio": realised and realised.median,
         "rounds": rate.n,
+        "dropped_rounds": comparison.dropped,
         "all_disturbed": comparison.all_disturbed,
-        "hardware": comparison.conditions.hardware,
-        "threads": comparison.conditions.threads,
-        "date": comparison.conditions.date,
+        "device": where.device,
+        "hardware": where.hardware,
+        "threads": where.threads,
+        "clocks": ", ".join(f"{name} {rate:g}" for name, rate in where.clocks.items()),
+        "torch": where.versions.get("torch", ""),
+        "date": where.date,
     }
 
 
@@ -136,7 +173,10 @@ def table_row(line: Line) -> dict[str, str]:
     """A line for people: the last model against the first."""
     comparison = line.comparison
     where, last = comparison.conditions, len(comparison.entries) - 1
-    promise, realised = comparison.macs_ratio(last), comparison.realised_ratio(last)
+    # A model that was measured alone stands against nothing.
+    promise = comparison.macs_ratio(last) if last else None
+    realised = comparison.realised_ratio(last) if last else None
+    faster = format_times(comparison.speedup(last).median) if last else ""
     entry = comparison.entries[last]
     rates = (format_number(comparison.images_per_second(index).median) for index in (0, last))
     is_known = not comparison.all_disturbed
@@ -147,7 +187,7 @@ def table_row(line: Line) -> dict[str, str]:
         "numbers": " ".join(filter(None, (str(entry.execution), entry.transform))),
         "batch": str(comparison.batch_size),
         "per second": " → ".join(dict.fromkeys(rates)),
-        "faster": format_times(comparison.speedup(last).median) if is_known else "too busy",
+        "faster": faster if is_known else "too busy",
         "promised": "" if promise is None else format_times(promise),
         "realised": f"{100 * realised.median:.0f} %" if realised and is_known else "",
         "rounds": str(comparison.images_per_second(0).n),
@@ -158,9 +198,12 @@ def table_row(line: Line) -> dict[str, str]:
 
 def doubts(comparison: Comparison, *, finished: bool) -> list[str]:
     """Why the numbers may be wrong, in sentences."""
+    used = len(comparison.used)
     said = {
         "Stopped early.": not finished,
         "Other programs were busy in every round.": comparison.all_disturbed,
+        f"Only {used} undisturbed round{'s' * (used != 1)}.": used < FEW_ROUNDS
+        and not comparison.all_disturbed,
     }
     return [words for words, applies in said.items() if applies]
 

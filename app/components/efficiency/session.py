@@ -1,5 +1,7 @@
 """What was measured in this session, and what it says of the promise that FLOPs make."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import streamlit as st
@@ -18,14 +20,12 @@ class Measurement:
     Attributes:
         comparison: The plain model, then the one with a learner; at least one round of them.
         finished: Whether nobody stopped it.
-        thorough: Whether the reason was asked for, too.
         reason: What became of the promise, in plain words; empty where that is not known.
         states: What the models' files were like, as `resources.state_of` tells.
     """
 
     comparison: Comparison
     finished: bool = False
-    thorough: bool = False
     reason: str = ""
     states: tuple[str, ...] = ()
 
@@ -44,6 +44,19 @@ def keep(measurement: Measurement) -> None:
     conditions = _conditions(measurement.comparison)
     _all().pop(conditions, None)  # a dictionary leaves a key that it knows in its old place
     _all()[conditions] = measurement
+
+
+@contextmanager
+def replacing(found: Measurement | None) -> Iterator[None]:
+    """Puts a finished measurement back unless the one that replaced it meanwhile is finished."""
+    everything = _all()  # asked now: Streamlit's own state may end a run that is being stopped
+    try:
+        yield
+    finally:
+        if found is not None and found.finished:
+            conditions = _conditions(found.comparison)
+            if not everything[conditions].finished:
+                everything[conditions] = found
 
 
 def measurements() -> tuple[Measurement, ...]:
