@@ -23,7 +23,7 @@ def _nothing_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resources, "recorded", lambda: ())
 
 
-def speeds(of: str) -> list[dict[str, Any]]:
+def speeds(of: str, *, fuser: bool = False) -> list[dict[str, Any]]:
     """What is drawn for a design as it was trained, or at its usual size."""
     design = designs()[of]
     (patch_px, side_px), learner = design.usual, design.learner
@@ -33,6 +33,7 @@ def speeds(of: str) -> list[dict[str, Any]]:
         side_px=side_px,
         num_tokens=learner.num_tokens,
         at=learner.at,
+        fuser=fuser,
     )
     return measured_speeds(placement, design)
 
@@ -42,6 +43,20 @@ def test_a_speed_up_over_the_plain_model_is_drawn(plain: str) -> None:
     keep(Measurement(comparison=comparison((3.0, 2.0), names=(plain, MODEL))))
     (point,) = speeds(MODEL)
     assert (point["at"], point["speedup"]) == (designs()[MODEL].learner.at, 1.5)
+
+
+@pytest.mark.parametrize(
+    ("model", "fuser", "num_tokens"),
+    [("imagenette-fine-vit-tl16", False, 16), ("imagenette-fine-vit-tl8-fuser", True, 8)],
+)
+def test_other_learners_of_the_same_network_are_drawn(
+    model: str, fuser: bool, num_tokens: int
+) -> None:
+    keep(Measurement(comparison=comparison((3.0, 2.0), names=("imagenette-fine-vit", model))))
+    of = "imagenette-fine-vit-tl8"
+    (point,) = speeds(of, fuser=fuser)
+    assert (point["num_tokens"], point["speedup"]) == (num_tokens, 1.5)
+    assert speeds(of, fuser=not fuser) == []
 
 
 @pytest.mark.parametrize(

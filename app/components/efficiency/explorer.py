@@ -21,7 +21,7 @@ from app.components.efficiency.settings import (
 from app.components.numbers import describe_saving, format_gflops, format_times
 from tokenlearner.efficiency.flops import Cost, count_macs
 from tokenlearner.efficiency.placement import Curve, place
-from tokenlearner.models import VisionTransformerConfig
+from tokenlearner.models import TokenLearnerConfig, VisionTransformerConfig
 from tokenlearner.rendering.charts import placement_chart, stage_chart
 
 _CURVES_PX, _STAGES_PX = 370, 190
@@ -37,7 +37,11 @@ A choice that is cheap is not a good one yet. **Accuracy** is shown only where s
 model: below where we did, and under “Published results” where the authors did.
 
 The **fuser** writes what the blocks after the learner find back onto the full grid, so that each
-of them gets a learner of its own.
+of them gets a learner of its own. Its weights are drawn by an MLP, which is counted; the paper has
+one linear layer there.
+
+The **learner** is version {version}. A patch that does not divide the photo leaves out the pixels
+at its right and lower edge.
 """
 
 
@@ -85,7 +89,17 @@ def _open(found: dict[str, Design]) -> None:
     """Changes to another model; one that was trained opens as it was trained."""
     name = st.session_state["placement_design"]
     design, learner = found[name], found[name].learner
-    own = {"num_tokens": learner.num_tokens, "at": learner.at} if design.model else {}
+    own: dict[str, Any] = {}
+    if design.model:
+        patch_px, side_px = design.usual
+        own = {
+            "patch_px": patch_px,
+            "side_px": side_px,
+            "num_tokens": learner.num_tokens,
+            "at": learner.at,
+            "extra_layers": 0,
+            "fuser": learner.fuser,
+        }
     change_placement(design=name, **own)
 
 
@@ -95,7 +109,7 @@ def _slider(
     """A choice of one field; one that leaves no choice is shown as a fact."""
     key, options = f"placement_{name}", list(options)
     if len(options) == 1:
-        st.caption(f"{label}: {format_func(options[0])}, as the model has it")
+        st.caption(f"{label}: {format_func(options[0])}, fixed by the model")
         return
     st.session_state[key] = getattr(placement, name)
     st.select_slider(
@@ -119,9 +133,9 @@ def _results(
     extra = placement.extra_layers
     before = count_macs(plain)
     after = count_macs(place(plain, learner, extra_layers=extra))
-    name = _name(placement, design)
+    name, chosen = _name(placement, design), _chosen(placement, design)
     with st.container(key="placement_headline", gap="small"):
-        _headline(before, after, tokens=plain.grid[0] * plain.grid[1], placement=placement)
+        _headline(before, after, learner, tokens=plain.grid[0] * plain.grid[1])
     st.session_state["placement_curves"] = curves
     st.segmented_control(
         "Curves",
@@ -136,6 +150,7 @@ def _results(
         accuracy_by_place(resources.placement_sweep(), height=_CURVES_PX)
     else:
         lines = resources.placement_curves(plain, replace(learner, at=0), TOKEN_COUNTS, extra)
+        measured = measured_speeds(placement, design)
         show_chart(
             placement_chart(
                 lines,
@@ -143,12 +158,12 @@ def _results(
                 chosen=(placement.num_tokens, placement.at),
                 title=name,
                 as_speedup=curves == "speedup",
-                measured=measured_speeds(placement, design),
+                measured=measured,
             ),
             key="placement",
             height=_CURVES_PX,
             alt=_describe(lines, before, placement, name),
-            rows=_rows(lines, before),
+            rows=[chosen | row for row in _rows(lines, before, measured)],
         )
     show_chart(
         stage_chart({"without": before, "with": after}, title="Where the compute goes, in GFLOPs"),
@@ -157,33 +172,35 @@ def _results(
         alt=f"Bars of compute by part: {format_gflops(before.macs)} GFLOPs without TokenLearner, "
         f"{format_gflops(after.macs)} with it.",
         rows=[
-            {"model": which, "stage": stage.name, "macs": stage.macs, "tokens": stage.tokens}
+            chosen
+            | {"num_tokens": placement.num_tokens, "at": placement.at}
+            | {"model": which, "stage": stage.name, "macs": stage.macs, "tokens": stage.tokens}
             for which, cost in (("without", before), ("with", after))
             for stage in cost.stages
         ],
     )
 
 
-def _headline(before: Cost, after: Cost, *, tokens: int, placement: Placement) -> None:
+def _headline(before: Cost, after: Cost, learner: TokenLearnerConfig, *, tokens: int) -> None:
     saving = describe_saving(after.macs, before.macs)
     st.markdown(
         f"## {saving}: {format_gflops(before.macs)} → {format_gflops(after.macs)} GFLOPs",
         anchors=False,
     )
     speedup = before.macs / after.macs
-    blocks = f"{placement.at} block{'s' * (placement.at != 1)}"
+    blocks = f"{learner.at} block{'s' * (learner.at != 1)}"
     promise = (
         f"at most {format_times(speedup)} as fast as the plain model"
         if speedup > 1
         else "no speed-up: the plain model computes less"
     )
-    words = f"{tokens} → {placement.num_tokens} tokens after {blocks}; {promise}."
-    if placement.num_tokens >= tokens:
-        words += " There are no more patches than learned tokens, so nothing gets shorter."
+    words = f"{tokens} → {learner.num_tokens} tokens after {blocks}; {promise}."
+    if learner.num_tokens >= tokens:
+        words += " There are at least as many learned tokens as patches, so nothing is saved."
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.caption(words, width="content")
         with st.popover("What is this?", icon=":material/info:", type="tertiary"):
-            st.markdown(_ABOUT)
+            st.markdown(_ABOUT.format(version=learner.version))
 
 
 def _name(placement: Placement, design: Design) -> str:
@@ -202,14 +219,43 @@ def _describe(lines: Sequence[Curve], before: Cost, placement: Placement, name: 
     )
 
 
-def _rows(lines: Sequence[Curve], before: Cost) -> list[dict[str, Any]]:
-    return [
+def _chosen(placement: Placement, design: Design) -> dict[str, Any]:
+    """What all rows of a file have in common."""
+    return {
+        "network": design.title,
+        "patch_px": placement.patch_px,
+        "side_px": placement.side_px,
+        "extra_blocks": placement.extra_layers,
+        "fuser": placement.fuser,
+        "learner_version": design.learner.version,
+    }
+
+
+def _rows(
+    lines: Sequence[Curve], before: Cost, measured: Sequence[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """The curves, each point with what it promises, then the measurements."""
+    counted = [
         {
             "tokens": line.num_tokens,
             "blocks_before": at,
             "gmacs": macs / 1e9,
             "speedup_by_compute": before.macs / macs,
+            "speedup_measured": None,
+            "measured": None,
+            "hardware": None,
         }
         for line in lines
         for at, macs in enumerate(line.macs)
+    ]
+    return counted + [
+        dict.fromkeys(counted[0])
+        | {
+            "tokens": point["num_tokens"],
+            "blocks_before": point["at"],
+            "speedup_measured": point["speedup"],
+            "measured": point["label"],
+            "hardware": point["hardware"],
+        }
+        for point in measured
     ]

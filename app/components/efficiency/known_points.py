@@ -22,23 +22,26 @@ def measured_speeds(placement: Placement, design: Design) -> list[dict[str, Any]
     """Measured speed-ups of this model at this size, wherever its learner stood.
 
     Only over the plain model, as the curves are, and only where some round was quiet. Models with
-    extra blocks or fusers have other curves, and nobody has measured them.
+    extra blocks have other curves, and nobody has measured them; those with fusers belong to the
+    curves with fusers.
     """
-    if placement.extra_layers or placement.fuser:
+    if placement.extra_layers:
         return []
     size = (placement.design, placement.patch_px, placement.side_px)
     found = []
     for recorded in resources.recorded():
-        if recorded.place is not None and recorded.place[:3] == size:
+        if not placement.fuser and recorded.place is not None and recorded.place[:3] == size:
             _, _, _, num_tokens, at = recorded.place
             found.append((recorded.comparison, num_tokens, at))
     if design.model and (placement.patch_px, placement.side_px) == design.usual:
-        num_tokens, at = design.learner.num_tokens, design.learner.at
         pairs = _pairs(design.model)
         for measurement in measurements():
             names = tuple(entry.name for entry in measurement.comparison.entries)
             if names in pairs:
-                found.append((measurement.comparison, num_tokens, at))
+                device = resources.pick_device("auto")
+                learner = resources.load_model(names[-1], device).config.token_learner
+                if learner is not None and learner.fuser == placement.fuser:
+                    found.append((measurement.comparison, learner.num_tokens, learner.at))
     return [_point(*one) for one in found if not one[0].all_disturbed]
 
 
@@ -58,21 +61,31 @@ def accuracy_by_place(sweep: PlacementSweep | None, *, height: int) -> None:
         with ours:
             _ours(sweep, height)
     st.caption(
-        "All the places that anybody trained; the published values are read off a plot. For other "
-        "choices no accuracy is known, so the sliders move nothing here."
+        "Only positions that were actually trained are shown; the published values are read off a "
+        "plot. The sliders do not affect this chart."
     )
 
 
 def _pairs(model: str) -> set[tuple[str, str]]:
-    """The names that a measured pair must have; the visitor can pair other models, too."""
-    plain = (zoo.entry(model).baseline, resources.bare_name(model))
-    return {(name, model) for name in plain if name is not None}
+    """The names of the pairs of a plain model and one that learns tokens in it.
+
+    Args:
+        model: One of those that do.
+    """
+    baseline = zoo.entry(model).baseline
+    return {
+        (plain, entry.name)
+        for entry in zoo.ENTRIES
+        if entry.baseline == baseline is not None
+        for plain in (baseline, resources.bare_name(entry.name))
+    }
 
 
 def _point(comparison: Comparison, num_tokens: int, at: int) -> dict[str, Any]:
     entry, where = comparison.entries[-1], comparison.conditions
     label = f"{num_tokens} tokens, batch {comparison.batch_size}, {entry.execution}"
     return {
+        "num_tokens": num_tokens,
         "at": at,
         "speedup": comparison.speedup(len(comparison.entries) - 1).median,
         "label": f"{label}{', ' + entry.transform if entry.transform else ''}",
