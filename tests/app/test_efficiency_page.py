@@ -55,7 +55,7 @@ def test_opens_with_what_the_pair_costs() -> None:
     ]
     for model in pair:
         assert f"<td>{format_gflops(count_model(model).macs)}</td>" in said
-        size = activation_bytes(model, input_shape(model, 8), torch.float32)
+        size = activation_bytes(model, input_shape(model, 8), torch.float32, torch.device("cpu"))
         assert f"<td>{format_megabytes(size)}</td>" in said
     assert "32.9 % less compute" in said
     assert "−32.9 %" in said
@@ -132,13 +132,13 @@ def test_the_learner_stays_inside_the_model(explorer: AppTest) -> None:
 
 def test_more_tokens_than_patches_are_explained() -> None:
     page = open_page(section="placement", design="Ti", patch="32", side="128", tokens="64")
-    assert "There are no more patches than learned tokens" in texts(page)
+    assert "There are at least as many learned tokens as patches" in texts(page)
     assert "no speed-up" in texts(page)
 
 
 def test_a_shipped_model_keeps_its_patch() -> None:
     page = open_page(section="placement", design="imagenette-conv-vit-tl8")
-    assert "Patch: 16 px, as the model has it" in texts(page)
+    assert "Patch: 16 px, fixed by the model" in texts(page)
 
 
 def test_each_shipped_pair_is_offered_once_and_opens_as_it_was_trained() -> None:
@@ -147,6 +147,8 @@ def test_each_shipped_pair_is_offered_once_and_opens_as_it_was_trained() -> None
     ours = [title for title in titles if title.startswith("Ours: ")]
     assert len(set(ours)) == len(ours) == 4
     assert {"Ours: Imagenette coarse", "Ours: Imagenette fine"} <= set(ours)
+    page.select_slider(key="placement_extra_layers").set_value(3).run()
+    page.toggle(key="placement_fuser").set_value(True).run()
     for name in ("imagenette-fine-vit-tl8", "imagenette-conv-vit-tl8"):
         page.selectbox(key="placement_design").set_value(name).run()
         learner = for_images(zoo.load(name)).config.token_learner
@@ -154,6 +156,8 @@ def test_each_shipped_pair_is_offered_once_and_opens_as_it_was_trained() -> None
         assert page.selectbox(key="placement_design").value == name
         assert page.select_slider(key="placement_at").value == learner.at
         assert page.select_slider(key="placement_num_tokens").value == learner.num_tokens
+        assert page.select_slider(key="placement_extra_layers").value == 0
+        assert page.toggle(key="placement_fuser").value == learner.fuser
 
 
 def test_published_results_and_ours_side_by_side() -> None:
@@ -175,6 +179,29 @@ def test_published_results_are_filtered() -> None:
     # Another table has other bases; all of them are shown.
     page.selectbox(key="published_table").set_value("table-5").run()
     assert set(checked(page).dataframe[0].value["base"]) == {"L/16"}
+
+
+@pytest.mark.parametrize(
+    ("dataset", "said"),
+    [
+        ("Charades 12 fps", "are those of modules alone; choose Table 11 to see them."),
+        ("Charades 6 fps", "are those of modules alone; choose Table 11 or Table 12 to see them."),
+    ],
+)
+def test_where_all_costs_are_those_of_modules_it_says_which_tables_to_choose(
+    dataset: str, said: str
+) -> None:
+    page = open_page(section="published", dataset=dataset)
+    assert said in page.info[0].value
+    assert not open_page(section="published", dataset=dataset, table="table-11").info
+
+
+def test_what_the_chart_of_published_results_leaves_out() -> None:
+    said = texts(open_page(section="published", dataset="AViD"))
+    assert "4 rows with the GFLOPs of a module alone (choose Table 11)" in said
+    speeds = "Images per second on a TPU, in round numbers: ViT L/16 1400, TokenLearner + L/16 2500"
+    assert speeds not in said
+    assert speeds in texts(open_page(section="published", dataset="ImageNet-1k"))
 
 
 def test_a_link_to_a_table_that_is_not_there() -> None:
@@ -247,7 +274,7 @@ def test_without_the_recorded_results(monkeypatch: pytest.MonkeyPatch, tmp_path:
     st.cache_resource.clear()
     assert len(open_page().dataframe) == 0
     open_page(section="placement", curves="speedup")
-    assert "All the places that anybody trained" in texts(
+    assert "Only positions that were actually trained" in texts(
         open_page(section="placement", curves="accuracy")
     )
     st.cache_resource.clear()

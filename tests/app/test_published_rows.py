@@ -56,6 +56,12 @@ def test_a_row_of_the_table() -> None:
     assert row["error %"] == pytest.approx(0.05, abs=0.01)
     assert row["by"] == "the authors"
     assert "arXiv" in row["source"]
+    assert row["counted as"].startswith("operations / 2")
+    assert (row["photo px"], row["GFLOPs of"], row["approximate"]) == (384, None, None)
+    (alone, *_) = find(dataset="AViD", table="table-11")
+    row = table_row(alone)
+    assert (row["counted as"], row["GFLOPs of"]) == ("two per multiply-accumulate", "module alone")
+    assert (row["frames"], row["inferred"]) == (64, "image_size_px")
 
 
 def test_points_cost_what_an_answer_takes() -> None:

@@ -15,6 +15,7 @@ from app.components.efficiency.published_rows import (
     datasets,
     find,
     points,
+    speeds_of,
     table_row,
     tables_of,
 )
@@ -56,6 +57,8 @@ def published(settings: EfficiencySettings, device: str) -> None:
     _chart(found, [result for result in ours if result.dataset == dataset], dataset, table)
     if found:
         _table(found)
+    if speeds := speeds_of(dataset, table):
+        st.caption(speeds)
     _our_table(ours)
 
 
@@ -105,7 +108,10 @@ def _chart(found: Sequence[Found], ours: Sequence[OurResult], dataset: str, tabl
     shown = points(found, with_modules=table in OF_MODULES)
     shown += [our_point(result, convention) for result in ours]
     if not shown:
-        st.info("No cost is published for these rows; they are in the table.")
+        told = "No cost is published for these rows."
+        if modules := _of_modules(found, table):
+            told = f"The published costs are those of modules alone; choose {modules} to see them."
+        st.info(f"{told} All rows are in the table.")
         return
     metric = found[0].result.metric if found else "top-1"
     cost = "GFLOPs of the module alone" if table in OF_MODULES else "GFLOPs for an answer"
@@ -127,8 +133,22 @@ def _chart(found: Sequence[Found], ours: Sequence[OurResult], dataset: str, tabl
         ],
     )
     missing = sum(one.row.gflops is None for one in found)
+    left_out = []
     if missing:
-        st.caption(f"{missing} rows come without GFLOPs and are only in the table.")
+        left_out.append(f"{missing} rows without GFLOPs")
+    if modules := _of_modules(found, table):
+        count = sum(one.table.name in OF_MODULES for one in found)
+        left_out.append(f"{count} rows with the GFLOPs of a module alone (choose {modules})")
+    if left_out:
+        st.caption(f"Not in the chart: {', '.join(left_out)}.")
+
+
+def _of_modules(found: Sequence[Found], table: str) -> str:
+    """The tables to choose for a chart of costs of modules, where it shows those of networks."""
+    titles = {one.table.title for one in found if one.table.name in OF_MODULES}
+    if table in OF_MODULES:
+        return ""
+    return " or ".join(sorted(title.partition(":")[0] for title in titles))
 
 
 def _table(found: Sequence[Found]) -> None:

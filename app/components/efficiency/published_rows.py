@@ -81,6 +81,8 @@ def table_row(found: Found) -> dict[str, Any]:
         "GFLOPs": row.gflops,
         "ours": None if count is None else _rounded(count.computed_gflops),
         "error %": None if count is None else round(count.error_percent, 2),
+        "counted as": None if count is None else count.convention.title,
+        "GFLOPs of": "module alone" if found.table.name in OF_MODULES else None,
         "note": " ".join(filter(None, (row.note, "" if count is None else count.note))),
         "views": row.views,
         "tokens": row.num_tokens,
@@ -88,11 +90,39 @@ def table_row(found: Found) -> dict[str, Any]:
         "fuser": row.fuser,
         "base": row.base,
         "blocks": row.blocks,
+        "photo px": row.image_size_px,
+        "frames": row.num_frames,
+        "pretraining": row.pretraining,
+        "modality": row.modality,
+        "inferred": ", ".join(row.inferred),
+        "approximate": "yes" if row.approximate else None,
         "parameters (M)": row.parameters_millions,
         "by": _BY[row.group],
         "table": found.table.title,
         "source": found.result.source,
     }
+
+
+def speeds_of(dataset: str, table: str = "") -> str:
+    """The speeds that a table gives beside accuracies, in a sentence; empty where it gives none.
+
+    Args:
+        dataset: One of `datasets`.
+        table: Name of a table; all of them if empty.
+    """
+    shown = [one for one in tables() if dataset in one.datasets and table in ("", one.name)]
+    speeds = [
+        (row, result)
+        for one in shown
+        for row in one.rows
+        for result in row.results
+        if result.metric == NO_ACCURACY
+    ]
+    if not speeds:
+        return ""
+    told = ", ".join(f"{row.method} {result.value:g}" for row, result in speeds)
+    first = speeds[0][1]
+    return f"Images per second on a {first.dataset}, in round numbers: {told} ({first.source})."
 
 
 def points(found: Iterable[Found], *, with_modules: bool) -> list[Point]:
