@@ -10,6 +10,7 @@ from typing import Any
 
 from benchmarks.recording import FOLDER
 from tokenlearner.efficiency.comparison import Comparison
+from tokenlearner.efficiency.reality import KEPT
 from tokenlearner.efficiency.rounds import Spread
 
 HEADER = (
@@ -86,7 +87,10 @@ def _caption(content: dict[str, Any]) -> str:
 
 
 def _share(spread: Spread) -> str:
-    return f"**{100 * spread.median:.0f} %** ({100 * spread.lower:.0f} – {100 * spread.upper:.0f})"
+    # Near the aim a whole per cent would not tell on which side of it.
+    digits = 1 if round(100 * spread.median) == round(100 * KEPT) else 0
+    middle = f"**{100 * spread.median:.{digits}f} %**"
+    return f"{middle} ({100 * spread.lower:.0f} – {100 * spread.upper:.0f})"
 
 
 def _rate(spread: Spread) -> str:
