@@ -31,10 +31,10 @@ _ABOUT = """
 the model’s shape, so every choice here is counted exactly, trained or not.
 
 **The speed-up** is by compute alone: the plain model’s GFLOPs divided by these. How much of it a
-device realises has to be measured; diamonds are measurements, here or on recorded machines.
+device realises has to be measured; diamonds are measurements, made here or on other machines.
 
-A choice that is cheap is not a good one yet. **Accuracy** is shown only where somebody trained the
-model: below where we did, and under “Published results” where the authors did.
+A cheap choice is not yet a good one. **Accuracy** is shown only for models that somebody trained:
+under “Accuracy, where known”, and in the tables of “Published results”.
 
 The **fuser** writes what the blocks after the learner find back onto the full grid, so that each
 of them gets a learner of its own. Its weights are drawn by an MLP, which is counted; the paper has

@@ -85,10 +85,10 @@ def measuring_choices(settings: EfficiencySettings, names: Sequence[str], device
             settings,
             BATCH_SIZES,
             width=80,
-            help="How many inputs go through the model at a time. A GPU needs many to be busy.",
+            help="How many inputs go through the model at a time. A GPU needs many to stay busy.",
         )
         dtype = _box(
-            "Numbers",
+            "Precision",
             "dtype",
             settings,
             formats,
@@ -97,13 +97,13 @@ def measuring_choices(settings: EfficiencySettings, names: Sequence[str], device
             "has hardware for it.",
         )
         mode = _box(
-            "Run",
+            "Mode",
             "mode",
             settings,
             modes,
             width=120,
-            help="Eager runs the model as it is. Optimised runs the same answers from layouts and "
-            "kernels made for inference; on a GPU that takes a while to prepare. Graphs replay "
+            help="Eager runs the model as it is. Optimised gives the same answers by layouts and "
+            "kernels made for inference; on a GPU it takes a while to prepare. Graphs replay "
             "recorded CUDA calls.",
         )
         length = _box(

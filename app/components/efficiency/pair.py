@@ -39,12 +39,12 @@ _ABOUT = """
 the model’s shape. The paper’s ImageNet tables count norms, activations and the like too, which adds
 up to 1 %.
 
-**Parameters** are the numbers that training found. TokenLearner adds a few, and saves work, not
+**Parameters** are the numbers that training found. TokenLearner adds a few: it saves work, not
 memory for weights.
 
 **Per second** is how many inputs this machine gets through; **latency** is the wait for one batch.
-Both models run in turn, round after round, so that a busy moment harms both alike; the numbers are
-medians. Rounds in which other programs took part of the machine are left out.
+Both models run in turn, round after round, so that a busy moment slows both alike; the numbers are
+medians. Rounds during which other programs used much of the machine are left out.
 
 **Activation memory** is what the intermediate results of one batch take at most at the same time,
 computed from their shapes. Attention counts as fused, without a matrix of scores, except in bf16 on
@@ -72,7 +72,7 @@ def pair(settings: EfficiencySettings, model: str, device: str) -> None:
             st.warning(plain(problem), icon=":material/error:")
         if before.name == resources.bare_name(model):
             st.caption(
-                "Without: the same network, its TokenLearner left out, for cost and speed alone."
+                "“Without” is the same network with its TokenLearner left out, for cost and speed."
             )
         table = st.empty()
         setup = measuring_choices(settings, [column.name for column in columns], device)

@@ -32,13 +32,12 @@ The figures are those of *TokenLearner: What Can 8 Learned Tokens Do for Images 
 Piergiovanni, Arnab, Dehghani, Angelova; NeurIPS 2021, arXiv 2106.11297), of its slides, and of the
 Keras example. Each row names its source.
 
-**GFLOPs** stand as they were published: for one view, which an answer may need several of. The
-chart shows what an answer costs: GFLOPs × views. Tables 11 and 12 print those of a module alone, so
-they are drawn only when chosen.
+**GFLOPs** are as published: for one view. An answer may take several, so the chart shows
+GFLOPs × views. Tables 11 and 12 print those of a module alone, so they are drawn only when chosen.
 
-**Ours** is what this project’s counter says of the same model in the convention of that table,
+**Ours** is what this project’s counter gives for the same model in the convention of that table,
 and **error** how far that lies above the published value. Where the two differ, the note says what
-is known of why.
+is known about the reason.
 """
 
 
@@ -173,7 +172,7 @@ def _table(found: Sequence[Found]) -> None:
     reproduced = sum(count.reproduces for count in stated)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.caption(
-            f"Of {len(stated)} published GFLOPs, over all tables, our counter reproduces "
+            f"Of {len(stated)} published GFLOPs values in all tables, our counter reproduces "
             f"{reproduced} to the printed digit; the notes say why the others differ.",
             width="content",
         )
@@ -183,8 +182,8 @@ def _table(found: Sequence[Found]) -> None:
 def _our_table(ours: Sequence[OurResult]) -> None:
     st.markdown("## Our own models", anchors=False)
     st.caption(
-        "Small, trained here, on other data: they stand in the chart above, as stars, only where "
-        "the data set is the same. One training run each."
+        "Small models, trained here on other data. They appear in the chart above, as stars, only "
+        "where the data set is the same. One training run each."
     )
     st.dataframe(
         [
