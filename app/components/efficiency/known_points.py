@@ -73,12 +73,9 @@ def _pairs(model: str) -> set[tuple[str, str]]:
         model: One of those that do.
     """
     baseline = zoo.entry(model).baseline
-    return {
-        (plain, entry.name)
-        for entry in zoo.ENTRIES
-        if entry.baseline == baseline is not None
-        for plain in (baseline, resources.bare_name(entry.name))
-    }
+    assert baseline is not None, "designs are of models with one"
+    learners = [entry.name for entry in zoo.ENTRIES if entry.baseline == baseline]
+    return {(plain, name) for name in learners for plain in (baseline, resources.bare_name(name))}
 
 
 def _point(comparison: Comparison, num_tokens: int, at: int) -> dict[str, Any]:

@@ -157,7 +157,7 @@ def _numbers(comparison: Comparison, index: int) -> dict[str, Any]:
         "device": where.device,
         "hardware": where.hardware,
         "threads": where.threads,
-        "clocks": ", ".join(f"{name} {rate:g}" for name, rate in where.clocks.items()),
+        "clocks": ", ".join(f"{name} {value:g}" for name, value in where.clocks.items()),
         "torch": where.versions.get("torch", ""),
         "date": where.date,
     }

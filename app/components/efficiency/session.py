@@ -41,9 +41,9 @@ class Measurement:
 
 def keep(measurement: Measurement) -> None:
     """Remembers a measurement, as the latest, in place of one under the same conditions."""
-    conditions = _conditions(measurement.comparison)
-    _all().pop(conditions, None)  # a dictionary leaves a key that it knows in its old place
-    _all()[conditions] = measurement
+    everything, conditions = _all(), _conditions(measurement.comparison)
+    everything.pop(conditions, None)  # a dictionary leaves a key that it knows in its old place
+    everything[conditions] = measurement
 
 
 @contextmanager
