@@ -10,15 +10,17 @@ picks the cases whose names begin so. Bfloat16 is left out where the hardware do
 
     python -m benchmarks.realised --retell
 
-Measures nothing: what is said of the recorded rounds and stages, of any machine, is said anew.
+Measures nothing: what is said of the recorded rounds and stages, of any machine, is said anew, with
+what tensors take by their shapes.
 """
 
 import argparse
 import json
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -28,16 +30,18 @@ from benchmarks.recording import FOLDER, result_file, write_json
 from tokenlearner.efficiency.comparison import Comparison
 from tokenlearner.efficiency.execution import EAGER, Execution, Mode
 from tokenlearner.efficiency.machine import choose_device, describe_hardware, has_bfloat16
+from tokenlearner.efficiency.memory import activation_bytes
 from tokenlearner.efficiency.profile import Profile, profile
 from tokenlearner.efficiency.reality import KEPT, explain_losses, find_losses
 from tokenlearner.efficiency.rounds import Plan
-from tokenlearner.efficiency.throughput import Candidate, compare
+from tokenlearner.efficiency.throughput import Candidate, compare, input_shape
 from tokenlearner.models import VisionTransformer, VisionTransformerConfig
 from tokenlearner.models.presets import vit
 
 ROUNDS = 15
 _LEAST_SECONDS = 20.0
 _PASSES = 15
+_PAIR = re.compile(r"(\S+) at (\d+) px, (\d+) tokens at (\d+)")
 _COMMAND = "python -m benchmarks.realised"
 
 
@@ -136,13 +140,8 @@ def main() -> None:
     chosen = [case for case in cases(device) if case.name.startswith(names)]
     if not chosen:
         parser.error("no case begins so; there are\n" + "\n".join(c.name for c in cases(device)))
-    started = time.monotonic()
-    left = fill(
-        chosen,
-        device,
-        seconds_left=lambda: options.seconds - (time.monotonic() - started),
-        rounds=options.rounds,
-    )
+    end = time.monotonic() + options.seconds
+    left = fill(chosen, device, seconds_left=lambda: end - time.monotonic(), rounds=options.rounds)
     for row in read(device).values():
         for way in row["ways"]:
             print(f"{row['pair']}, batch {row['comparison']['batch_size']}, {way['how']}")
@@ -215,10 +214,30 @@ def _profiles(row: dict[str, Any]) -> dict[int, tuple[Profile, ...]]:
 
 
 def retell(row: dict[str, Any]) -> dict[str, Any]:
-    """Returns a recorded case with what today's code makes of its rounds and profiles."""
+    """Returns a recorded case with what today's code makes of its models, rounds and profiles."""
     comparison = Comparison.from_dict(row["comparison"])
+    case, device = (row["pair"], comparison.batch_size), comparison.conditions.device
+    entries = []
+    for index, entry in enumerate(comparison.entries):
+        taken = _activations(*case, entry.execution.torch_dtype, device)[index % 2]
+        entries.append(replace(entry, activation_bytes=taken))
+    comparison = replace(comparison, entries=tuple(entries))
     ways = _ways(comparison, _profiles(row))
     return row | {"ways": ways, "comparison": comparison.to_dict()}
+
+
+@cache
+def _activations(pair: str, batch_size: int, dtype: torch.dtype, device: str) -> list[int]:
+    """What the tensors of a pass take in both models of a pair, without making either."""
+    found = _PAIR.fullmatch(pair)
+    assert found is not None, pair
+    variant, *numbers = found.groups()
+    size, num_tokens, at = map(int, numbers)
+    case = Case(variant=variant, image_size=size, num_tokens=num_tokens, at=at, batch_size=1)
+    with torch.device("meta"):
+        models = [VisionTransformer(config) for config in case.configs()]
+    shapes, place = [input_shape(model, batch_size) for model in models], torch.device(device)
+    return [activation_bytes(*one, dtype, place) for one in zip(models, shapes, strict=True)]
 
 
 def read(device: torch.device) -> dict[str, dict[str, Any]]:
@@ -299,10 +318,8 @@ def _way(
 ) -> dict[str, Any]:
     """What became of the promise in one; eager stages tell where it has none of its own."""
     fast, way = base + 1, comparison.entries[base].execution
-    promised, realised = (
-        comparison.macs_ratio(fast, over=base),
-        comparison.realised_ratio(fast, over=base),
-    )
+    promised = comparison.macs_ratio(fast, over=base)
+    realised = comparison.realised_ratio(fast, over=base)
     assert promised is not None
     assert realised is not None
     staged = way.with_stages(torch.device(comparison.conditions.device))
