@@ -1,8 +1,38 @@
-"""What all visitors' results take together is bounded, and whoever was away longest gives."""
+"""What one visitor's results take, and all together, is bounded; what rested longest goes."""
 
 import gc
+import itertools
+from types import SimpleNamespace
+
+import pytest
 
 from app.shelf import Budget, Shelf
+
+
+@pytest.fixture(autouse=True)
+def _clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A clock that tells any two moments apart; real ones may be coarse."""
+    seconds = itertools.count()
+    monkeypatch.setattr("app.shelf.time", SimpleNamespace(monotonic=lambda: float(next(seconds))))
+
+
+def test_a_shelf_gives_up_what_was_not_used_for_longest() -> None:
+    shelf = Shelf(10)
+    shelf.put("a", "one", 4)
+    shelf.put("b", "two", 4)
+    assert shelf.get("a") == "one"
+    shelf.put("c", "three", 4)
+    assert shelf.get("b") is None
+    assert (shelf.get("a"), shelf.get("c")) == ("one", "three")
+    assert shelf.num_bytes == 8
+
+
+def test_the_last_result_may_take_more_than_a_shelf_has() -> None:
+    shelf = Shelf(10)
+    shelf.put("a", "one", 4)
+    shelf.put("b", "large", 90)
+    assert shelf.get("a") is None
+    assert shelf.get("b") == "large"
 
 
 def test_the_shelf_that_was_not_used_for_longest_gives() -> None:
@@ -11,9 +41,6 @@ def test_the_shelf_that_was_not_used_for_longest_gives() -> None:
     away.put("a", "one", 4)
     back.put("a", "one", 4)
     assert back.get("a") == "one"
-    away_used, back.used_s = away.used_s, away.used_s + 1  # clocks may be coarse
-    assert away_used < back.used_s
-    now.used_s = back.used_s
     now.put("a", "one", 4)
     assert away.get("a") is None
     assert back.get("a") == now.get("a") == "one"
@@ -23,7 +50,6 @@ def test_what_was_put_there_just_now_stays() -> None:
     budget = Budget(max_bytes=10)
     first, second = Shelf(100, budget), Shelf(100, budget)
     first.put("a", "one", 4)
-    second.used_s = first.used_s + 1
     second.put("a", "large", 90)
     assert first.get("a") is None
     assert second.get("a") == "large"
