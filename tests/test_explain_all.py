@@ -14,7 +14,13 @@ from tests import tiny
 from tests.media.clip_makers import make_clip
 from tokenlearner import Clip, explain, explain_all, explain_clip
 from tokenlearner.efficiency import optimise
-from tokenlearner.errors import ConfigError, MediaError, ShapeError, UnsupportedMediaError
+from tokenlearner.errors import (
+    ConfigError,
+    MediaError,
+    ShapeError,
+    TokenLearnerError,
+    UnsupportedMediaError,
+)
 from tokenlearner.media import encode_video
 
 SIZES = [(30, 44), (16, 16), (50, 20), (9, 80), (30, 44)]
@@ -198,7 +204,7 @@ class TestSaving:
 
     def test_a_place_that_is_none_is_named(self, tmp_path: Path) -> None:
         (tmp_path / "file").write_text("")
-        with pytest.raises(Exception, match=r"cannot write .*e\.npz: ") as caught:
+        with pytest.raises(TokenLearnerError, match=r"cannot write .*e\.npz: ") as caught:
             explain(tiny.model(), photos()[0]).save(tmp_path / "file" / "e.npz")
         assert ".new" not in str(caught.value)
 

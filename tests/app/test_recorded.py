@@ -69,7 +69,9 @@ def test_the_placement_sweep(tmp_path: Path, caplog: pytest.LogCaptureFixture) -
 
 def test_the_shipped_results_can_be_read(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
-        found, _ = read_recorded(), read_placement()
+        found, sweep = read_recorded(), read_placement()
     assert caplog.text == ""
+    assert sweep is not None
+    assert sweep.points
     assert {recorded.title for recorded in found} >= {PAIR}
     assert all(recorded.comparison.conditions.hardware for recorded in found)
