@@ -52,7 +52,7 @@ def test_what_the_work_returns_and_says() -> None:
     found = wait_for(work, lambda *said: heard.append(said), text="begins")
     assert found == 7
     assert heard[0] == ("begins", 0.0)
-    assert heard[1] == ("half", 0.5)
+    assert heard[-1] == ("half", 0.5)  # on a busy machine "begins" is reported again before
 
 
 @pytest.mark.parametrize("error", [ValueError("broken"), TimeoutError("its own")])
@@ -258,11 +258,12 @@ def test_long_work_gives_way_to_who_waits() -> None:
         thread = threading.Thread(target=wait_for_a_turn)
         thread.start()
         waits.wait(PATIENCE_S)
-        while "other" not in order:
+        deadline = time.monotonic() + PATIENCE_S
+        while "other" not in order and time.monotonic() < deadline:
             assert turns.device_is_taken()
             give_way()
         order.append("long")
-        thread.join()
+    thread.join(PATIENCE_S)
     assert order == ["other", "long"]
     assert not turns.device_is_taken()
 
@@ -281,7 +282,8 @@ def test_who_leaves_while_giving_way_takes_nobodys_turn() -> None:
     def work() -> None:
         with turns.device_turn(leave) as give_way:
             thread.start()
-            while True:
+            deadline = time.monotonic() + PATIENCE_S
+            while time.monotonic() < deadline:
                 give_way()
 
     thread = threading.Thread(target=hold)
@@ -290,4 +292,4 @@ def test_who_leaves_while_giving_way_takes_nobodys_turn() -> None:
     assert has_it.is_set()
     assert turns.device_is_taken()  # by the other one
     may_end.set()
-    thread.join()
+    thread.join(PATIENCE_S)
