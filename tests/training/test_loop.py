@@ -22,8 +22,6 @@ from tokenlearner.training.recipes import Distillation, Recipe
 
 CPU = torch.device("cpu")
 
-pytestmark = pytest.mark.usefixtures("_one_thread")
-
 
 def start(data: LabelledImages, out: Path, recipe: Recipe | None = None, **options: Any) -> Trainer:
     return Trainer(recipe or tiny.recipe(), data, out, device=CPU, **options)

@@ -16,8 +16,6 @@ from tokenlearner.training.unusable import Unusable
 
 NUM_STEPS = 4  # of an epoch
 
-pytestmark = pytest.mark.usefixtures("_one_thread")
-
 
 def spoil(data: LabelledImages, *rows: int, max_unusable: float) -> LabelledImages:
     encoded = [data.encoded[index] for index in range(len(data))]
