@@ -116,10 +116,12 @@ class TestWriteWhole:
 
     def test_what_is_no_file_is_not_replaced(self, tmp_path: Path) -> None:
         os.mkfifo(tmp_path / "pipe")
-        with ThreadPoolExecutor() as pool:
-            reading = pool.submit((tmp_path / "pipe").read_bytes)
+        reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)  # waits for nobody
+        try:
             write_whole(tmp_path / "pipe", b"two")
-            assert reading.result() == b"two"
+            assert os.read(reader, 10) == b"two"
+        finally:
+            os.close(reader)
         assert (tmp_path / "pipe").is_fifo()
 
     def test_two_write_the_same_file(self, tmp_path: Path) -> None:

@@ -306,7 +306,9 @@ class TestErrors:
     def test_in_a_process_of_its_own(self, photo: Path, tmp_path: Path) -> None:
         command = [sys.executable, "-m", "tokenlearner", "explain", str(photo)]
         command += ["--model", str(tmp_path / "none"), "--out", str(tmp_path / "out")]
-        result = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+        result = subprocess.run(
+            command, capture_output=True, text=True, cwd=ROOT, check=False, timeout=300
+        )
         assert result.returncode == 1
         assert result.stdout == ""
         assert len(result.stderr.splitlines()) == 1

@@ -6,6 +6,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -140,9 +141,12 @@ class TestTrain:
             command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT
         ) as process:
             assert process.stdout is not None
+            watchdog = threading.Timer(300, process.kill)  # ends the loop if no line comes
+            watchdog.start()
             for line in process.stdout:
                 if line.startswith("epoch 2/"):
                     break
+            watchdog.cancel()
             process.send_signal(signal.SIGINT)
             _, errors = process.communicate(timeout=60)
         assert process.returncode == 130

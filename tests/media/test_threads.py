@@ -168,5 +168,6 @@ for call in (
 
 def test_what_failed_work_held_is_freed_at_once() -> None:
     # In a process of its own, as the checks of annotations keep what they look at.
-    done = subprocess.run([sys.executable, "-c", FAIL_AND_LOOK], stdout=subprocess.PIPE, check=True)
+    command = [sys.executable, "-c", FAIL_AND_LOOK]
+    done = subprocess.run(command, stdout=subprocess.PIPE, check=True, timeout=300)
     assert done.stdout.split() == [b"None"] * 3
