@@ -164,6 +164,17 @@ def test_several_formats(model: Path) -> None:
     assert "tiny, bf16 eager" in result.stdout
 
 
+def test_channels_innermost(model: Path, tmp_path: Path) -> None:
+    file = tmp_path / "bench.json"
+    result = call(model, "--channels-last", "--batch", 1, "--no-why", "--json", file)
+    assert result.exit_code == 0, result.output
+    assert "tiny, fp32 eager channels-last" in result.stdout
+    content = json.loads(file.read_text())
+    assert " --mode eager --channels-last " in content["command"]
+    entries = Comparison.from_dict(content["comparisons"][0]).entries
+    assert [entry.execution.channels_last for entry in entries] == [True, True]
+
+
 def test_ctrl_c_keeps_what_is_done(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -100,6 +100,22 @@ class TestScenic:
         result = self.convert(tmp_path / "out", "--preprocessing", tmp_path / "p.json")
         refused(result, "got image_size (16, 16), expected")
 
+    def test_a_step_that_is_not_the_newest(self, tmp_path: Path) -> None:
+        params = read_checkpoint(NEW / "checkpoint_5000").params
+        (tmp_path / "run").mkdir()
+        for step, factor in ((3, 1.0), (40, 2.0)):
+            scaled = {name: factor * array for name, array in params.items()}
+            write_checkpoint(tmp_path / f"run/checkpoint_{step}", scaled, step=step)
+        arguments = ("convert", "scenic", tmp_path / "run", "--config", NEW / "config.json")
+        arguments += ("--reference", NEW / "expected.npz")
+        refused(call(*arguments, "--out", tmp_path / "newest"), "outputs differs from")
+        result = call(*arguments, "--out", tmp_path / "m", "--step", 3)
+        assert result.exit_code == 0, result.output
+        info = load_model(tmp_path / "m").info
+        assert info is not None
+        assert info.provenance is not None
+        assert info.provenance.recipe.endswith("checkpoint_3, step 3")
+
     def test_clips_there_and_back(self, tmp_path: Path) -> None:
         case = load_case("video_3dconv_v11_fuse")
         write_checkpoint(tmp_path / "checkpoint_3", case.params)
@@ -144,6 +160,14 @@ class TestExport:
             assert np.array_equal(found[name], array), name
         again = call("export", "scenic", tmp_path / "m", "--out", tmp_path / "checkpoint_0")
         refused(again, "checkpoint_0 is already there")
+
+    def test_step(self, tmp_path: Path) -> None:
+        call("convert", "scenic", NEW, "--config", NEW / "config.json", "--out", tmp_path / "m")
+        for options, step in (((), 0), (("--step", 1200), 1200)):
+            out = tmp_path / f"checkpoint_{step}"
+            result = call("export", "scenic", tmp_path / "m", "--out", out, *options)
+            assert result.exit_code == 0, result.output
+            assert read_checkpoint(out).step == step
 
     def test_what_the_official_code_cannot_do(self, tmp_path: Path) -> None:
         save_model(tmp_path / "m", tiny.model())
@@ -198,6 +222,20 @@ class TestTorch:
         again = call("convert", "torch", state, "--port", "kashu7100", "--out", out)
         refused(again, "is already there")
 
+    def test_prefix_and_pooling(self, state: Path, tmp_path: Path) -> None:
+        inner = {f"body.learner.{name}": value for name, value in torch.load(state).items()}
+        torch.save(inner | {"head.weight": torch.zeros(2, 2)}, tmp_path / "model.pt")
+        learners, x = {}, torch.randn(1, 9, 5)
+        arguments = ("convert", "torch", tmp_path / "model.pt", "--port", "kashu7100")
+        for pooling in ("sum", "mean"):
+            out = tmp_path / f"{pooling}.safetensors"
+            options = ("--prefix", "body.learner.", "--pooling", pooling)
+            result = call(*arguments, "--out", out, *options)
+            assert result.exit_code == 0, result.output
+            assert "head.weight" in result.stdout
+            learners[pooling] = load_learner(out)
+        torch.testing.assert_close(learners["sum"](x), 9 * learners["mean"](x))
+
     @pytest.mark.parametrize(
         ("content", "reason"), [(b"", "EOFError"), (b".+", ""), (b"G\xa8!", "unpack requires")]
     )
@@ -209,6 +247,33 @@ class TestTorch:
     def test_another_port(self, state: Path, tmp_path: Path) -> None:
         result = call("convert", "torch", state, "--port", "lumo", "--out", tmp_path / "x")
         refused(result, "--port is 'lumo'; choose one of kashu7100")
+
+
+def inexact(file: Path, reference: Path) -> Path:
+    """A reference whose outputs are 1 % larger than those in another."""
+    with np.load(reference) as arrays:
+        content = {name: arrays[name] for name in arrays.files}
+    name = "outputs" if "outputs" in content else "logits"
+    np.savez(file, **content | {name: 1.01 * content[name]})
+    return file
+
+
+@pytest.mark.parametrize("kind", ["scenic", "keras"])
+def test_name_and_tolerance(kind: str, tmp_path: Path) -> None:
+    if kind == "scenic":
+        words, reference = (NEW, "--config", NEW / "config.json"), NEW / "expected.npz"
+    else:
+        with zipfile.ZipFile(GOLDEN / "keras_models.zip") as archive:
+            archive.extractall(tmp_path)
+        words, reference = (tmp_path / "frozen.h5",), tmp_path / "frozen.npz"
+    reference = inexact(tmp_path / "inexact.npz", reference)
+    arguments = ("convert", kind, *words, "--out", tmp_path / "out", "--reference", reference)
+    refused(call(*arguments, "--name", "mine"), "outputs differs from")
+    result = call(*arguments, "--name", "mine", "--tolerance", 0.02)
+    assert result.exit_code == 0, result.output
+    info = load_model(tmp_path / "out").info
+    assert info is not None
+    assert info.name == "mine"
 
 
 def test_a_plain_transformer_goes_both_ways(tmp_path: Path) -> None:

@@ -245,6 +245,27 @@ def test_a_thousand_classes_do_not_fill_the_screen(tmp_path: Path) -> None:
     assert len(result.stderr.replace(str(file.parent), "")) < 250
 
 
+def test_so_many_photos_in_a_pass(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tiny.write_dataset(tmp_path / "data", test=6)
+    passes = []
+    forward = VisionTransformer.forward
+
+    def count(self: VisionTransformer, images: torch.Tensor) -> torch.Tensor:
+        passes.append(len(images))
+        return forward(self, images)
+
+    monkeypatch.setattr(VisionTransformer, "forward", count)
+    outputs = []
+    for options in ((), ("--batch-size", 4)):
+        result = call(model, "--data", tmp_path / "data", *options)
+        assert result.exit_code == 0, result.output
+        outputs.append(result.stdout)
+    assert passes == [6, 4, 2]
+    assert outputs[0] == outputs[1]
+
+
 def test_the_result_is_kept_where_the_card_fails(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -256,6 +277,7 @@ def test_the_result_is_kept_where_the_card_fails(
     tiny.write_dataset(tmp_path / "data", test=6)
     options = ("--save", "--json", tmp_path / "m.json")
     result = call(tmp_path / "tiny", "--data", tmp_path / "data", *options)
+    assert result.exit_code == 1
     assert "no card today" in result.stderr
     assert json.loads((tmp_path / "m.json").read_text())["metrics"]["num_images"] == 6
 

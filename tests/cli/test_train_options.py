@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import timm
 import torch
+from torch import nn
 from typer.testing import CliRunner
 
 from tests import tiny
@@ -115,6 +116,21 @@ class TestLearner:
         result = call(data, tmp_path / "run", NAME, "--version", "2.0")
         assert "'2.0' is not one of '1.0', '1.1', 'grouped'" in result.stderr
         assert not (tmp_path / "run").exists()
+
+    def test_without_the_fuser(
+        self, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        recipe = RECIPES[NAME]()
+        learner = recipe.model.token_learner
+        assert learner is not None
+        fused = replace(recipe.model, token_learner=replace(learner, fuser=True))
+        monkeypatch.setitem(RECIPES, NAME, lambda: replace(recipe, model=fused))
+        result = call(data, tmp_path / "run", NAME, "--no-fuser")
+        assert result.exit_code == 0, result.output
+        model = load_model(tmp_path / "run/model")
+        assert model.config.token_learner == learner
+        assert not any("fuser" in name for name in model.state_dict())
+        assert " --no-fuser" in origin_of(tmp_path / "run").command
 
 
 class TestLearnerOfAModel:
@@ -246,6 +262,19 @@ class TestTeacher:
         assert "--teacher-weight 0.8: there is no teacher; give --teacher MODEL" in result.stderr
         result = call(data, tmp_path / "run", NAME, "--teacher-temperature", 2, *more)
         assert "--teacher-temperature 2.0: there is no teacher" in result.stderr
+
+
+def test_compiled(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled = []
+
+    def leave_as_it_is(network: nn.Module) -> nn.Module:
+        compiled.append(network)
+        return network
+
+    monkeypatch.setattr(torch, "compile", leave_as_it_is)
+    result = call(data, tmp_path / "run", NAME, "--compile")
+    assert result.exit_code == 0, result.output
+    assert len(compiled) == 1
 
 
 def test_a_dry_run_says_that_it_does_not_compile(data: Path, tmp_path: Path) -> None:
