@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from tests import tiny
+from tests.answers import assert_same
 from tests.media.clip_makers import make_clip
 from tests.test_overlay_geometry import brightness_model
-from tokenlearner.answers import Answer
 from tokenlearner.clips import ClipExplanation, explain_clip
 from tokenlearner.efficiency import count_macs
 from tokenlearner.errors import ConfigError, MediaError, ShapeError, TokenLearnerError
@@ -33,23 +33,6 @@ def clip_model_with(**changes: Any) -> VideoVisionTransformer:
     model = VideoVisionTransformer(replace(tiny.clip_config(), stem_widths=(), **changes))
     model.info = tiny.clip_model().info
     return model.eval()
-
-
-def assert_same(found: Answer, wanted: Answer) -> None:
-    """The same to the last bit."""
-    assert type(found) is type(wanted)
-    for name in wanted.__dataclass_fields__:
-        one, other = getattr(found, name), getattr(wanted, name)
-        if isinstance(other, np.ndarray):
-            assert one.dtype == other.dtype
-            assert np.array_equal(one, other), name
-        elif name != "learners":
-            assert one == other, name
-    assert len(found.learners) == len(wanted.learners)
-    for one, other in zip(found.learners, wanted.learners, strict=True):
-        assert (one.block, one.version) == (other.block, other.version)
-        assert np.array_equal(one.maps, other.maps)
-        assert np.array_equal(one.tokens, other.tokens)
 
 
 class TestImageModel:

@@ -12,6 +12,7 @@ import torch
 from PIL import Image as PillowImage
 
 from tests import tiny
+from tests.answers import assert_same
 from tokenlearner.attention.token_facts import describe_tokens
 from tokenlearner.efficiency import count_macs
 from tokenlearner.errors import ConfigError, MediaError, ShapeError, TokenLearnerError
@@ -26,26 +27,6 @@ def photo(tmp_path: Path) -> Path:
     path = tmp_path / "photo.png"
     path.write_bytes(tiny.photo(1, 3, size=(30, 44)))
     return path
-
-
-def assert_same(found: Explanation, wanted: Explanation) -> None:
-    for name in ("image", "probabilities"):
-        assert np.array_equal(getattr(found, name), getattr(wanted, name)), name
-    for name in (
-        "model_name",
-        "weights_sha256",
-        "geometry",
-        "class_names",
-        "stages",
-        "num_parameters",
-        "trained",
-    ):
-        assert getattr(found, name) == getattr(wanted, name), name
-    assert len(found.learners) == len(wanted.learners)
-    for one, other in zip(found.learners, wanted.learners, strict=True):
-        assert (one.block, one.version) == (other.block, other.version)
-        assert np.array_equal(one.maps, other.maps)
-        assert np.array_equal(one.tokens, other.tokens)
 
 
 class TestExplain:
