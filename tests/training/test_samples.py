@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image as PillowImage
 
 from tests import tiny
 from tokenlearner.errors import DataError
@@ -136,6 +137,52 @@ class TestRandAugment:
         stack = torch.randint(256, (200, 3, 8, 8), dtype=torch.uint8)
         samples = SamplesInMemory(stack, recipe(augmentation=Augmentation(rand_augment=options)))
         assert all(samples[0, row][0].shape == (3, 8, 8) for row in range(200))
+
+    def test_how_far_each_change_goes(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """At the largest magnitude; a direction is drawn at random."""
+        options = RandAugment(num_layers=1, magnitude=10.0, magnitude_std=0.0)
+        samples = SamplesInMemory(
+            torch.zeros(1, 3, 8, 8, dtype=torch.uint8),
+            recipe(augmentation=Augmentation(rand_augment=options)),
+        )
+        change: Any = samples._change
+        reached = {}
+        for op in change._change.ops:
+            monkeypatch.setattr(op, "prob", 1.0)
+            monkeypatch.setattr(op, "aug_fn", lambda _, *level, **__: level)
+            reached[op.name] = tuple(abs(value) for value in op(None))
+        enhanced = pytest.approx((1.9,), abs=0.01), pytest.approx((0.1,), abs=0.01)
+        for name in ("Color", "Contrast", "Brightness", "Sharpness"):
+            assert reached.pop(f"{name}Increasing") in enhanced
+        assert reached == {
+            "AutoContrast": (),
+            "Equalize": (),
+            "Invert": (),
+            "Rotate": pytest.approx((30,), abs=0.1),
+            "PosterizeIncreasing": (1,),
+            "SolarizeIncreasing": (1,),
+            "SolarizeAdd": (109,),
+            "ShearX": pytest.approx((0.3,), abs=0.01),
+            "ShearY": pytest.approx((0.3,), abs=0.01),
+            "TranslateXRel": pytest.approx((0.45,), abs=0.01),
+            "TranslateYRel": pytest.approx((0.45,), abs=0.01),
+        }
+
+    def test_what_comes_in_from_outside_has_the_mean_colour(self) -> None:
+        mean = (0.2, 0.4, 0.6)
+        options = RandAugment(num_layers=1, magnitude=10.0, magnitude_std=0.0)
+        samples = SamplesInMemory(
+            torch.full((1, 3, 20, 20), 255, dtype=torch.uint8),
+            recipe(
+                preprocessing=replace(tiny.preprocessing(), mean=mean),
+                augmentation=Augmentation(rand_augment=options),
+            ),
+        )
+        change: Any = samples._change
+        (shift,) = (op for op in change._change.ops if op.name == "TranslateXRel")
+        shift.prob = 1.0
+        shifted = np.asarray(shift(PillowImage.new("RGB", (20, 20), "white")))
+        assert (shifted == (51, 102, 153)).all(axis=2).mean() > 0.35  # it is shifted by 0.45
 
     def test_a_larger_magnitude_changes_more(self) -> None:
         stack = torch.randint(256, (200, 3, 16, 16), dtype=torch.uint8)
