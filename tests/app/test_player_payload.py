@@ -83,13 +83,26 @@ def test_payload_holds_clip_maps_and_curves() -> None:
     np.testing.assert_allclose(strength, 100 * MAPS.mean(axis=(2, 3)), rtol=1e-5)
     np.testing.assert_allclose(width, 100 * explanation().tracks().effective_area, rtol=1e-5)
     assert np.isnan(movement[0]).all()
-    assert (movement[1:] > 0).all()
+    wanted = explanation().tracks().movement_ratio[1:]
+    np.testing.assert_allclose(movement[1:], 100 * wanted, rtol=1e-5)
+    assert (wanted > 0).all()
     assert np.isnan(jitter[[0, -1]]).all()
     wanted = explanation().tracks().jitter_px[1] / np.hypot(60, 100)
     np.testing.assert_allclose(jitter[1], 100 * wanted, rtol=1e-5)
     # Token 1 turns by 60° and back; token 2 stays what it is.
     np.testing.assert_allclose(change[1:], [[50, 0], [50, 0]], atol=1e-5)
     assert (header["source"], header["box"]) == ([60, 100], [20, 0, 80, 60])
+
+
+def test_the_strength_of_maps_that_sum_to_1_is_their_peak() -> None:
+    """As the legend says it: the share of the strongest patch, not in percent."""
+    maps = MAPS / MAPS.sum(axis=(2, 3), keepdims=True)
+    learner = replace(explanation().learners[0], version="1.1", maps=maps)
+    header, body = unpack(packed(explanation(learners=(learner,))))
+    kind = header["tracks"]["kinds"][0]
+    assert (kind["name"], kind["unit"]) == ("strength", "")
+    strength = np.frombuffer(block(body, header["tracks"]), "<f4").reshape(5, 3, 2)[0]
+    np.testing.assert_allclose(strength, maps.max(axis=(2, 3)), rtol=1e-5)
 
 
 def test_a_step_is_in_force_around_its_frames() -> None:
