@@ -2,7 +2,7 @@
 
 import json
 import struct
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any
 
 import cv2
@@ -171,4 +171,3 @@ def test_settings_come_back_from_the_browser_as_they_went() -> None:
     settings = ViewSettings(tokens=(0, 3), mode="composite", opacity=0.25, scale="token", mass=0.5)
     assert settings_from_values(json.loads(json.dumps(asdict(settings)))) == settings
     assert settings_from_values({"tokens": None, "opacity": []}) == ViewSettings()
-    assert replace(settings) == settings

@@ -5,11 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from typer.testing import CliRunner
 
 from tests import tiny
 from tokenlearner.cli.main import app
 from tokenlearner.efficiency import CONVENTIONS, count_model
+from tokenlearner.efficiency.memory import activation_bytes, weight_bytes
 
 
 def call(*arguments: object) -> Any:
@@ -70,8 +72,8 @@ def test_json_of_a_folder(convention: str, tmp_path: Path) -> None:
     assert [stage["name"] for stage in data["stages"]] == [stage.name for stage in cost.stages]
     assert data["image_size"] == [16, 24]
     assert data["parameters"] == sum(parameter.numel() for parameter in model.parameters())
-    assert data["weight_bytes"] > 4 * data["parameters"] - 1
-    assert data["activation_bytes"] > 4 * 3 * 16 * 24
+    assert data["weight_bytes"] == weight_bytes(model, torch.float32)
+    assert data["activation_bytes"] == activation_bytes(model, (1, 3, 16, 24), torch.float32)
 
 
 @pytest.mark.parametrize(

@@ -185,6 +185,7 @@ def test_models_of_clips(make: Any) -> None:
     assert relative_error(mine.maps, theirs.maps) < 1e-5
 
 
+@needs_onednn
 def test_all_large_layers_are_packed() -> None:
     fast = optimise(started_model(token_learner=LEARNERS["1.1 and fuser"], representation_size=24))
     left = {name for name, module in fast.named_modules() if type(module) is nn.Linear}

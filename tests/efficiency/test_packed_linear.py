@@ -10,6 +10,7 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from tokenlearner.efficiency import packed_linear
+from tokenlearner.efficiency.machine import has_bfloat16
 from tokenlearner.efficiency.packed_linear import PackedLinear, PackedPatches, can_pack
 
 needs_onednn = pytest.mark.skipif(not can_pack(torch.float32), reason="no oneDNN for this CPU")
@@ -35,6 +36,13 @@ class Operators(TorchDispatchMode):
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         self.names.append(func.overloadpacket._qualified_op_name)
         return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.skipif(not has_bfloat16(torch.device("cpu")), reason="no bfloat16 in this CPU")
+@every_dtype
+def test_processors_that_are_sure_to_can(dtype: torch.dtype) -> None:
+    """Where PyTorch's operators change, the other tests find nothing packed, as they expect."""
+    assert can_pack(dtype)
 
 
 @needs_onednn

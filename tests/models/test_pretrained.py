@@ -51,7 +51,8 @@ class TestFromPretrained:
         model = VisionTransformer.from_pretrained(name, cache_dir=cache, **options)
         assert model.info is not None
         assert model.info.name == found
-        assert model.info.source.startswith("hf-hub:owner/tiny@0" if found == "newest" else "hf-")
+        commit = COMMIT if found == "newest" else COMMIT[::-1]
+        assert model.info.source == f"hf-hub:owner/tiny@{commit}"
 
     @pytest.mark.usefixtures("cache")
     def test_what_is_not_there(self) -> None:

@@ -16,7 +16,7 @@ from tokenlearner.training.batches import Loaded
 from tokenlearner.training.learner import Learner
 from tokenlearner.training.plan import plan, size_of
 from tokenlearner.training.recipes import RECIPES, Distillation, Recipe
-from tokenlearner.training.trial import cpu_batch
+from tokenlearner.training.trial import Trial, cpu_batch
 
 CPU = torch.device("cpu")
 RECIPE = tiny.recipe(batch_size=48, holdout=100, stages=((3, 12), (2, 16)))
@@ -49,10 +49,12 @@ def test_large_networks_and_parts_of_steps_are_timed_with_fewer_photos_on_a_cpu(
     assert cpu_batch(recipe, 0.1, accumulate=recipe.batch_size // 6) == 7
 
 
-def test_time_is_in_proportion() -> None:
-    """Of a thousand times the photos; the machine may be busy."""
-    few, many = (plan(RECIPE, 100 + count, CPU).seconds for count in (1000, 1_000_000))
-    assert 100 < many / few < 10_000
+def test_time_is_that_of_all_photos_at_each_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    trial = Trial(seconds_per_step=(0.5, 2.0), peak_bytes=None, fixed_bytes=0, kept_bytes=0)
+    monkeypatch.setattr("tokenlearner.training.plan.try_out", lambda *_, **__: trial)
+    found = plan(RECIPE, 1100, CPU)  # of 48 photos in a step, a CPU is timed with 32
+    assert found.seconds == pytest.approx((3 * 0.5 + 2 * 2.0) * 1000 / 32)
+    assert found.images_per_second == pytest.approx(5 * 1000 / found.seconds)
 
 
 def test_memory_is_that_of_weights_and_of_the_photos_at_once() -> None:
