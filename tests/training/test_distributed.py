@@ -26,6 +26,7 @@ from tokenlearner.training.distributed import (
 from tokenlearner.training.loop import CHECKPOINT
 
 ROOT = Path(__file__).parents[2]
+LOOPBACK = "lo0" if sys.platform == "darwin" else "lo"
 
 
 @pytest.fixture(scope="module")
@@ -40,15 +41,26 @@ def run_two(
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2"]
     command += ["--rdzv-backend=c10d", "--rdzv-endpoint=localhost:0", "--local-addr=localhost"]
     command += ["-m", "tests.training.worker", case, str(data), str(out)]
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": LOOPBACK}
     environment["MAX_UNUSABLE"] = str(max_unusable)
     return subprocess.run(
-        command, capture_output=True, text=True, cwd=ROOT, env=environment, check=False
+        command,
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env=environment,
+        check=False,
+        timeout=300,
     )
 
 
 @pytest.mark.parametrize(
-    "case", ["plain", pytest.param("plain, tiny batches", marks=pytest.mark.slow)]
+    "case",
+    [
+        "plain",
+        pytest.param("plain, tiny batches", marks=pytest.mark.slow),
+        pytest.param("plain, diverse", marks=pytest.mark.slow),
+    ],
 )
 def test_two_processes_have_the_losses_and_weights_of_one(
     data: Path, tmp_path: Path, case: str

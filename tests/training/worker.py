@@ -64,6 +64,10 @@ CASES: dict[str, tuple[Recipe, dict[str, Any]]] = {
         tiny.recipe(model=PLAIN, batch_size=17, stages=((2, 16),)),  # 18 photos: 17 and 1
         {"mixed_precision": False, "accumulate": 2},
     ),
+    "plain, diverse": (
+        tiny.recipe(model=PLAIN, gradient_clip=None, diversity=0.5, stages=((2, 16),)),
+        {"mixed_precision": False},
+    ),
     "unusable": (
         tiny.recipe(canvas=None, holdout=0, model=PLAIN, stages=((1, 16),)),
         {"mixed_precision": False},
