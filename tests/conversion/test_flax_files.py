@@ -15,7 +15,6 @@ from tokenlearner.conversion.flax_folders import find_checkpoint
 from tokenlearner.errors import ConversionError
 
 GOLDEN = Path(__file__).parents[1] / "golden"
-RUNS = {"new": "params", "old": "optimizer/target"}
 SMALL = {"a/kernel": np.arange(6, dtype=np.float32).reshape(2, 3), "b": np.ones(2, np.float32)}
 
 

@@ -163,4 +163,4 @@ def test_plotly_takes_them() -> None:
         charts.placement_chart(CURVES, baseline_macs=8, chosen=(8, 1), title="B"),
         charts.placement_chart(CURVES, baseline_macs=8, chosen=(8, 1), title="B", as_speedup=True),
     ):
-        assert go.Figure(chart).to_dict()["layout"]["title"]["text"] in "AB"
+        assert go.Figure(chart).to_dict()["layout"]["title"]["text"] in {"A", "B"}

@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image as PillowImage
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from torch.utils.tensorboard import SummaryWriter
 
 from tests import tiny
 from tokenlearner.checkpoints import load_model
@@ -64,12 +66,11 @@ def made_by_others(licence: str) -> ModelInfo:
 
 class TestRun:
     def test_scalars_go_on_after_a_stop(self, data: LabelledImages, tmp_path: Path) -> None:
-        accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
         for report_ in run(start(data, tmp_path)):
             if report_["step"] == 4:  # one step after the checkpoint
                 break
         list(run(start(data, tmp_path)))
-        events = accumulator.EventAccumulator(str(tmp_path))
+        events = EventAccumulator(str(tmp_path))
         events.Reload()
         assert [event.step for event in events.Scalars("loss")] == [1, 2, 3, 4, 5, 6]
         assert [event.step for event in events.Scalars("heldout_accuracy")] == [3, 6]
@@ -107,12 +108,10 @@ class TestRun:
     def test_a_full_disk_takes_the_curves_and_leaves_the_run(
         self, data: LabelledImages, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        tensorboard = pytest.importorskip("torch.utils.tensorboard")
-
         def refuse(*_: object) -> None:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-        monkeypatch.setattr(tensorboard.SummaryWriter, "add_scalar", refuse)
+        monkeypatch.setattr(SummaryWriter, "add_scalar", refuse)
         said: list[str] = []
         assert len(list(run(start(data, tmp_path), warn=said.append))) == 6
         wanted = "no more curves are written for TensorBoard: No space left on device"
@@ -130,10 +129,9 @@ class TestRun:
     def test_pictures_and_settings_for_tensorboard(
         self, data: LabelledImages, tmp_path: Path, holdout: int
     ) -> None:
-        accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
         trainer = start(data, tmp_path, holdout=holdout)
         list(run(trainer))
-        events = accumulator.EventAccumulator(str(tmp_path))
+        events = EventAccumulator(str(tmp_path))
         events.Reload()
         (*_, last) = events.Images("attention")
         photos = trainer.shown_images
