@@ -5,11 +5,11 @@ from contextlib import nullcontext
 from pathlib import Path
 
 import streamlit as st
+from streamlit.navigation.page import Page
 
 from app import resources
 from app.catalogue import Offer, folder_of, folder_problem, title_of
 from app.components.address_bar import address_bar
-from app.components.clips.instead import clips_instead
 from app.components.plain_text import plain
 from app.components.provenance import provenance_badge
 from app.components.stage import leave_stage_button, stage_button
@@ -29,12 +29,12 @@ _FOLDER = Path(__file__).parent
 _SIDEBAR_PX = 280
 
 _LACK_OF_MEMORY = (
-    "The device’s memory does not suffice for this. Choose another device or a smaller model, or "
-    "try again when others have finished."
+    "Not enough memory on this device. Choose another device or a smaller model, or try again when "
+    "others have finished."
 )
 _UNFORESEEN = (
-    "Something went wrong that nobody foresaw. Choose something else or reload the page; the "
-    "details are in the log of the server."
+    "An unexpected error occurred. Reload the page or try something else; details are in the "
+    "server log."
 )
 
 _log = logging.getLogger(__name__)
@@ -53,7 +53,7 @@ def run() -> None:
     state = current_state(models, resources.samples())
     if state.model not in models:  # the operator took it away
         change_state(model=next(iter(models)))
-        say(f"The model “{title_of(state.model)}” is not here any more; this is another one.")
+        say(f"The model “{title_of(state.model)}” is no longer available; showing another one.")
         state = current_state(models, resources.samples())
     clips = st.Page(
         _FOLDER / "app_pages" / "video.py",
@@ -86,7 +86,7 @@ def run() -> None:
     if problem:
         _instead_of_page(state, problem)
     elif page is pages[0] and resources.takes_clips(state.model, device):
-        clips_instead(models[state.model], clips)
+        _clips_instead(models[state.model], clips)
         if state.stage:
             leave_stage_button()
     else:
@@ -110,7 +110,7 @@ def _model_problem(state: PageState, offer: Offer) -> str:
         _log.exception("the model %s cannot be opened", offer.place)
         if is_out_of_memory(error):
             return _LACK_OF_MEMORY
-        return "Something is wrong with it that nobody foresaw; the server’s log has the details."
+        return "An unexpected error occurred while opening it; details are in the server log."
     return ""
 
 
@@ -129,6 +129,16 @@ def _instead_of_page(state: PageState, problem: str) -> None:
         )
     if state.stage:
         leave_stage_button()
+
+
+def _clips_instead(offer: Offer, clips: Page) -> None:
+    """Says that a model for clips has nothing to show here, and leads to where it has."""
+    st.info(
+        f"**{plain(offer.title)} is a model for clips.** It looks at several frames together, so a "
+        "single photo is not enough.",
+        icon=":material/movie:",
+    )
+    st.page_link(clips, label="Open the Clips page", icon=":material/arrow_forward:")
 
 
 def _shared_choices(state: PageState, problem: str) -> None:

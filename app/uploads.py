@@ -45,7 +45,7 @@ def refuse(name: str, error: MediaError) -> None:
     """
     kind = error.kind if isinstance(error, UnsupportedMediaError) else None
     page = _TAKEN_BY.get(kind)
-    say(f"{name}: {error}" + (f" The {page} page takes it." if page else ""), page=page)
+    say(f"{name}: {error}" + (f" Open it on the {page} page." if page else ""), page=page)
 
 
 def stem_of(name: str, fallback: str) -> str:

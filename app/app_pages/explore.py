@@ -17,8 +17,8 @@ from app.components.stage import stage_line
 from app.state import current_state
 
 _HEADLINE = """<h1>TokenLearner Explorer</h1>
-<p>See what each learned token of a vision transformer looks at, and what it saves to go on with so
-few.</p>"""
+<p>See what each learned token of a vision transformer looks at, and how much compute the model
+saves by keeping only a few.</p>"""
 
 state = current_state(resources.models(), resources.samples())
 device = resources.pick_device(state.device)

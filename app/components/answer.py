@@ -42,7 +42,7 @@ def verdict(name: str, *, subject: str | None, subject_is_known: bool) -> str:
     """
     if subject is not None:
         return ":green-badge[Right]" if subject == name else ":red-badge[Wrong]"
-    return ":orange-badge[Shows nothing it knows]" if subject_is_known else ""
+    return ":orange-badge[Not one of its classes]" if subject_is_known else ""
 
 
 def remarks(
@@ -61,7 +61,8 @@ def remarks(
         said.append(f"The {thing} shows “{plain(class_title(subject))}”.")
     said += low_confidence(share)
     count = len(explanation.class_names)
-    said.append(f"The model knows {count:,} answer{'s' * (count != 1)} and no other.")
+    known = "has only one class" if count == 1 else f"can only choose among its {count:,} classes"
+    said.append(f"The model {known}.")
     return said
 
 
@@ -74,5 +75,5 @@ def list_classes(names: tuple[str, ...]) -> str:
     """All that a model can answer with, or examples where there are many, as Markdown."""
     shown = [plain(class_title(name)) for name in names[:_CLASSES_IN_FULL]]
     if len(names) > len(shown):
-        return f"one of {len(names):,} things, such as {', '.join(shown[:8])}"
+        return f"one of {len(names):,} classes, such as {', '.join(shown[:8])}"
     return f"{', '.join(shown[:-1])} or {shown[-1]}" if len(shown) > 1 else "".join(shown)

@@ -16,10 +16,10 @@ out; the paper’s ImageNet tables count them too, which adds up to 1 %.
 **Tokens** are what a transformer block works on: at first one per patch of the photo, after
 TokenLearner a few learned ones. A block’s work grows with their number.
 
-**Parameters** are the numbers that training found. TokenLearner adds a few, and saves work, not
-memory for weights.
+**Parameters** are the learned weights. TokenLearner adds a few, and saves compute, not weight
+memory.
 
-How much faster a device gets is another question than how much it has to compute.
+Fewer operations do not always mean proportionally more speed.
 """
 
 

@@ -10,7 +10,7 @@ from app.state import PageState, change_state, own_photo, show_own_photo
 from app.uploads import refuse
 
 _OWN = "own"
-_KNOWN, _UNKNOWN = "Shows something the model knows", "Shows something else"
+_KNOWN, _UNKNOWN = "In the model’s classes", "Other subjects"
 _OTHERS, _NOBODY_KNOWS = "Others", "Samples"
 
 

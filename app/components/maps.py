@@ -54,8 +54,8 @@ def _explain_absence(state: PageState, result: photo_resources.Result) -> None:
     with st.container(key="no_maps", gap="small"):
         st.image(result.photo_jpeg, width="stretch", alt="The photo, with no maps over it")
         st.markdown(
-            f"**This model has no TokenLearner.** It works on all {tokens} patches of the photo to "
-            "the end, so there are no learned tokens to look at."
+            f"**This model has no TokenLearner.** Every block works on all {tokens} patches, so "
+            "there are no learned tokens to look at."
         )
         if other := resources.offer(state.model).counterpart:
             st.button(

@@ -56,7 +56,7 @@ def _facts(info: ModelInfo, offer: Offer) -> list[str]:
         "Started from ": origin.started_from,
         "Weights: ": origin.weights_licence,
         "Data: ": origin.data_licence,
-        "Data before that: ": origin.inherited_data,
+        "Earlier training data: ": origin.inherited_data,
     }
     said = [_what_it_means(info)] * bool(info.warning)
     return said + [label + plain(fact) for label, fact in facts.items() if fact]

@@ -60,7 +60,7 @@ def test_a_model_is_offered_and_labelled(folder: Path) -> None:
     assert str(folder) not in sidebar(page)
     name, _ = explain(zoo.load(folder / "mine"), FIRST.path).predictions[0]
     assert f"## {name}" in texts(page)
-    assert "Shows nothing it knows" not in texts(page)  # nobody knows that
+    assert "Not one of its classes" not in texts(page)  # nobody knows that
     assert "can only answer with red, green or blue" in texts(page)
 
 
@@ -90,7 +90,7 @@ def test_a_model_of_timm_with_an_untrained_learner(folder: Path) -> None:
     assert f"The photo shows “{FIRST.subject('imagenette')}”" in texts(page)  # one of ImageNet's
     # No parachute, and no garbage truck, yet something else that ImageNet has.
     beagle = open_page(model="own:of-timm", sample="beagle")
-    assert "Shows nothing it knows" not in texts(beagle)
+    assert "Not one of its classes" not in texts(beagle)
     staged = open_page(model="own:of-timm", stage="1")
     assert "TokenLearner not trained" in texts(staged)
 
@@ -130,7 +130,7 @@ def test_a_broken_one_hides_nothing(folder: Path, caplog: pytest.LogCaptureFixtu
 
 @pytest.mark.parametrize(
     ("cause", "words"),
-    [("no luck", "nobody foresaw"), ("CUDA out of memory.", "memory does not suffice for this")],
+    [("no luck", "unexpected error"), ("CUDA out of memory.", "Not enough memory on this device")],
 )
 def test_one_that_fails_in_another_way(
     cause: str,
@@ -235,7 +235,7 @@ def test_a_model_that_is_taken_away(folder: Path) -> None:
     page.run()
     assert not page.exception
     assert picker(page).value == zoo.names()[0]
-    assert alerts(page)[0].startswith("The model “mine” is not here any more")
+    assert alerts(page)[0].startswith("The model “mine” is no longer available")
 
 
 def test_a_folder_that_is_not_there(folder: Path) -> None:

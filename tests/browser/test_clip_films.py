@@ -27,7 +27,7 @@ def open_downloads(visitor: Explorer) -> None:
 def test_a_film_and_the_tracks_to_take_away(visitor: Explorer, explanation: ClipExplanation):
     open_downloads(visitor)
     with visitor.page.expect_download() as film:
-        visitor.page.get_by_role("button", name="Film with the overlay").click()
+        visitor.page.get_by_role("button", name="Video with the overlay").click()
     assert film.value.suggested_filename == f"{clips.CLIP.id}_attention.mp4"
     facts = probe(film.value.path())
     assert (facts.codec, facts.has_audio) == ("h264", True)
@@ -44,12 +44,12 @@ def test_a_film_and_the_tracks_to_take_away(visitor: Explorer, explanation: Clip
     # Whoever asks for the same again gets it again.
     open_downloads(visitor)
     with visitor.page.expect_download():
-        visitor.page.get_by_role("button", name="Film with the overlay").click()
+        visitor.page.get_by_role("button", name="Video with the overlay").click()
     open_downloads(visitor)
     visitor.page.get_by_role("combobox", name="Format").click()
     visitor.page.get_by_role("option", name="GIF").click()
     with visitor.page.expect_download() as moving:
-        visitor.page.get_by_role("button", name="Film with the overlay (GIF)").click()
+        visitor.page.get_by_role("button", name="Video with the overlay (GIF)").click()
     # A GIF holds equal frames once, and at full opacity those of a step are equal.
     facts = probe(moving.value.path())
     assert facts.codec == "gif"
@@ -64,12 +64,12 @@ def test_stop_stops_a_film(visitor: Explorer) -> None:
     saved = []
     visitor.page.on("download", lambda download: saved.append(download))
     open_downloads(visitor)
-    visitor.page.get_by_role("combobox", name="Film", exact=True).click()
+    visitor.page.get_by_role("combobox", name="Video", exact=True).click()
     visitor.page.get_by_role("option", name="All tokens, side by side").click()
-    visitor.page.get_by_role("button", name="Film with the overlay").click()
-    expect(visitor.page.get_by_text("Making the film")).to_be_visible()
+    visitor.page.get_by_role("button", name="Video with the overlay").click()
+    expect(visitor.page.get_by_text("Making the video")).to_be_visible()
     visitor.page.get_by_role("button", name="Stop", exact=True).click()
-    expect(visitor.page.get_by_text("Making the film")).to_have_count(0)
+    expect(visitor.page.get_by_text("Making the video")).to_have_count(0)
     visitor.wait_until_idle()
     expect(visitor.viewer).to_be_visible()
     assert saved == []

@@ -65,14 +65,14 @@ def _offer(page: PageState, state: ClipState, clip: ClipOnPage, result: ClipResu
         icon=":material/data_array:",
     )
     st.caption(
-        "Each is made when you press it. The numbers are frames, maps, tokens, probabilities and "
-        "costs; `tokenlearner.ClipExplanation.load` opens them."
+        "Each file is made when you press its button. The numbers are frames, maps, tokens, "
+        "probabilities and costs; `tokenlearner.ClipExplanation.load` opens them."
     )
 
 
 def _offer_film(page: PageState, state: ClipState, clip: ClipOnPage, learner: int) -> None:
     left, right = st.columns([2, 1])
-    view = left.selectbox("Film", [_AS_SHOWN, _MOSAIC, _COMPOSITE], key="film_view")
+    view = left.selectbox("Video", [_AS_SHOWN, _MOSAIC, _COMPOSITE], key="film_view")
     kind = right.selectbox(
         "Format", list(_FORMATS), key="film_kind", format_func=lambda kind: _FORMATS[kind]
     )
@@ -81,7 +81,7 @@ def _offer_film(page: PageState, state: ClipState, clip: ClipOnPage, learner: in
         and kind != "gif"
         and st.toggle("With sound", value=True, key="film_sound")
     )
-    label = f"Film with the overlay ({_FORMATS[kind]})"
+    label = f"Video with the overlay ({_FORMATS[kind]})"
     if st.button(label, key="make_film", icon=":material/movie:", width="stretch"):
         ask_for_film(
             FilmWish(
@@ -94,4 +94,4 @@ def _offer_film(page: PageState, state: ClipState, clip: ClipOnPage, learner: in
                 with_sound=bool(with_sound),
             )
         )
-    st.caption("All frames of the stretch, at the clip’s own frame rate.")
+    st.caption("All frames of the section, at the clip’s own frame rate.")

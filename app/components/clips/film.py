@@ -63,7 +63,7 @@ def keep_film(page: PageState, state: ClipState, clip: ClipOnPage, result: objec
         return
     if page.stage or isinstance(result, str) or wish.job != job_of(page, state, clip):
         _forget()
-        add_notices(("The film was not finished, because the page went on to something else.",))
+        add_notices(("The video was not finished, because the page changed.",))
 
 
 def make_film(clip: ClipOnPage, result: ClipResult, *, place: DeltaGenerator) -> None:
@@ -90,11 +90,11 @@ def make_film(clip: ClipOnPage, result: ClipResult, *, place: DeltaGenerator) ->
         film = wait_for(
             lambda progress: _render(wish, clip, result, progress),
             report,
-            text="Making the film",
+            text="Making the video",
         )
     except TokenLearnerError as error:
         _forget()
-        add_notices((f"The film could not be made: {tell(error)}",))
+        add_notices((f"The video could not be made: {tell(error)}",))
     except Exception:  # of which a run that is ended early raises none: its film is made anew
         _forget()
         raise
@@ -121,7 +121,7 @@ def _render(wish: FilmWish, clip: ClipOnPage, result: ClipResult, progress: Prog
                 waiting = turns.device_turn(lambda: progress.say(turns.WAITING, 0.0))
                 give_way = turn.enter_context(waiting)
             give_way()
-            progress.said = (f"Making the film: {done} of {total} frames", done / total)
+            progress.said = (f"Making the video: {done} of {total} frames", done / total)
             return progress.is_wanted
 
         return render_overlay_video(

@@ -84,10 +84,9 @@ def no_result(why: str) -> None:
     with st.container(key="no_result", gap="small"):
         if why:
             st.error(plain(why), icon=":material/error:")
-            st.markdown("Choose another clip, stretch or model; the page goes on.")
+            st.markdown("Choose another clip, section or model.")
             return
-        st.markdown(
-            "**Stopped.** This stretch was not looked at to the end, so there is nothing to show. "
-            "To go on is to begin with it again."
+        st.markdown("Stopped before the analysis finished, so there is nothing to show.")
+        st.button(
+            "Start again", on_click=lambda: st.session_state.pop(_STOPPED, None), key="start_again"
         )
-        st.button("Go on", on_click=lambda: st.session_state.pop(_STOPPED, None), key="go_on")

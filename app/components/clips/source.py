@@ -26,7 +26,7 @@ def clip_line(clip: ClipOnPage, result: ClipResult) -> None:
     ]
     if clip.facts.has_audio and result.media.duration_s > clip_resources.LONGEST_SOUND_S:
         longest = f"{clip_resources.LONGEST_SOUND_S:.0f} s"
-        said.append(f"the player has sound for up to {longest}; a film of it can have all of it")
+        said.append(f"the player has sound for up to {longest}; a saved video can have all of it")
     if clip.sample is None:
         said.append("it stays in this session, so a link cannot show it")
     else:

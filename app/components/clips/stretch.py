@@ -36,11 +36,11 @@ def _timeline(state: ClipState, clip: ClipOnPage) -> None:
         change_clip_state(start_s=round(first, 2), end_s=None if whole else round(last, 2))
 
     if end < 2 * LEAST_STRETCH_S:
-        st.caption(f"The clip lasts {end:.2f} s; all of it is looked at.")
+        st.caption(f"The clip lasts {end:.2f} s; the whole clip is used.")
         return
     st.session_state[key] = state.stretch(end)
     st.slider(
-        "Stretch of the clip",
+        "Section of the clip",
         min_value=0.0,
         max_value=end,
         step=_STEP_S,
@@ -59,8 +59,8 @@ def _frame_count(page: PageState, state: ClipState, device: str) -> None:
         key=_FRAMES,
         on_change=lambda: change_clip_state(num_frames=st.session_state[_FRAMES]),
         disabled=fixed is not None,
-        help="How many frames of the stretch the model sees, evenly spread."
-        + (" This model takes exactly so many." if fixed else ""),
+        help="How many frames of the section the model sees, evenly spaced."
+        + (" This model always takes this many." if fixed else ""),
     )
 
 
