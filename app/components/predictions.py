@@ -7,7 +7,7 @@ import numpy as np
 import streamlit as st
 
 from app.components.numbers import format_share
-from app.components.plain_text import class_title
+from app.components.plain_text import chart_text, class_title
 from tokenlearner.clips import ClipExplanation
 from tokenlearner.inference import Explanation
 
@@ -68,13 +68,13 @@ def _bars(top: list[int], explanation: _Answer, label: str, color: str) -> dict[
         "y": list(range(len(top))),
         "x": shares,
         "text": [format_share(share) for share in shares],
-        "hovertext": [class_title(explanation.class_names[index]) for index in top],
+        "hovertext": [chart_text(class_title(explanation.class_names[index])) for index in top],
         "textposition": "outside",
         "cliponaxis": False,
         "constraintext": "none",
         "textfont": {"size": 12},
         "marker": {"color": color, "line": {"width": 0}},
-        "hovertemplate": "%{hovertext}: %{text}<extra>" + escape(label) + "</extra>",
+        "hovertemplate": "%{hovertext}: %{text}<extra>" + chart_text(label) + "</extra>",
     }
 
 
@@ -96,7 +96,7 @@ def _layout(names: list[str]) -> dict[str, Any]:
             "fixedrange": True,
             "automargin": False,
             "tickvals": list(range(len(names))),
-            "ticktext": [_shorten(name) for name in names],
+            "ticktext": [chart_text(_shorten(name)) for name in names],
             "ticklabelstandoff": 6,
             "tickfont": {"size": 13},
         },

@@ -10,7 +10,7 @@ from app.clip_resources import ClipResult
 from app.components.answer import list_classes, remarks, verdict
 from app.components.cost import tokens_diagram
 from app.components.numbers import describe_saving, format_gflops, format_share
-from app.components.plain_text import class_title, plain
+from app.components.plain_text import chart_text, class_title, plain
 from app.components.predictions import predictions_chart
 from app.components.provenance import warning_badge
 from tokenlearner.clips import ClipExplanation
@@ -22,7 +22,7 @@ _HEIGHT_PX = 116
 
 _DEFINITIONS = """
 **GFLOPs** are billions of multiply-accumulates, each counted once, as the papers’ tables do, for
-all the frames that a model saw of this stretch.
+all the frames that a model saw of this section.
 
 An **image model** looks at each frame on its own, and its answer is the mean over the frames. A
 **video model** looks at all of them together.
@@ -134,7 +134,7 @@ def _line(times: np.ndarray, shares: np.ndarray, name: str, color: str) -> dict[
         "text": [format_share(float(share)) for share in shares],
         "line": {"color": color, "width": 2},
         "marker": {"size": 5},
-        "hovertemplate": "%{text} at %{x:.2f} s<extra>" + escape(name) + "</extra>",
+        "hovertemplate": "%{text} at %{x:.2f} s<extra>" + chart_text(name) + "</extra>",
     }
 
 
