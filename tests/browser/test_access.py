@@ -47,6 +47,36 @@ def test_a_dialog_keeps_the_keys_and_gives_the_focus_back(open_page: Open) -> No
     expect(button).to_be_focused()
 
 
+def test_arrows_read_the_picture_once_it_has_the_focus(open_page: Open) -> None:
+    visitor = open_page(f"?sample={FIRST}&token=1")
+    page = visitor.page
+    status, readout = page.locator(".status"), page.locator(".readout")
+    page.locator("canvas.picture").click()  # a click leaves the arrows to the tokens
+    page.keyboard.press("ArrowRight")
+    expect(page.locator('.tile[data-token="2"]')).to_have_attribute("aria-selected", "true")
+    page.locator(".tile[tabindex='0']").focus()
+    page.keyboard.press("Shift+Tab")
+    expect(page.locator("canvas.picture")).to_be_focused()
+    expect(status).to_have_text(re.compile(r"^Row \d+, column \d+: "))
+    start = re.match(r"Row (\d+), column (\d+)", status.inner_text())
+    assert start is not None
+    row, column = map(int, start.groups())
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("ArrowUp")
+    expect(status).to_have_text(re.compile(f"^Row {row - 1}, column {column - 1}: "))
+    expect(readout).to_have_text(status.inner_text())
+    assert visitor.settings.tokens == (1,)
+    page.keyboard.press("Tab")
+    expect(status).to_have_text("")
+
+
+def test_the_keys_are_explained_to_whoever_hears_the_page(open_page: Open) -> None:
+    visitor = open_page()
+    strip = visitor.page.locator(".strip")
+    hint = visitor.page.locator(f"#{strip.get_attribute('aria-describedby')}")
+    expect(hint).to_contain_text("Space combines tokens")
+
+
 def test_what_a_button_says_is_announced_as_well(open_page: Open) -> None:
     visitor = open_page(f"?sample={FIRST}")
     visitor.context.grant_permissions(["clipboard-read", "clipboard-write"])

@@ -193,7 +193,7 @@ def test_a_clip_is_sent_to_the_page_that_takes_it(open_page: Open) -> None:
     visitor = open_page()
     content = load_clips()[0].path.read_bytes()
     visitor.upload("walk.mp4", content)
-    expect(visitor.page.get_by_role("alert")).to_contain_text("The Clips page takes it.")
+    expect(visitor.page.get_by_role("alert")).to_contain_text("Open it on the Clips page.")
     visitor.page.get_by_role("link", name="Go to the Clips page").click()
     expect(visitor.page.get_by_role("heading", name="Clips", exact=True)).to_be_visible()
     expect(visitor.viewer).to_have_attribute("data-ready", "1")
@@ -222,11 +222,11 @@ def test_what_the_model_saw_stays_unmarked(open_page: Open) -> None:
     """On stage, in a link, and until everything is reset."""
     visitor = open_page("?model=cifar10-mini-vit-tl8&sample=leopard")  # of which it sees the middle
     marked = visitor.photo_pixels()
-    box = visitor.page.get_by_label("Mark what it saw")
+    box = visitor.page.get_by_label("Outline model input")
     box.uncheck()
     visitor.page.wait_for_url("**&box=0*")
     other = open_page(f"?{urlsplit(visitor.page.url).query}")
-    expect(other.page.get_by_label("Mark what it saw")).not_to_be_checked()
+    expect(other.page.get_by_label("Outline model input")).not_to_be_checked()
     assert not (other.photo_pixels() == marked).all()
     visitor.page.get_by_role("button", name="Stage mode").click()
     expect(visitor.page.locator(".on-stage")).to_have_count(1)
@@ -261,7 +261,7 @@ def test_two_visitors_do_not_meet(open_page: Open, model: VisionTransformer) -> 
     expect(ben.page.locator('.photo[data-id="own"]')).to_have_count(0)
 
 
-def test_digits_pick_tokens_whatever_was_used_last(
+def test_digits_pick_tokens_unless_something_outside_the_viewer_has_the_focus(
     open_page: Open, model: VisionTransformer
 ) -> None:
     visitor = open_page(f"?sample={FIRST}&token=1")
@@ -273,12 +273,14 @@ def test_digits_pick_tokens_whatever_was_used_last(
     visitor.page.keyboard.press("7")
     settle(visitor, shown, ViewSettings(tokens=(6,), interpolation="patch", opacity=0.3))
     visitor.pick_sample("tabby")
+    tabby = explain(model, SAMPLES["tabby"].path)
+    settle(visitor, tabby, ViewSettings(tokens=(6,), interpolation="patch", opacity=0.3))
+    visitor.page.keyboard.press("2")  # the photo's button has the focus
+    assert visitor.settings.tokens == (6,)
+    visitor.page.locator("canvas.picture").click()
+    visitor.page.mouse.move(2, 2)
     visitor.page.keyboard.press("2")
-    settle(
-        visitor,
-        explain(model, SAMPLES["tabby"].path),
-        ViewSettings(tokens=(1,), interpolation="patch", opacity=0.3),
-    )
+    settle(visitor, tabby, ViewSettings(tokens=(1,), interpolation="patch", opacity=0.3))
 
 
 @pytest.mark.parametrize("mode", ["token", "composite"])
@@ -289,11 +291,11 @@ def test_low_values_fade_or_cover_the_photo(
     shown = explain(model, SAMPLES[FIRST].path)
     fading = ViewSettings(mode=mode)
     settle(visitor, shown, fading)
-    visitor.page.get_by_role("checkbox", name="Fade where weak").uncheck()
+    visitor.page.get_by_role("checkbox", name="Fade low values").uncheck()
     settle(visitor, shown, replace(fading, weak="cover"))
     assert visitor.difference(shown, fading) > 3 * SAME
     visitor.page.wait_for_url("**weak=cover**")
-    visitor.page.get_by_role("checkbox", name="Fade where weak").check()
+    visitor.page.get_by_role("checkbox", name="Fade low values").check()
     settle(visitor, shown, fading)
     visitor.page.wait_for_url(lambda url: "weak" not in url)
 

@@ -15,7 +15,7 @@ function createViewer(root) {
     save: (settings) => trigger("export", settings),
     obey: ({ step }) => trigger("step", step),
   });
-  setText(root.querySelector(".strip-hint"), "Shift-click adds tokens up; keys 1–9, ← and → pick them");
+  setText(root.querySelector(".strip-hint"), "Shift-click or Space combines tokens; 1–9, ← and → select one");
 
   async function takeOver(payload) {
     const mine = ++arrival;

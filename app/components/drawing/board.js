@@ -60,9 +60,11 @@ export function createBoard(
   let stripShows = "";
 
   const picture = createPicture(root, {
-    point(found) {
+    point(found, isByKey) {
       cell = found;
       invalidate();
+      if (!isByKey) return;
+      setText(find(".status"), found === null ? "" : describeCell(found, shown(), reel.at(step)));
     },
   });
   const addUp = find(".add-up");

@@ -3,8 +3,10 @@
 import { cellAt, cellPlace } from "./field.js";
 import { boxOn, colourLayer, createCanvas, drawBase, drawBoxOutline, drawLayer, fit } from "./paint.js";
 
+const ARROWS = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
 const FIELD_SAMPLES = 480; // long side of the smooth field: finer than any map, cheap to colour
 
+// `point(cell, isByKey)` tells which grid cell is pointed at, null for none.
 export function createPicture(root, { point }) {
   const frameElement = root.querySelector(".frame");
   const canvas = root.querySelector(".picture");
@@ -16,6 +18,7 @@ export function createPicture(root, { point }) {
   let box = null; // where on it the model looked
   let grid = null;
   let ratio = 1;
+  let keyed = null; // the cell that arrows move, while the picture has the focus by the keyboard
 
   function prepare(photo, header, showBox, moment) {
     ratio = window.devicePixelRatio || 1;
@@ -48,6 +51,26 @@ export function createPicture(root, { point }) {
     // A finger that lifts has no other way to leave its answer on the screen.
     if (event.pointerType === "mouse") point(null);
   };
+  // A click leaves the arrows to the tokens, and to the clip.
+  const onFocus = () => {
+    if (!grid || !canvas.matches(":focus-visible")) return;
+    keyed = Math.floor(grid.height / 2) * grid.width + Math.floor(grid.width / 2);
+    point(keyed, true);
+  };
+  const onBlur = () => {
+    if (keyed !== null) point((keyed = null), true);
+  };
+  const onKey = (event) => {
+    if (keyed === null || !(event.key in ARROWS) || event.altKey || event.metaKey || event.ctrlKey) return;
+    event.preventDefault();
+    const [down, across] = ARROWS[event.key];
+    const row = Math.min(grid.height - 1, Math.max(0, Math.floor(keyed / grid.width) + down));
+    const column = Math.min(grid.width - 1, Math.max(0, (keyed % grid.width) + across));
+    point((keyed = row * grid.width + column), true);
+  };
+  canvas.addEventListener("focus", onFocus);
+  canvas.addEventListener("blur", onBlur);
+  canvas.addEventListener("keydown", onKey);
   canvas.addEventListener("pointerdown", onMove);
   canvas.addEventListener("pointermove", onMove);
   canvas.addEventListener("pointerleave", onLeave);
@@ -91,6 +114,9 @@ export function createPicture(root, { point }) {
       box: [box.x, box.y, box.width, box.height].map((v) => v / ratio),
     }),
     destroy() {
+      canvas.removeEventListener("focus", onFocus);
+      canvas.removeEventListener("blur", onBlur);
+      canvas.removeEventListener("keydown", onKey);
       canvas.removeEventListener("pointerdown", onMove);
       canvas.removeEventListener("pointermove", onMove);
       canvas.removeEventListener("pointerleave", onLeave);
