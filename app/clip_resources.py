@@ -17,15 +17,23 @@ from typing import Any
 
 import streamlit as st
 
-from app import photo_resources, resources, turns
+from app import memory, photo_resources, resources, turns
 from app.background import Progress, Report, wait_for
 from app.clip_state import OwnClip
-from app.components.attention_player import ClipMedia
-from app.gallery import ClipSample, load_clips
-from app.shelf import Budget, Shelf
+from app.components.attention_player import ClipMedia, PackedMaps, pack_maps
+from app.gallery import Sample, load_clips
+from app.shelf import Shelf
 from tokenlearner.checkpoints import ClipModel
 from tokenlearner.clips import ClipExplanation, explain_clip
-from tokenlearner.media import ClipFacts, display_clip, probe, read_clip, read_stretch
+from tokenlearner.media import (
+    DEFAULT_CLIP_LIMITS,
+    ClipFacts,
+    ClipLimits,
+    display_clip,
+    probe,
+    read_clip,
+    read_stretch,
+)
 
 FRAME_SIDE_PX = 1280
 """Long side at which frames are kept: what 720p has."""
@@ -33,8 +41,10 @@ FRAME_SIDE_PX = 1280
 LONGEST_SOUND_S = 120.0
 """The longest stretch that plays with sound: a player without it is better than a long wait."""
 
+OWN_CLIP_LIMITS = ClipLimits(max_bytes=100 * 2**20, max_wait_s=20.0)
+"""For a clip that was just brought: who brings the next one may have to wait for it."""
+
 _WEBM = b"\x1a\x45\xdf\xa3"
-_SHARED_BYTES, _OWN_BYTES, _ALL_OWN_BYTES = 800 * 2**20, 400 * 2**20, 2_000 * 2**20
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
@@ -53,7 +63,7 @@ class ClipOnPage:
     sha256: str
     facts: ClipFacts
     title: str
-    sample: ClipSample | None
+    sample: Sample | None
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
@@ -64,30 +74,17 @@ class ClipResult:
         chosen: By the model that the user chose.
         other: By the one to compare it with; None if there is none.
         media: The stretch for the player.
+        keys: What the two are kept by.
     """
 
     chosen: ClipExplanation
     other: ClipExplanation | None
     media: ClipMedia
+    keys: tuple[object, ...]
 
 
 @st.cache_resource(max_entries=1, show_spinner=False)
-def _shared_shelf() -> Shelf:
-    return Shelf(_SHARED_BYTES)
-
-
-@st.cache_resource(max_entries=1, show_spinner=False, scope="session")
-def _own_shelf() -> Shelf:
-    return Shelf(_OWN_BYTES, _all_own_shelves())
-
-
-@st.cache_resource(max_entries=1, show_spinner=False)
-def _all_own_shelves() -> Budget:
-    return Budget(_ALL_OWN_BYTES)
-
-
-@st.cache_resource(max_entries=1, show_spinner=False)
-def clips() -> dict[str, ClipSample]:
+def clips() -> dict[str, Sample]:
     """The clips of the gallery by id, the one to open with first."""
     return {clip.id: clip for clip in load_clips()}
 
@@ -111,10 +108,10 @@ def clip_thumbnails() -> dict[str, str]:
     return {clip_id: _thumbnail(clip.path) for clip_id, clip in clips().items()}
 
 
-def _thumbnail(source: Path | bytes) -> str:
+def _thumbnail(source: Path | bytes, limits: ClipLimits = DEFAULT_CLIP_LIMITS) -> str:
     """The middle of a clip, small, as a data URI."""
-    frame = read_clip(source, num_frames=1, max_side_px=FRAME_SIDE_PX).frames[0]
-    return photo_resources.thumbnail(frame)
+    read = read_clip(source, num_frames=1, max_side_px=FRAME_SIDE_PX, limits=limits)
+    return photo_resources.thumbnail(read.frames[0])
 
 
 def read_own_clip(content: bytes, name: str) -> OwnClip:
@@ -123,13 +120,13 @@ def read_own_clip(content: bytes, name: str) -> OwnClip:
     Raises:
         MediaError: If it cannot be used.
     """
-    with turns.place(turns.READING), turns.working_beside():
+    with turns.place(turns.READING_CLIPS), turns.working_beside():
         return OwnClip(
             name=name,
             content=content,
             sha256=hashlib.sha256(content).hexdigest(),
-            facts=probe(content),
-            thumbnail=_thumbnail(content),
+            facts=probe(content, limits=OWN_CLIP_LIMITS),
+            thumbnail=_thumbnail(content, OWN_CLIP_LIMITS),
         )
 
 
@@ -163,20 +160,37 @@ def look_at(
         MediaError: If the clip cannot be read.
         TokenLearnerError: If a model cannot be asked.
     """
-    shelf = _shared_shelf() if clip.sample else _own_shelf()
+    shelf = _shelf_for(clip)
     media = _media(clip, stretch, shelf, report)
-    seen = []
+    seen, keys = [], []
     for index, name in enumerate(models):
         count = frames_of(name, device) or num_frames
-        done = index / len(models)
-        seen.append(
-            _seen(clip, stretch, count, name, device, shelf, report, (done, 1 / len(models)))
-        )
+        key = (clip.sha256, stretch, count, name, resources.version_of(name, device), device)
+        shares = (index / len(models), 1 / len(models))
+        seen.append(_seen(clip, stretch, count, name, device, shelf, key, report, shares))
+        keys.append(key)
     return ClipResult(
         chosen=seen[0],
         other=seen[1] if len(seen) > 1 else None,
         media=media,
+        keys=tuple(keys),
     )
+
+
+def packed_maps(
+    clip: ClipOnPage, result: ClipResult, shown: ClipExplanation, learner: int
+) -> PackedMaps:
+    """What the player gets of one of a result's explanations, made once for each learner."""
+    shelf = _shelf_for(clip)
+    key = ("packed", result.keys[shown is result.other], learner)
+    if (packed := shelf.get(key)) is None:
+        packed = pack_maps(shown, result.media, learner=learner)
+        shelf.put(key, packed, packed.num_bytes)
+    return packed
+
+
+def _shelf_for(clip: ClipOnPage) -> Shelf:
+    return memory.shared_results() if clip.sample else memory.own_results()
 
 
 def frames_of(model: str, device: str) -> int | None:
@@ -228,12 +242,11 @@ def _seen(
     model: str,
     device: str,
     shelf: Shelf,
+    key: object,
     report: Report,
     shares: tuple[float, float],
 ) -> ClipExplanation:
     """One model's part of the work, of whose whole it begins at, and is, these shares."""
-    version = resources.version_of(model, device)
-    key = (clip.sha256, stretch, num_frames, model, version, device)
     if (explanation := shelf.get(key)) is not None:
         return explanation
     title = resources.offer(model).title

@@ -7,8 +7,9 @@ from typing import Any
 
 import streamlit as st
 
+from app import memory
 from app.catalogue import title_of
-from app.state import add_notices, clear_notices, say
+from app.state import DROPPED, add_notices, clear_notices, say
 from tokenlearner.clips import DEFAULT_NUM_FRAMES
 from tokenlearner.media import ClipFacts
 
@@ -23,7 +24,7 @@ FIRST_STRETCH_S = 60.0
 _ROUNDING_S = 1e-6  # 1.2 − 1.1 is a little less than 0.1
 
 _STATE = "clip_state"
-_OWN_CLIP = "own_clip"
+_OWN_CLIP = "clip"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -92,7 +93,7 @@ def clip_state_from_query(
     clip, other = query.get("clip", clips[0]), query.get("with")
     notices = []
     if clip not in clips:
-        notices.append(f"There is no clip “{clip[:60]}” here; this is another one instead.")
+        notices.append(f"There is no clip “{clip[:60]}” here; showing the default instead.")
         clip = clips[0]
     if other is not None and other not in models:
         notices.append(f"There is no model “{other[:60]}” here to compare with.")
@@ -143,7 +144,13 @@ def current_clip_state(models: Iterable[str], clips: Iterable[str]) -> ClipState
     if state.other is not None and state.other not in models:  # the operator took it away
         st.session_state[_STATE] = replace(state, other=None, shows_other=False)
         gone = title_of(state.other)
-        add_notices((f"The model “{gone}” to compare with is not here any more.",))
+        add_notices((f"The model “{gone}” to compare with is no longer available.",))
+    if state.clip is None and own_clip() is None:
+        sample = next(iter(clips))
+        st.session_state[_STATE] = replace(
+            st.session_state[_STATE], clip=sample, start_s=0.0, end_s=None
+        )
+        add_notices((f"Your clip {DROPPED}",))
     return st.session_state[_STATE]
 
 
@@ -163,17 +170,17 @@ def choose_clip(clip: str | None) -> None:
     if clip is None and own is not None and own.facts.duration_s > FIRST_STRETCH_S:
         change_clip_state(end_s=FIRST_STRETCH_S)
         say(
-            f"This clip is long, so its first {FIRST_STRETCH_S:.0f} s are looked at; choose "
-            "another stretch above."
+            f"This clip is long, so only its first {FIRST_STRETCH_S:.0f} s is analysed; choose "
+            "another section above."
         )
 
 
 def show_own_clip(clip: OwnClip) -> None:
     """Makes a clip that the user brought the one on the page."""
-    st.session_state[_OWN_CLIP] = clip
+    memory.own_files().put(_OWN_CLIP, clip, len(clip.content))
     choose_clip(None)
 
 
 def own_clip() -> OwnClip | None:
-    """The clip that this session brought last, whether it is on the page or not."""
-    return st.session_state.get(_OWN_CLIP)
+    """The clip that this session brought last, on the page or not; None once it was dropped."""
+    return memory.own_files().get(_OWN_CLIP)

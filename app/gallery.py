@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from tokenlearner.errors import ConfigError
 
@@ -14,8 +14,8 @@ CLIPS_FOLDER = SAMPLES_FOLDER / "clips"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class CreditedFile:
-    """A photo or clip, and whose it is.
+class Sample:
+    """A photo or clip of the gallery, and whose it is.
 
     Attributes:
         id: Names it in links: lower-case letters, digits and hyphens.
@@ -55,19 +55,6 @@ class CreditedFile:
         return self.subjects.get(dataset)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Sample(CreditedFile):
-    """One photo of the gallery."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ClipSample(CreditedFile):
-    """One clip of the gallery."""
-
-
-_Kind = TypeVar("_Kind", Sample, ClipSample)
-
-
 def load_samples(folder: Path = SAMPLES_FOLDER) -> tuple[Sample, ...]:
     """Reads the photos' manifest, `samples.json`; the first sample is the one to open with.
 
@@ -75,19 +62,19 @@ def load_samples(folder: Path = SAMPLES_FOLDER) -> tuple[Sample, ...]:
         ConfigError: The manifest is broken, an entry is incomplete, an id appears twice, or a file
             is missing.
     """
-    return _load(folder / "samples.json", "samples", Sample)
+    return _load(folder / "samples.json", "samples")
 
 
-def load_clips(folder: Path = CLIPS_FOLDER) -> tuple[ClipSample, ...]:
+def load_clips(folder: Path = CLIPS_FOLDER) -> tuple[Sample, ...]:
     """Reads the clips' manifest, `clips.json`; the first clip is the one to open with.
 
     Raises:
         ConfigError: As `load_samples` does.
     """
-    return _load(folder / "clips.json", "clips", ClipSample)
+    return _load(folder / "clips.json", "clips")
 
 
-def _load(manifest: Path, key: str, kind: type[_Kind]) -> tuple[_Kind, ...]:
+def _load(manifest: Path, key: str) -> tuple[Sample, ...]:
     try:
         entries = json.loads(manifest.read_text(encoding="utf-8"))[key]
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -96,13 +83,13 @@ def _load(manifest: Path, key: str, kind: type[_Kind]) -> tuple[_Kind, ...]:
         ) from error
     if not isinstance(entries, list) or not entries:
         raise ConfigError(f"{manifest} lists no {key}; wanted at least one.")
-    wanted = {field.name for field in fields(kind)} - {"folder"}
+    wanted = {field.name for field in fields(Sample)} - {"folder"}
     for entry in entries:
         _check(entry, wanted, manifest.parent)
     ids = [entry["id"] for entry in entries]
     if repeated := sorted({id_ for id_ in ids if ids.count(id_) > 1}):
         raise ConfigError(f"The sample ids {', '.join(repeated)} appear twice in {manifest}.")
-    return tuple(kind(**entry, folder=manifest.parent) for entry in entries)
+    return tuple(Sample(**entry, folder=manifest.parent) for entry in entries)
 
 
 def _check(entry: Any, wanted: set[str], folder: Path) -> None:

@@ -1,7 +1,7 @@
 """What of photos is computed once and kept, and who may see it.
 
 What comes from the shipped samples is shared by all sessions and never changed. What comes from a
-photo that someone brought is kept in that session alone, and little of it: photos can be large.
+photo that someone brought is kept for that session alone, as long as there is room.
 """
 
 import base64
@@ -14,7 +14,7 @@ import numpy as np
 import streamlit as st
 from PIL import Image as PillowImage
 
-from app import resources, turns
+from app import memory, resources, turns
 from app.components.drawing import encode_display_photo
 from tokenlearner.inference import Explanation, explain
 from tokenlearner.media import Image, encode_png, read_image
@@ -83,7 +83,7 @@ def read_own_photo(data: bytes) -> Image:
     Raises:
         MediaError: If it cannot be used.
     """
-    with turns.place(turns.READING), turns.working_beside():
+    with turns.place(turns.READING_PHOTOS), turns.working_beside():
         return read_image(data)
 
 
@@ -94,12 +94,12 @@ def explain_sample(image: Image, model: str, device: str) -> Result:
 
 def explain_own_photo(image: Image, model: str, device: str) -> Result:
     """A photo of this session through a model and its counterpart; no other session sees it."""
-    return _with_notice(_explain_private, image, model, device)
+    return _with_notice(_explain_own, image, model, device)
 
 
 def _with_notice(compute: Callable[..., Result], image: Image, model: str, device: str) -> Result:
     # Spinners appear after half a second, so what is in the cache shows none.
-    with st.spinner(turns.WAITING if turns.device_is_taken() else "Looking at the photo…"):
+    with st.spinner(turns.WAITING if turns.device_is_taken() else "Analysing the photo…"):
         versions = [resources.version_of(name, device) for name in _pair(model, device)]
         return compute(image.sha256, model, "+".join(versions), device, image)
 
@@ -108,16 +108,32 @@ def _pair(model: str, device: str) -> list[str]:
     return [name for name in (model, resources.counterpart(model, device)[0]) if name is not None]
 
 
+def _explain_own(image_sha256: str, model: str, versions: str, device: str, image: Image) -> Result:
+    shelf, key = memory.own_results(), (image_sha256, model, versions, device)
+    if (result := shelf.get(key)) is None:
+        result = _explain(*key, image)
+        shelf.put(key, result, _num_bytes(result))
+    return result
+
+
+def _num_bytes(result: Result) -> int:
+    """What a result takes: mostly the photo itself, which both explanations share, and maps."""
+    both = [result.chosen, *([result.other] if result.other else [])]
+    maps = sum(learner.maps.nbytes for found in both for learner in found.learners)
+    return result.chosen.image.nbytes + maps + len(result.photo_jpeg) + len(result.input_png)
+
+
 def _explain(image_sha256: str, model: str, versions: str, device: str, _image: Image) -> Result:
     # Checksum and versions are for the cache: of the photo itself it would hash some pixels only.
-    other, _ = resources.counterpart(model, device)
+    networks = [resources.load_model(name, device) for name in _pair(model, device)]
     with turns.device_turn():
-        return Result(
-            chosen=explain(resources.load_model(model, device), _image),
-            other=None if other is None else explain(resources.load_model(other, device), _image),
-            photo_jpeg=encode_display_photo(_image.pixels),
-            input_png=_input_png(_image, resources.model_info(model, device).preprocessing),
-        )
+        chosen, *others = [explain(network, _image) for network in networks]
+    return Result(
+        chosen=chosen,
+        other=others[0] if others else None,
+        photo_jpeg=encode_display_photo(_image.pixels),
+        input_png=_input_png(_image, resources.model_info(model, device).preprocessing),
+    )
 
 
 def _input_png(image: Image, preprocessing: Preprocessing) -> bytes:
@@ -127,4 +143,3 @@ def _input_png(image: Image, preprocessing: Preprocessing) -> bytes:
 
 
 _explain_shared = st.cache_resource(max_entries=128, show_spinner=False)(_explain)
-_explain_private = st.cache_resource(max_entries=1, show_spinner=False, scope="session")(_explain)

@@ -13,7 +13,7 @@ import torch
 
 from app import catalogue
 from app.catalogue import Offer
-from app.gallery import CreditedFile, Sample, load_samples
+from app.gallery import Sample, load_samples
 from app.options import Options, read_options
 from app.problems import tell
 from app.recorded import PlacementSweep, Recorded, read_placement, read_recorded
@@ -243,7 +243,7 @@ def dataset_of(name: str, device: str) -> str:
     return ""
 
 
-def is_subject_known(file: CreditedFile | None, dataset: str, model: str, device: str) -> bool:
+def is_subject_known(file: Sample | None, dataset: str, model: str, device: str) -> bool:
     """Whether it is known what a photo or clip shows, of all that a model can answer with.
 
     Where a sample shows none of a data set's classes, it may yet show one of the others that a

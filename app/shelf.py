@@ -14,12 +14,12 @@ _PATIENCE_S = 0.2  # between two looks whether the wait is still wanted
 class Budget:
     """What several shelves may take together, however many there are.
 
-    Args:
+    Attributes:
         max_bytes: With more, the results that nobody has used for longest are given up.
     """
 
     def __init__(self, max_bytes: int) -> None:
-        self._max_bytes = max_bytes
+        self.max_bytes = max_bytes
         self._lock = threading.Lock()
         self._shelves: WeakSet[Shelf] = WeakSet()
 
@@ -33,7 +33,7 @@ class Budget:
         with self._lock:
             by_use = sorted(self._shelves, key=lambda shelf: shelf.used_s)
             for shelf in by_use[:-1]:  # what was put there just now stays
-                while self._used() > self._max_bytes and shelf.give_up_oldest():
+                while self._used() > self.max_bytes and shelf.give_up_oldest():
                     pass
 
     def _used(self) -> int:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import streamlit as st
 
+from app import memory
 from app.components.drawing import settings_from_query
 from tokenlearner.media import Image
 from tokenlearner.rendering import ViewSettings
@@ -20,7 +21,10 @@ PageTitle = Literal["Explore", "Clips"]
 
 _PAGE = "page_state"
 _NOTICES = "notices"
-_OWN_PHOTO = "own_photo"
+_OWN_PHOTO = "photo"
+
+DROPPED = "was dropped to free memory; please bring it again."
+"""What is said of a file that a visitor brought."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -87,10 +91,10 @@ def state_from_query(
     model, sample = query.get("model", models[0]), query.get("sample", samples[0])
     notices = []
     if model not in models:
-        notices.append(f"There is no model “{model[:60]}” here; this is another one instead.")
+        notices.append(f"There is no model “{model[:60]}” here; showing the default instead.")
         model = models[0]
     if sample not in samples:
-        notices.append(f"There is no sample “{sample[:60]}” here; this is another photo instead.")
+        notices.append(f"There is no sample “{sample[:60]}” here; showing the default instead.")
         sample = samples[0]
     state = PageState(
         model=model,
@@ -129,6 +133,10 @@ def current_state(models: Iterable[str], samples: Iterable[str]) -> PageState:
         state, notices = state_from_query(query, models=models, samples=samples)
         st.session_state[_PAGE] = state
         st.session_state[_NOTICES] = tuple(Notice(text=text) for text in notices)
+    state: PageState = st.session_state[_PAGE]
+    if state.sample is None and own_photo() is None:
+        st.session_state[_PAGE] = replace(state, sample=next(iter(samples)))
+        add_notices((f"Your photo {DROPPED}",))
     return st.session_state[_PAGE]
 
 
@@ -146,13 +154,13 @@ def is_on_stage() -> bool:
 
 def show_own_photo(photo: OwnPhoto) -> None:
     """Makes a photo that the user brought the one on the page."""
-    st.session_state[_OWN_PHOTO] = photo
+    memory.own_files().put(_OWN_PHOTO, photo, photo.image.pixels.nbytes)
     change_state(sample=None)
 
 
 def own_photo() -> OwnPhoto | None:
-    """The photo that this session brought last, whether it is on the page or not."""
-    return st.session_state.get(_OWN_PHOTO)
+    """The photo that this session brought last, on the page or not; None once it was dropped."""
+    return memory.own_files().get(_OWN_PHOTO)
 
 
 def say(text: str, *, page: PageTitle | None = None) -> None:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-WAITING = "Other work is being done first…"
+WAITING = "Waiting for other jobs to finish…"
 """What people read while it is somebody else's turn; there is no queue, so it promises nothing."""
 
 ENCODING = threading.BoundedSemaphore(2)
@@ -17,8 +17,11 @@ ENCODING = threading.BoundedSemaphore(2)
 LOOKING = threading.BoundedSemaphore(3)
 """Places for clips that models look at: their frames take up to 300 MB each (64 at 1280 px)."""
 
-READING = threading.BoundedSemaphore(1)
-"""The place for a file that a visitor has just brought: a large photo takes much memory to read."""
+READING_PHOTOS = threading.BoundedSemaphore(1)
+"""The place for a photo that a visitor has just brought: a large one takes much memory to read."""
+
+READING_CLIPS = threading.BoundedSemaphore(2)
+"""Places for clips that visitors have just brought, which a photo need not wait for."""
 
 _computing = threading.Lock()
 _beside = threading.Lock()
@@ -74,7 +77,7 @@ def place(
     """Waits for a free place, for work that needs no turn at the device, or not all the time.
 
     Args:
-        places: `ENCODING`, `LOOKING` or `READING`. Who has a turn must not wait for one.
+        places: One of those above. Who has a turn must not wait for one.
         waiting: Called again and again meanwhile. It may raise, to wait no longer.
     """
     _take(places, waiting)

@@ -2,12 +2,13 @@
 
 import threading
 import time
+from contextlib import ExitStack
 
 import pytest
 
-from app import clip_resources, turns
+from app import clip_resources, memory, photo_resources, turns
 from app.background import LeftError, Progress, wait_for
-from app.gallery import load_clips
+from app.gallery import load_clips, load_samples
 from tokenlearner import zoo
 from tokenlearner.media.threads import start
 
@@ -20,7 +21,7 @@ class _PressedStopError(Exception):
 
 @pytest.fixture(autouse=True)
 def _nothing_is_kept() -> None:
-    clip_resources._shared_shelf.clear()
+    memory.shared_results.clear()
 
 
 def look_at_first_clip() -> clip_resources.ClipResult:
@@ -226,7 +227,18 @@ def test_what_several_wait_for_is_made_once(monkeypatch: pytest.MonkeyPatch) -> 
     (result, *others) = (look.result(PATIENCE_S) for look in looks)
     assert made == ["display_clip", "read_clip", "explain_clip"]
     assert all(other.chosen is result.chosen for other in others)
+    clip = clip_resources.sample_clip(load_clips()[0].id)
+    packed = clip_resources.packed_maps(clip, result, result.chosen, 0)
+    assert clip_resources.packed_maps(clip, others[0], others[0].chosen, 0) is packed
     assert all(other.media is result.media for other in others)
+
+
+def test_a_photo_need_not_wait_for_the_reading_of_clips() -> None:
+    with ExitStack() as taken:
+        for _ in range(2):
+            taken.enter_context(turns.place(turns.READING_CLIPS, fail))
+        photo = photo_resources.read_own_photo(load_samples()[0].path.read_bytes())
+    assert photo.width_px > 0
 
 
 def test_so_many_work_at_once_and_no_more() -> None:

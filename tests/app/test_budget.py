@@ -6,6 +6,9 @@ from types import SimpleNamespace
 
 import pytest
 
+import pytest
+
+from app import memory
 from app.shelf import Budget, Shelf
 
 
@@ -65,3 +68,11 @@ def test_a_visitor_who_left_takes_nothing() -> None:
     new = Shelf(8, budget)
     new.put("a", "one", 8)
     assert stays.get("a") == "one"
+
+
+@pytest.mark.parametrize(("free", "wanted"), [(None, 100), (4_000, 100), (500, 50), (0, 0)])
+def test_a_small_machine_keeps_less(
+    free: int | None, wanted: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory, "free_bytes", lambda device: free)
+    assert memory.at_most(100, 0.1) == wanted

@@ -7,22 +7,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
-from streamlit.runtime.scriptrunner import StopException
 from streamlit.testing.v1 import AppTest
 
 from app import clip_resources, resources
-from app.components.clips import film, look
 from app.gallery import load_clips, load_samples
 from tests import tiny
 from tests.app.test_explore_page import MAIN, alerts, can_leave_stage, links, texts
 from tokenlearner import zoo
 from tokenlearner.checkpoints import ClipModel, save_model
 from tokenlearner.clips import explain_clip
-from tokenlearner.errors import MediaError
-from tokenlearner.media import read_clip
-from tokenlearner.rendering import ViewSettings
+from tokenlearner.media import ClipLimits, read_clip
 
 CLIPS = {clip.id: clip for clip in load_clips()}
 FIRST = next(iter(CLIPS))
@@ -46,14 +43,27 @@ def test_opens_with_an_answer_of_the_library() -> None:
     assert f"## {name} · {100 * share:#.3g} %" in texts(page)
     assert "The mean over 4 frames, each seen on its own." in texts(page)
     assert "GFLOPs for 4 frames" in texts(page)
-    assert ":orange-badge[Shows nothing it knows]" in texts(page)
+    assert ":orange-badge[Not one of its classes]" in texts(page)
     assert alerts(page) == []
+
+
+def test_the_curves_are_the_probabilities_in_each_frame() -> None:
+    page = open_page(frames="4")
+    found = explain_clip(zoo.load(zoo.names()[0]), read_clip(CLIPS[FIRST].path, num_frames=4))
+    assert found.frame_probabilities is not None
+    (chart,) = page.get("plotly_chart")
+    curves = json.loads(chart.proto.spec)["data"]
+    assert [curve["name"] for curve in curves] == [name for name, _ in found.predictions[:3]]
+    for curve in curves:
+        shares = found.frame_probabilities[:, found.class_names.index(curve["name"])]
+        np.testing.assert_allclose(curve["y"], shares, atol=1e-5)
+        np.testing.assert_allclose(curve["x"], found.times_s, atol=1e-3)
 
 
 def test_what_a_clip_shows_is_said_where_it_is_known() -> None:
     page = open_page(clip="cars", model="cifar10-tuned-vit-tl8", frames="4")
     assert (":green-badge" in texts(page)) != ("The clip shows “automobile”." in texts(page))
-    assert "-badge[Shows nothing" not in texts(page)
+    assert "-badge[Not one" not in texts(page)
 
 
 def test_a_stretch_and_a_number_of_frames() -> None:
@@ -124,6 +134,27 @@ def test_a_broken_upload_leaves_the_page_as_it_was(name: str, content: bytes, sa
     assert texts(page) == before
 
 
+def test_a_clip_over_the_limit_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clip_resources, "OWN_CLIP_LIMITS", ClipLimits(max_bytes=2**20))
+    page = open_page(frames="4")
+    content = CLIPS[FIRST].path.read_bytes() + bytes(2**20)
+    page.file_uploader[0].upload("heavy.mp4", content, "video/mp4").run()
+    (alert,) = alerts(page)
+    assert alert.startswith("heavy.mp4: The file has ")
+    assert "the limit is 1 MB" in alert
+
+
+def test_an_upload_that_others_pushed_out_is_missed() -> None:
+    page = open_page(frames="4")
+    page.file_uploader[0].upload("mine.mp4", CLIPS[FIRST].path.read_bytes(), "video/mp4").run()
+    assert alerts(page) == []
+    assert page.session_state["own_files"].give_up_oldest()
+    page.run()
+    (alert,) = alerts(page)
+    assert alert.startswith("Your clip was dropped to free memory")
+    assert page.session_state["clip_state"].clip == FIRST
+
+
 @pytest.mark.parametrize("name", ["tabby.jpg", "walk.mp4"])
 def test_a_photo_is_sent_to_the_page_that_takes_it(name: str) -> None:
     page = open_page(frames="4")
@@ -132,7 +163,7 @@ def test_a_photo_is_sent_to_the_page_that_takes_it(name: str) -> None:
     assert not page.exception
     (alert,) = alerts(page)
     assert "is a JPEG, not a clip" in alert
-    assert alert.endswith("The Explore page takes it.")
+    assert alert.endswith("Open it on the Explore page.")
     assert links(page) == ["Go to the Explore page"]
     page.switch_page("app_pages/explore.py").run()
     assert alerts(page) == []
@@ -222,78 +253,6 @@ def test_why_there_is_no_result_is_in_the_log(
     assert str(tmp_path / "half/config.json") in caplog.text
 
 
-def ask_for_film(page: AppTest) -> None:
-    shown, state = page.session_state["page_state"], page.session_state["clip_state"]
-    page.session_state["clip_film"] = film.FilmWish(
-        job=look.job_of(shown, state, clip_resources.sample_clip(FIRST)),
-        state=state,
-        settings=ViewSettings(),
-        learner=0,
-        mosaic=False,
-        kind="gif",
-        with_sound=False,
-    )
-
-
-def test_why_there_is_no_film_is_in_the_log(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    def fail(*_: object, **__: object) -> None:
-        raise MediaError("/srv/clips/a.mp4 is broken")
-
-    monkeypatch.setattr(film, "render_overlay_video", fail)
-    page = open_page(frames="4")
-    ask_for_film(page)
-    page.run()
-    (alert,) = alerts(page)
-    assert "A file on the server cannot be used" in alert
-    assert "/srv/clips/a.mp4 is broken" in caplog.text
-    assert "clip_film" not in page.session_state
-
-
-def test_a_film_outlives_what_makes_the_page_run_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    def end_the_run(*_: object, **__: object) -> None:
-        raise StopException
-
-    page = open_page(frames="4")
-    ask_for_film(page)
-    monkeypatch.setattr(film, "wait_for", end_the_run)
-    page.run()
-    monkeypatch.setattr(film, "wait_for", lambda *_, **__: b"film")
-    page.run()
-    assert "clip_film" not in page.session_state
-    assert page.session_state["player:files"] == 1  # the player has it
-
-    # Of another stretch nobody asked for one.
-    ask_for_film(page)
-    page.slider[0].set_range(1.0, 2.0).run()
-    assert alerts(page) == [
-        "The film was not finished, because the page went on to something else."
-    ]
-    assert page.session_state["player:files"] == 1
-
-
-def test_a_film_ends_where_its_clip_is_not_to_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    why = "The film was not finished, because the page went on to something else."
-    page = open_page(frames="4")
-    monkeypatch.setattr(film, "wait_for", lambda *_, **__: pytest.fail("a film was made"))
-    ask_for_film(page)
-    state = page.session_state["page_state"]
-    page.session_state["page_state"] = replace(state, stage=True)
-    page.run()
-    assert alerts(page) == [why]
-    page.session_state["page_state"] = state
-
-    def fail(*_: object, **__: object) -> None:
-        raise MediaError("The clip is broken")
-
-    ask_for_film(page)
-    monkeypatch.setattr(clip_resources, "look_at", fail)
-    page.run()
-    assert alerts(page) == [why] * 2  # that of before is still there
-    assert "clip_film" not in page.session_state
-
-
 def test_stopped_work_says_so_and_goes_on_when_asked() -> None:
     page = open_page(frames="4")
     clip = clip_resources.sample_clip(FIRST)
@@ -307,9 +266,9 @@ def test_stopped_work_says_so_and_goes_on_when_asked() -> None:
     )
     page.session_state["clip_stopped"] = job
     page.selectbox(key="clip_frames").set_value(8).run()
-    assert "Stopped." in texts(page)
+    assert "Stopped before" in texts(page)
     assert "GFLOPs" not in texts(page)
-    page.button(key="go_on").click().run()
+    page.button(key="start_again").click().run()
     assert "The mean over 8 frames" in texts(page)
 
 

@@ -1,5 +1,6 @@
 """What the Explore page says, without a browser."""
 
+import json
 import shutil
 from io import BytesIO
 from pathlib import Path
@@ -11,12 +12,13 @@ import torch
 from PIL import Image as PillowImage
 from streamlit.testing.v1 import AppTest
 
-from app import photo_resources
+from app import photo_resources, resources
 from app.gallery import load_clips, load_samples
 from tokenlearner import zoo
 from tokenlearner.checkpoints import save_model
 from tokenlearner.errors import MediaError
 from tokenlearner.inference import explain
+from tokenlearner.media import DEFAULT_IMAGE_LIMITS, Image
 from tokenlearner.models import ModelInfo, TokenLearnerConfig, VisionTransformer
 from tokenlearner.models.presets import conv_vit
 from tokenlearner.preprocess import Preprocessing
@@ -78,14 +80,14 @@ def random_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 def test_a_link_cannot_bring_markup() -> None:
     page = open_page(sample="![x](https://example.org/x.png) **bold**")
     (notice,) = alerts(page)
-    assert r"\!\[x\]\(https\://example.org/x.png\) \*\*bold\*\*" in notice
+    assert "\\!\\[x\\]\\(https\u2060\\://example.org/x.png\\) \\*\\*bold\\*\\*" in notice
 
 
 def test_opens_with_an_answer() -> None:
     page = open_page()
     name, _ = explain(zoo.load(zoo.names()[0]), SAMPLES[FIRST].path).predictions[0]
     assert f"## {name}" in texts(page)
-    assert "The model knows 10 answers and no other." in texts(page)
+    assert "The model can only choose among its 10 classes." in texts(page)
     assert "GFLOPs" in texts(page)
     assert alerts(page) == []
 
@@ -124,10 +126,10 @@ def test_a_model_without_a_learner_explains_itself() -> None:
 def test_a_photo_that_shows_nothing_the_model_knows() -> None:
     stranger = next(s.id for s in SAMPLES.values() if not any(s.subjects.values()))
     page = open_page(sample=stranger)
-    assert ":orange-badge[Shows nothing it knows]" in texts(page)
-    assert "The model knows 10 answers and no other." in texts(page)
+    assert ":orange-badge[Not one of its classes]" in texts(page)
+    assert "The model can only choose among its 10 classes." in texts(page)
     stage = open_page(sample=stranger, stage="1")
-    assert ":orange-badge[Shows nothing it knows]" in texts(stage)
+    assert ":orange-badge[Not one of its classes]" in texts(stage)
 
 
 def test_right_and_wrong_are_told_apart() -> None:
@@ -135,6 +137,30 @@ def test_right_and_wrong_are_told_apart() -> None:
     wrong = texts(open_page(sample="refuse-lorry"))
     assert ":red-badge[Wrong]" in wrong
     assert "The photo shows “garbage truck”." in wrong
+
+
+def test_the_chart_has_the_probabilities_of_both_models() -> None:
+    page = open_page()
+    entry = zoo.ENTRIES[0]
+    chosen = explain(zoo.load(entry.name), SAMPLES[FIRST].path)
+    other = explain(zoo.load(str(entry.baseline)), SAMPLES[FIRST].path)
+    names = [name for name, _ in chosen.predictions[:5]]
+    (chart,) = page.get("plotly_chart")
+    spec = json.loads(chart.proto.spec)
+    for bars, found in zip(spec["data"], (chosen, other), strict=True):
+        assert bars["hovertext"] == names
+        shares = dict(found.predictions)
+        np.testing.assert_allclose(bars["x"], [shares[name] for name in names], atol=1e-5)
+        assert bars["y"] == spec["layout"]["yaxis"]["tickvals"]
+
+
+def test_class_names_bring_no_markup_into_the_chart(random_model: str, tmp_path: Path) -> None:
+    config = tmp_path / random_model / "config.json"
+    config.write_text(config.read_text().replace("apple", "<b>a</b> & b"))
+    (chart,) = open_page().get("plotly_chart")
+    spec = json.loads(chart.proto.spec)
+    assert "&lt;b&gt;a&lt;/b&gt; &amp; b" in spec["data"][0]["hovertext"]
+    assert "&lt;b&gt;a&lt;/b&gt; &amp; b" in spec["layout"]["yaxis"]["ticktext"]
 
 
 def test_low_confidence_is_called_so(random_model: str) -> None:
@@ -157,6 +183,56 @@ def test_an_upload_and_a_broken_one() -> None:
     assert "night.png, 60 × 40 px" in texts(page)  # the last result stays
 
 
+def test_a_photo_over_a_limit_is_refused() -> None:
+    page = open_page()
+    before = texts(page)
+    too_large = BytesIO()
+    PillowImage.new("1", (8001, 8000)).save(too_large, "PNG")
+    page.file_uploader[0].upload("wide.png", too_large.getvalue(), "image/png").run()
+    (alert,) = alerts(page)
+    assert alert.startswith("wide.png: The photo has 64.0 megapixels")
+    assert "the limit is 64 megapixels" in alert
+    too_long = SAMPLES[FIRST].path.read_bytes() + bytes(DEFAULT_IMAGE_LIMITS.max_bytes)
+    page.file_uploader[0].upload("heavy.jpg", too_long, "image/jpeg").run()
+    (alert,) = alerts(page)
+    assert alert.startswith("heavy.jpg: The file has 50.")
+    assert "the limit is 50 MB" in alert
+    assert texts(page) == before
+
+
+def test_an_upload_that_others_pushed_out_is_missed() -> None:
+    photo = BytesIO()
+    PillowImage.new("RGB", (60, 40)).save(photo, "PNG")
+    page = open_page()
+    page.file_uploader[0].upload("night.png", photo.getvalue(), "image/png").run()
+    assert alerts(page) == []
+    assert page.session_state["own_files"].give_up_oldest()
+    page.run()
+    (alert,) = alerts(page)
+    assert alert.startswith("Your photo was dropped to free memory")
+    assert SAMPLES[FIRST].title in texts(page)
+
+
+def test_the_device_that_is_chosen_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = {"auto": "Automatic: CPU", "cpu": "CPU", "meta": "Another"}
+    monkeypatch.setattr(resources, "devices", lambda: names)
+    used, real = [], photo_resources.explain_sample
+
+    def explain_sample(image: Image, model: str, device: str) -> photo_resources.Result:
+        used.append(device)
+        return real(image, model, "cpu")
+
+    monkeypatch.setattr(photo_resources, "explain_sample", explain_sample)
+    page = open_page()
+    picker = page.sidebar.selectbox(key="choice_device")
+    assert picker.options == list(names.values())
+    picker.set_value("meta").run()
+    assert not page.exception
+    assert not page.error
+    assert used == ["cpu", "meta"]
+    assert page.sidebar.selectbox(key="choice_device").value == "meta"
+
+
 @pytest.mark.parametrize("name", ["people.mp4", "holiday.jpg"])
 def test_a_clip_is_sent_to_the_page_that_takes_it(name: str) -> None:
     page = open_page()
@@ -166,7 +242,7 @@ def test_a_clip_is_sent_to_the_page_that_takes_it(name: str) -> None:
     assert not page.exception
     (alert,) = alerts(page)
     assert "is an MP4 video, not a photo" in alert
-    assert alert.endswith("The Clips page takes it.")
+    assert alert.endswith("Open it on the Clips page.")
     assert links(page) == ["Go to the Clips page"]
     assert texts(page) == before
     page.switch_page("app_pages/video.py").run()
@@ -180,14 +256,14 @@ def test_a_gif_is_a_clip() -> None:
     frames[0].save(gif, "GIF", save_all=True, append_images=frames[1:])
     page = open_page()
     page.file_uploader[0].upload("moves.gif", gif.getvalue(), "image/gif").run()
-    assert alerts(page)[0].endswith("The Clips page takes it.")
+    assert alerts(page)[0].endswith("Open it on the Clips page.")
 
 
 def test_what_no_page_takes_is_sent_nowhere() -> None:
     page = open_page()
     page.file_uploader[0].upload("clip.mp4", b"%PDF-1.7", "video/mp4").run()
     (alert,) = alerts(page)
-    assert "takes it" not in alert
+    assert "Open it on" not in alert
     assert links(page) == []
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from app.gallery import CLIPS_FOLDER, SAMPLES_FOLDER, ClipSample, Sample, load_clips, load_samples
+from app.gallery import CLIPS_FOLDER, SAMPLES_FOLDER, Sample, load_clips, load_samples
 from tokenlearner.errors import ConfigError
 from tokenlearner.media import probe, read_clip, read_image
 
@@ -52,14 +52,14 @@ def test_samples_exercise_the_reader() -> None:
 
 
 @pytest.mark.parametrize("clip", CLIPS, ids=lambda clip: clip.id)
-def test_of_a_clip_is_known_what_it_shows(clip: ClipSample) -> None:
+def test_of_a_clip_is_known_what_it_shows(clip: Sample) -> None:
     assert set(clip.subjects) == set(CLASSES)
     for dataset, names in CLASSES.items():
         assert clip.subject(dataset) in (None, *names)
 
 
 @pytest.mark.parametrize("clip", CLIPS, ids=lambda clip: clip.id)
-def test_a_clip_is_short_small_and_plays_in_browsers(clip: ClipSample) -> None:
+def test_a_clip_is_short_small_and_plays_in_browsers(clip: Sample) -> None:
     facts = probe(clip.path)
     assert (facts.codec, facts.container) == ("h264", "MP4 video")
     assert max(facts.width_px, facts.height_px) <= 640

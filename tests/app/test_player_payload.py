@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from app.components import attention_player, attention_viewer
-from app.components.attention_player import ClipMedia, pack_payload
+from app.components.attention_player import ClipMedia, pack_maps, pack_payload
 from app.components.attention_player.payload import filmstrip, step_times
 from app.components.drawing import bundle_modules
 from tests.app.test_viewer_payload import block, unpack
@@ -65,8 +65,8 @@ def explanation(**changes: Any) -> ClipExplanation:
 
 
 def packed(found: ClipExplanation | None = None, media: ClipMedia = MEDIA, **options: Any) -> bytes:
-    found = found or explanation()
-    return pack_payload(found, found.tracks(), media, ViewSettings(), **options)
+    packed_maps = pack_maps(found or explanation(), media)
+    return pack_payload(packed_maps, media, ViewSettings(), **options)
 
 
 def test_payload_holds_clip_maps_and_curves() -> None:

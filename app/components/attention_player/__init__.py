@@ -10,7 +10,12 @@ from pathlib import Path
 
 from streamlit.components.v2 import component
 
-from app.components.attention_player.payload import ClipMedia, pack_payload
+from app.components.attention_player.payload import (
+    ClipMedia,
+    PackedMaps,
+    pack_maps,
+    pack_payload,
+)
 from app.components.drawing import (
     bundle_modules,
     bundle_styles,
@@ -18,11 +23,16 @@ from app.components.drawing import (
     read_markup,
     settings_from_values,
 )
-from tokenlearner.attention.tracks import Tracks
-from tokenlearner.clips import ClipExplanation
 from tokenlearner.rendering.overlay import ViewSettings
 
-__all__ = ["ClipMedia", "PlayerEvent", "attention_player", "pack_payload"]
+__all__ = [
+    "ClipMedia",
+    "PackedMaps",
+    "PlayerEvent",
+    "attention_player",
+    "pack_maps",
+    "pack_payload",
+]
 
 FOLDER = Path(__file__).parent
 MODULES = ("clip", "timeline", "player")
@@ -56,10 +66,8 @@ def _component():
 
 def attention_player(
     *,
-    explanation: ClipExplanation,
-    tracks: Tracks,
+    packed: PackedMaps,
     media: ClipMedia,
-    learner: int = 0,
     settings: ViewSettings,
     key: str,
     stage: bool = False,
@@ -68,10 +76,8 @@ def attention_player(
     """Shows a clip with an explanation's maps over it.
 
     Args:
-        explanation: Frames, geometry and maps.
-        tracks: What the tokens of this learner follow.
+        packed: The maps, from `pack_maps`.
         media: The clip to play.
-        learner: Which of the model's TokenLearners, counted from 0.
         settings: What to show first. Later changes belong to the user: the player keeps them when
             another explanation arrives, and in the query string.
         key: Identifies the player from run to run.
@@ -84,11 +90,9 @@ def attention_player(
     result = listen(
         _component(),
         lambda download_id: pack_payload(
-            explanation,
-            tracks,
+            packed,
             media,
             settings,
-            learner=learner,
             stage=stage,
             download=download,
             download_id=download_id,
@@ -102,6 +106,6 @@ def attention_player(
     at = export.get("at", 0)
     return PlayerEvent(
         export=None if result.export is None else settings_from_values(export),
-        at=min(max(int(at), 0), len(explanation.step_frames) - 1),
+        at=min(max(int(at), 0), len(packed.header["step_frames"]) - 1),
         step=int(result.step or 0),
     )

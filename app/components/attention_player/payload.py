@@ -42,41 +42,43 @@ class ClipMedia:
     has_sound: bool
 
 
-def pack_payload(
-    explanation: ClipExplanation,
-    tracks: Tracks,
-    media: ClipMedia,
-    settings: ViewSettings,
-    *,
-    learner: int = 0,
-    stage: bool = False,
-    download: tuple[str, bytes] | None = None,
-    download_id: str = "",
-) -> bytes:
-    """Packs a clip and its maps.
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+class PackedMaps:
+    """What the player gets of an explanation, which takes a while to make.
+
+    Attributes:
+        header: What to know of the blocks. Its `id` changes with clip, maps and geometry, and with
+            nothing else; `media.id` only with the clip, which plays on while another model's maps
+            come.
+        blocks: `maps`, `tracks`, `film` and `frames`.
+    """
+
+    header: dict[str, Any]
+    blocks: dict[str, bytes]
+
+    @property
+    def num_bytes(self) -> int:
+        """What the blocks take."""
+        return sum(map(len, self.blocks.values()))
+
+
+def pack_maps(explanation: ClipExplanation, media: ClipMedia, *, learner: int = 0) -> PackedMaps:
+    """Packs maps, curves and the filmstrip.
 
     Args:
         explanation: Maps, geometry and the frames that the model saw.
-        tracks: What the tokens of this learner follow.
-        media: The clip to play.
-        settings: What a player that starts with this payload shows first.
+        media: The clip that plays with them.
         learner: Which of the model's TokenLearners, counted from 0.
-        stage: Fill the viewport.
-        download: File name and content to save in the browser.
-        download_id: Differs from one file to save to the next; content alone cannot tell them.
-
-    Returns:
-        The buffer of `pack_buffer`, with the blocks `maps`, `tracks`, `film`, `frames` and `media`.
-        Its header's `id` changes with clip, maps and geometry, and with nothing else; `media.id`
-        only with the clip, which plays on while another model's maps come.
     """
-    maps = np.ascontiguousarray(explanation.learners[learner].maps, dtype="<f4")
-    axes = explanation.geometry.axes((maps.shape[2], maps.shape[3]))
+    maps = np.ascontiguousarray(explanation.learners[learner].maps, dtype="<f4").tobytes()
+    shape = explanation.learners[learner].maps.shape
+    axes = explanation.geometry.axes((shape[2], shape[3]))
     starts, marks = step_times(explanation, media)
-    curves, kinds = _curves(tracks, math.hypot(*explanation.geometry.source_size))
+    diagonal_px = math.hypot(*explanation.geometry.source_size)
+    curves, kinds = _curves(explanation.tracks(learner), diagonal_px)
     film, film_facts = filmstrip(explanation)
     header = {
-        "shape": list(maps.shape),
+        "shape": list(shape),
         "starts_s": starts.tolist(),
         "marks_s": marks.tolist(),
         "from_s": media.start_s,
@@ -86,26 +88,51 @@ def pack_payload(
         "box": [float(side) for side in explanation.geometry.box],
         "spans": [axis.span for axis in axes],
     }
-    identity = identity_of(maps.tobytes(), media.content, json.dumps(header).encode())
+    media_id = identity_of(media.content)
     header |= {
-        "id": identity,
-        "stage": stage,
+        "id": identity_of(maps, media_id.encode(), json.dumps(header).encode()),
         "tracks": {"kinds": kinds},
         "film": film_facts,
-        "media": {
-            "id": identity_of(media.content),
-            "type": media.type,
-            "has_sound": media.has_sound,
-        },
+        "media": {"id": media_id, "type": media.type, "has_sound": media.has_sound},
     }
     blocks = {
-        "maps": maps.tobytes(),
+        "maps": maps,
         "tracks": curves.tobytes(),
         "film": film,
         "frames": media.frames_s.astype("<f4").tobytes(),
-        "media": media.content,
     }
-    return pack_buffer(header, blocks, settings, download=download, download_id=download_id)
+    return PackedMaps(header=header, blocks=blocks)
+
+
+def pack_payload(
+    packed: PackedMaps,
+    media: ClipMedia,
+    settings: ViewSettings,
+    *,
+    stage: bool = False,
+    download: tuple[str, bytes] | None = None,
+    download_id: str = "",
+) -> bytes:
+    """Packs a clip and its maps.
+
+    Args:
+        packed: The maps.
+        media: The clip that they were packed for.
+        settings: What a player that starts with this payload shows first.
+        stage: Fill the viewport.
+        download: File name and content to save in the browser.
+        download_id: Differs from one file to save to the next; content alone cannot tell them.
+
+    Returns:
+        The buffer of `pack_buffer`, with the blocks of `packed`, and `media`.
+    """
+    return pack_buffer(
+        {**packed.header, "stage": stage},
+        {**packed.blocks, "media": media.content},
+        settings,
+        download=download,
+        download_id=download_id,
+    )
 
 
 def step_times(
@@ -167,17 +194,17 @@ def _curves(tracks: Tracks, diagonal_px: float) -> tuple[NDArray[np.float32], li
         "Movement": (
             100 * tracks.movement_ratio,
             " %",
-            "Way since the step before, of the diagonal",
+            "Distance from the step before, of the diagonal",
         ),
         "Jitter": (
             100 * tracks.jitter_px / diagonal_px,
             " %",
-            "Distance from even motion, of the diagonal",
+            "Deviation from steady motion, of the diagonal",
         ),
         "Change": (
             100 * (1 - tracks.similarity),
             " %",
-            "Change of what it says since the step before",
+            "Change in what it encodes since the step before",
         ),
     }
     kinds = [

@@ -8,7 +8,6 @@ from app.components.photo_picker import Choice, photo_picker
 from app.uploads import refuse, take_upload
 from tokenlearner.errors import MediaError
 
-MAX_MEGABYTES = 100
 _OWN = "own"
 _TURN = "clip_upload_turn"
 
@@ -77,5 +76,5 @@ def _drop_zone() -> None:
             "Your own clip: MP4, MOV, WebM, MKV, AVI, GIF",
             key=key,
             on_change=take_file,
-            max_upload_size=MAX_MEGABYTES,
+            max_upload_size=clip_resources.OWN_CLIP_LIMITS.max_bytes // 2**20,
         )

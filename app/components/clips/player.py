@@ -2,12 +2,13 @@
 
 import streamlit as st
 
-from app import resources
+from app import clip_resources, resources
 from app.clip_resources import ClipOnPage, ClipResult
 from app.clip_state import ClipState, change_clip_state
 from app.components.attention_player import attention_player
 from app.components.clips.gallery import step_clip
 from app.components.learner_choice import learner_choice, learner_of
+from app.components.plain_text import plain
 from app.components.provenance import warning_badge
 from app.components.stage import step_buttons
 from app.state import PageState, change_state
@@ -42,10 +43,8 @@ def clip_maps(page: PageState, state: ClipState, clip: ClipOnPage, result: ClipR
         warning_badge(shown.random_parts)
     learner = learner_of(page, shown)
     event = attention_player(
-        explanation=shown,
-        tracks=shown.tracks(learner),
+        packed=clip_resources.packed_maps(clip, result, shown, learner),
         media=result.media,
-        learner=learner,
         settings=page.view,
         key="player",
         stage=page.stage,
@@ -87,15 +86,16 @@ def _whose_maps(page: PageState, state: ClipState, result: ClipResult) -> None:
         return
     if not result.chosen.learners or not result.other.learners:
         return
-    titles = [resources.offer(name).title for name in (page.model, state.other)]
-    st.session_state[_WHOSE] = titles[int(state.shows_other)]
+    names = [page.model, state.other]
+    st.session_state[_WHOSE] = names[int(state.shows_other)]
     st.segmented_control(
         "Maps of",
-        titles,
+        names,
+        format_func=lambda name: plain(resources.offer(name).title),
         key=_WHOSE,
         required=True,
         label_visibility="collapsed",
-        on_change=lambda: change_clip_state(shows_other=st.session_state[_WHOSE] == titles[1]),
+        on_change=lambda: change_clip_state(shows_other=st.session_state[_WHOSE] == names[1]),
     )
 
 
@@ -103,8 +103,8 @@ def _explain_absence(page: PageState, state: ClipState, result: ClipResult) -> N
     with st.container(key="no_maps", gap="small"):
         st.video(result.media.content, format=result.media.type)
         st.markdown(
-            "**This model has no TokenLearner.** It works on all patches of every frame to the "
-            "end, so there are no learned tokens to follow."
+            "**This model has no TokenLearner.** Every block works on all patches of every frame, "
+            "so there are no learned tokens to follow."
         )
         if other := resources.offer(page.model).counterpart:
             st.button(
