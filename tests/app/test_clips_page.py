@@ -43,7 +43,7 @@ def test_opens_with_an_answer_of_the_library() -> None:
     assert f"## {name} · {100 * share:#.3g} %" in texts(page)
     assert "The mean over 4 frames, each seen on its own." in texts(page)
     assert "GFLOPs for 4 frames" in texts(page)
-    assert ":orange-badge[Not one of its classes]" in texts(page)
+    assert ":orange-badge[Shows none of its classes]" in texts(page)
     assert alerts(page) == []
 
 
@@ -63,7 +63,7 @@ def test_the_curves_are_the_probabilities_in_each_frame() -> None:
 def test_what_a_clip_shows_is_said_where_it_is_known() -> None:
     page = open_page(clip="cars", model="cifar10-tuned-vit-tl8", frames="4")
     assert (":green-badge" in texts(page)) != ("The clip shows “automobile”." in texts(page))
-    assert "-badge[Not one" not in texts(page)
+    assert "-badge[Shows none" not in texts(page)
 
 
 def test_a_stretch_and_a_number_of_frames() -> None:
@@ -140,8 +140,7 @@ def test_a_clip_over_the_limit_is_refused(monkeypatch: pytest.MonkeyPatch) -> No
     content = CLIPS[FIRST].path.read_bytes() + bytes(2**20)
     page.file_uploader[0].upload("heavy.mp4", content, "video/mp4").run()
     (alert,) = alerts(page)
-    assert alert.startswith("heavy.mp4: The file has ")
-    assert "the limit is 1 MB" in alert
+    assert "The file has 1.1 MB; the limit is 1 MB" in alert
 
 
 def test_an_upload_that_others_pushed_out_is_missed() -> None:

@@ -126,10 +126,10 @@ def test_a_model_without_a_learner_explains_itself() -> None:
 def test_a_photo_that_shows_nothing_the_model_knows() -> None:
     stranger = next(s.id for s in SAMPLES.values() if not any(s.subjects.values()))
     page = open_page(sample=stranger)
-    assert ":orange-badge[Not one of its classes]" in texts(page)
+    assert ":orange-badge[Shows none of its classes]" in texts(page)
     assert "The model can only choose among its 10 classes." in texts(page)
     stage = open_page(sample=stranger, stage="1")
-    assert ":orange-badge[Not one of its classes]" in texts(stage)
+    assert ":orange-badge[Shows none of its classes]" in texts(stage)
 
 
 def test_right_and_wrong_are_told_apart() -> None:
@@ -157,6 +157,7 @@ def test_the_chart_has_the_probabilities_of_both_models() -> None:
 def test_class_names_bring_no_markup_into_the_chart(random_model: str, tmp_path: Path) -> None:
     config = tmp_path / random_model / "config.json"
     config.write_text(config.read_text().replace("apple", "<b>a</b> & b"))
+    st.cache_resource.clear()
     (chart,) = open_page().get("plotly_chart")
     spec = json.loads(chart.proto.spec)
     assert "&lt;b&gt;a&lt;/b&gt; &amp; b" in spec["data"][0]["hovertext"]
@@ -190,12 +191,12 @@ def test_a_photo_over_a_limit_is_refused() -> None:
     PillowImage.new("1", (8001, 8000)).save(too_large, "PNG")
     page.file_uploader[0].upload("wide.png", too_large.getvalue(), "image/png").run()
     (alert,) = alerts(page)
-    assert alert.startswith("wide.png: The photo has 64.0 megapixels")
+    assert "The photo has 64.0 megapixels" in alert
     assert "the limit is 64 megapixels" in alert
     too_long = SAMPLES[FIRST].path.read_bytes() + bytes(DEFAULT_IMAGE_LIMITS.max_bytes)
     page.file_uploader[0].upload("heavy.jpg", too_long, "image/jpeg").run()
     (alert,) = alerts(page)
-    assert alert.startswith("heavy.jpg: The file has 50.")
+    assert "The file has 50." in alert
     assert "the limit is 50 MB" in alert
     assert texts(page) == before
 
