@@ -63,7 +63,7 @@ ENTRIES: tuple[ZooEntry, ...] = (
         name="imagenette-fine-vit-tl8-fuser",
         title="Imagenette fine, 8 with fuser",
         dataset="imagenette",
-        sha256="fc27c0e13789180c940dd3cd1f69498a0e99bb2a0b1dba90de6afe9c45d19fad",
+        sha256="a00ac7d8cc5edeac25c73c5fad25fe1678a5b8df553b4fd7da06f50db5b7d1c4",
         baseline="imagenette-fine-vit",
     ),
     ZooEntry(

@@ -1,7 +1,5 @@
 """Which learner's maps the page shows, of a model that has several."""
 
-from typing import Any
-
 import streamlit as st
 
 from app.state import PageState, change_state
@@ -10,12 +8,12 @@ from tokenlearner.answers import Answer
 _KEY = "choice_learner"
 
 
-def learner_of(state: PageState, explanation: Answer[Any]) -> int:
+def learner_of(state: PageState, explanation: Answer) -> int:
     """The learner on the page, counted from 0: the last one if the link asks for more."""
     return max(0, min(state.learner, len(explanation.learners) - 1))
 
 
-def learner_choice(state: PageState, explanation: Answer[Any]) -> None:
+def learner_choice(state: PageState, explanation: Answer) -> None:
     """Offers a model's learners by the block that they stand before; nothing if it has just one."""
     learners = explanation.learners
     if len(learners) < 2:

@@ -1,5 +1,7 @@
 """Explore for whoever has a keyboard, a screen reader or a narrow window."""
 
+import re
+
 import pytest
 from playwright.sync_api import expect
 

@@ -73,7 +73,8 @@ def test_json_of_a_folder(convention: str, tmp_path: Path) -> None:
     assert data["image_size"] == [16, 24]
     assert data["parameters"] == sum(parameter.numel() for parameter in model.parameters())
     assert data["weight_bytes"] == weight_bytes(model, torch.float32)
-    assert data["activation_bytes"] == activation_bytes(model, (1, 3, 16, 24), torch.float32)
+    shape, cpu = (1, 3, 16, 24), torch.device("cpu")
+    assert data["activation_bytes"] == activation_bytes(model, shape, torch.float32, cpu)
 
 
 @pytest.mark.parametrize(

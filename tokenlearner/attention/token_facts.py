@@ -105,7 +105,9 @@ def describe_tokens(
 
 def facts_csv(facts: Iterable[TokenFacts]) -> str:
     """Returns CSV: a line for each token, counted from 0, under a header; NaN is left empty."""
-    return write_csv((field.name for field in fields(TokenFacts)), map(astuple, facts))
+    return write_csv(
+        (field.name for field in fields(TokenFacts)), (astuple(of_token) for of_token in facts)
+    )
 
 
 def _mean_of_others(pairs: Float[np.ndarray, "token token"]) -> Float[np.ndarray, " token"]:
