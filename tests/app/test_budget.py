@@ -6,8 +6,6 @@ from types import SimpleNamespace
 
 import pytest
 
-import pytest
-
 from app import memory
 from app.shelf import Budget, Shelf
 
