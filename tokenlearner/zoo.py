@@ -128,7 +128,7 @@ def entry(name: str) -> ZooEntry:
     for candidate in ENTRIES:
         if candidate.name == name:
             return candidate
-    raise CheckpointError(f"there is no shipped model {name!r}; there are {', '.join(names())}")
+    raise CheckpointError(f"unknown model {name!r}; available: {', '.join(names())}")
 
 
 def counterpart(name: str) -> str | None:

@@ -65,7 +65,9 @@ def test_a_pair(model: Path, baseline: Path, tmp_path: Path) -> None:
     assert "×" not in table[0]
     assert table[1].count("×") == 2
     assert table[1].rstrip().endswith("%")
-    assert ("*" in table[0]) == ("a line marked * was disturbed in every round" in result.stdout)
+    assert ("*" in table[0]) == (
+        "lines marked *: other programs disturbed every round" in result.stdout
+    )
     content = json.loads(file.read_text())
     assert content["command"] == (
         "tokenlearner bench ./model --against ./baseline --batch 1 --batch 2 --dtype fp32 "
@@ -75,7 +77,11 @@ def test_a_pair(model: Path, baseline: Path, tmp_path: Path) -> None:
     results = [Comparison.from_dict(each) for each in content["comparisons"]]
     assert [(r.batch_size, r.entries[0].name) for r in results] == [(1, "plain"), (2, "plain")]
     for each in content["comparisons"]:
-        said = "too busy to tell" if each["all_disturbed"] else "the multiply-accumulates promise"
+        said = (
+            "no reason can be given"
+            if each["all_disturbed"]
+            else "the multiply-accumulates promise"
+        )
         assert said in each["words"]
 
 
@@ -189,7 +195,7 @@ def test_ctrl_c_keeps_what_is_done(
     file = tmp_path / "bench.json"
     result = call(model, "--sweep", "--json", file)
     assert result.exit_code == 130
-    assert "interrupted: 2 of 10 lines are kept, the last may be short" in result.stdout
+    assert "interrupted: kept 2 of 10 lines; the last may have fewer rounds" in result.stdout
     content = json.loads(file.read_text())
     assert content["interrupted"]
     assert [c["batch_size"] for c in content["comparisons"]] == [1, 2]
@@ -205,7 +211,7 @@ def test_ctrl_c_before_anything_is_done(
     monkeypatch.setattr(bench_session, "sweep", interrupted)
     result = call(model, "--json", tmp_path / "bench.json")
     assert result.exit_code == 130
-    assert "interrupted: nothing is measured" in result.stdout
+    assert "interrupted: nothing was measured" in result.stdout
     assert not (tmp_path / "bench.json").exists()
 
 
@@ -258,16 +264,16 @@ def test_refused_before_anything_is_measured(arguments: tuple[str, ...], message
         (("--dtype", "int8"), "dtype is 'int8'; it must be one of fp32, tf32, bf16, fp16"),
         (
             ("--sweep", "--batch", "3", "--batch", "5"),
-            "--sweep chooses the batches, 1, 2, 4 ... 512; leave out --batch 3 --batch 5, or it",
+            "--sweep chooses the batches (1, 2, 4 ... 512); leave out --batch 3 --batch 5",
         ),
-        (("--at", "3", "--fuser"), "--at, --fuser describes a --variant, as in --variant B/16"),
+        (("--at", "3", "--fuser"), "--at, --fuser needs --variant, as in --variant B/16"),
         (
             ("cifar10-mini-vit", "--variant", "B/16"),
-            "--variant makes both models; leave out MODEL, or it",
+            "--variant creates both models; leave out MODEL, or --variant",
         ),
         (
             ("--variant", "L/16, 16 tokens at 12", "--at", "3"),
-            "'L/16, 16 tokens at 12' says all of itself; leave out --at, or give a size alone",
+            "'L/16, 16 tokens at 12' is fully specified; leave out --at, or give a size alone",
         ),
         (("--variant", "X/16"), "variant is 'X/16'; it must be one of Ti, S, B, L, H, a slash"),
         (("--variant", "Ti/16", "--version", "2"), "version is '2'; it must be '1.0', '1.1'"),

@@ -41,7 +41,9 @@ def test_what_was_disturbed_gets_no_reason(
     file = tmp_path / "bench.json"
     result = call(source, "--batch", 1, "--json", file)
     assert result.exit_code == 0, result.output
-    assert "batch 1: too busy to tell: other programs were busy in every round" in result.stdout
+    assert (
+        "batch 1: no reason can be given: other programs were busy in every round" in result.stdout
+    )
     assert "Lost:" not in result.stdout
     assert json.loads(file.read_text())["comparisons"][0]["profiles"] == []
 
@@ -63,7 +65,7 @@ def test_a_convolutional_network_is_measured_without_a_reason(tmp_path: Path) ->
     result = call(tmp_path / "conv", "--batch", 1)
     assert result.exit_code == 0, result.output
     assert "tiny-conv without learner has random weights" in result.stdout
-    assert "why less is realised is not known" in result.stdout
+    assert "could not find out why less is realised" in result.stdout
 
 
 def test_compiled_models_get_the_reasons_of_eager_ones(
@@ -112,7 +114,7 @@ def test_what_is_profiled(
 
     def fail(*_: Any, dtype: str, optimised: bool, **__: Any) -> None:
         asked.append((dtype, optimised))
-        raise MeasurementError("memory does not suffice")
+        raise MeasurementError("out of memory")
 
     monkeypatch.setattr(bench_session, "profile", fail)
     models = [("plain", tiny.model(learner=False)), ("tiny", tiny.model())]
@@ -125,4 +127,4 @@ def test_what_is_profiled(
     session.done.append(replace(last.comparison, entries=entries))
     session.explain()
     assert asked == [(execution.dtype, optimised)]
-    assert session.words == {(0, 0): "why less is realised is not known: memory does not suffice"}
+    assert session.words == {(0, 0): "could not find out why less is realised: out of memory"}

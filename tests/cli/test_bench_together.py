@@ -134,7 +134,9 @@ def test_every_way_has_its_own_words(source: Path, monkeypatch: pytest.MonkeyPat
     result = call(source, "--together", "--batch", 1)
     assert asked == [("fp32", False), ("fp32", True), ("bf16", False), ("bf16", True)]
     for way in SECONDS:
-        assert f"{way}, batch 1: why less is realised is not known: no stages" in result.stdout
+        assert (
+            f"{way}, batch 1: could not find out why less is realised: no stages" in result.stdout
+        )
 
 
 def test_ctrl_c_keeps_the_rounds_that_are_done(
@@ -153,7 +155,7 @@ def test_ctrl_c_keeps_the_rounds_that_are_done(
     file = tmp_path / "bench.json"
     result = call(source, "--together", "--sweep", "--json", file)
     assert result.exit_code == 130
-    assert "interrupted: 2 of 10 batch sizes are kept, the last may be short" in result.stdout
+    assert "interrupted: kept 2 of 10 batch sizes; the last may have fewer rounds" in result.stdout
     content = json.loads(file.read_text())
     assert content["interrupted"]
     assert [len(each["rounds"]) for each in content["comparisons"]] == [3, 2]

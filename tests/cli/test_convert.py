@@ -159,7 +159,7 @@ class TestExport:
         for name, array in wanted.items():
             assert np.array_equal(found[name], array), name
         again = call("export", "scenic", tmp_path / "m", "--out", tmp_path / "checkpoint_0")
-        refused(again, "checkpoint_0 is already there")
+        refused(again, "checkpoint_0 already exists")
 
     def test_step(self, tmp_path: Path) -> None:
         call("convert", "scenic", NEW, "--config", NEW / "config.json", "--out", tmp_path / "m")
@@ -220,7 +220,7 @@ class TestTorch:
         assert load_learner(out).num_tokens == 3
         assert "one norm over all positions" in result.stdout
         again = call("convert", "torch", state, "--port", "kashu7100", "--out", out)
-        refused(again, "is already there")
+        refused(again, "already exists")
 
     def test_prefix_and_pooling(self, state: Path, tmp_path: Path) -> None:
         inner = {f"body.learner.{name}": value for name, value in torch.load(state).items()}

@@ -46,8 +46,8 @@ def test_says_after_which_step_it_goes_on(data: Path, tmp_path: Path) -> None:
     before = contents(tmp_path)
     result = dry_run(data, tmp_path)
     assert result.exit_code == 0, result.output
-    assert f"{tmp_path} holds this run, which goes on after step 2 of 6" in result.stdout
-    assert result.stdout.index("parameters") < result.stdout.index("goes on")
+    assert f"{tmp_path} holds this run, which would resume after step 2 of 6" in result.stdout
+    assert result.stdout.index("parameters") < result.stdout.index("would resume")
     assert contents(tmp_path) == before
 
 
@@ -59,7 +59,7 @@ def test_without_the_photos_that_the_run_left_out(tmp_path: Path) -> None:
     (out / "unusable.json").unlink()
     result = dry_run(tmp_path / "photos", out, "--max-unusable", 0.2)
     assert result.exit_code == 0, result.output
-    assert "goes on after step 2 of 6" in result.stdout
+    assert "would resume after step 2 of 6" in result.stdout
     assert not (out / "unusable.json").exists()
 
 
@@ -67,7 +67,7 @@ def test_a_finished_run(data: Path, tmp_path: Path) -> None:
     take_steps(data, tmp_path, 6)
     result = dry_run(data, tmp_path)
     assert result.exit_code == 0, result.output
-    assert f"{tmp_path} holds this run, finished; the command writes" in result.stdout
+    assert f"{tmp_path} holds this run, finished; the command would write" in result.stdout
     assert "photos/s" not in result.stdout
 
 

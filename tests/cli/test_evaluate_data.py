@@ -90,7 +90,7 @@ class TestFolder:
         options = ("--data", folder, "--split", "val", "--json", tmp_path / "result.json")
         result = call(model, *options)
         shared = json.loads((tmp_path / "result.json").read_text())["metrics"]["map_overlap"]
-        assert f"two maps have {100 * shared:.1f} % in common" in result.stdout
+        assert f"two maps overlap by {100 * shared:.1f} % on average" in result.stdout
         save_model(tmp_path / "baseline", tiny.model(learner=False))
         result = call(tmp_path / "baseline", *options)
         assert "two maps" not in result.stdout

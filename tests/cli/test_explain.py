@@ -161,13 +161,13 @@ class TestResults:
         assert (tmp_path / "a.npz").exists()
         result = call("photos", "--model", model, "--out", "photos")
         assert (result.exit_code, result.output.count("\n")) == (1, 1)
-        assert "--out is photos, the folder of the photos itself; name another" in result.output
+        assert "--out is photos, the folder that holds the photos; name another" in result.output
 
     def test_an_empty_folder(self, model: Path, tmp_path: Path) -> None:
         folder = tiny.write_files(tmp_path / "photos", {"notes.txt": b"no photo"})
         result = call(folder, "--model", model, "--out", tmp_path / "out")
         assert (result.exit_code, result.output.count("\n")) == (1, 1)
-        assert "photos is a folder without photos and clips; name another one" in result.output
+        assert "photos has no photos or clips in it; name another folder" in result.output
 
     def test_a_baseline_has_an_answer_but_no_maps(self, photo: Path, tmp_path: Path) -> None:
         save_model(tmp_path / "plain", tiny.model(learner=False))
@@ -270,8 +270,8 @@ class TestErrors:
     @pytest.mark.parametrize(
         ("error", "said"),
         [
-            (torch.OutOfMemoryError("CUDA out of memory."), ": CUDA out of memory.; take"),
-            (MemoryError(), "; take"),
+            (torch.OutOfMemoryError("CUDA out of memory."), ": CUDA out of memory.; process"),
+            (MemoryError(), "; process"),
         ],
     )
     def test_lack_of_memory(
@@ -287,7 +287,7 @@ class TestErrors:
 
         monkeypatch.setattr(VisionTransformer, "trace", fail)
         result = call(photo, "--model", model, "--out", photo.parent / "out")
-        self.check(result, f"memory does not suffice{said}")
+        self.check(result, f"out of memory{said}")
 
     def test_a_file_in_the_results_place_is_found_before_the_model(self, photo: Path) -> None:
         result = call(photo, "--model", "nowhere", "--out", photo)

@@ -197,7 +197,7 @@ class TestResults:
         out = tmp_path / "out"
         result = call(clip, "--model", model, "--out", out, "--frames", 4)
         assert result.exit_code == 1
-        assert f"tokenlearner: {clip}: no film: 40,000 frames. Choose a shor" in result.stderr
+        assert f"tokenlearner: {clip}: no video: 40,000 frames. Choose a shor" in result.stderr
         assert names(out) == [name for name in FILES if not name.endswith(".mp4")]
         assert "4 of 30 frames" in result.stdout
 
@@ -282,13 +282,16 @@ class TestErrors:
         photo.write_bytes(tiny.photo(0, 0))
         result = call(photo, "--model", model, "--out", tmp_path / "out", "--style", "mosaic")
         assert result.exit_code == 1
-        assert f"--style mosaic is for clips, and {photo} is none; leave it out" in result.stderr
+        assert (
+            f"--style mosaic is for clips, and {photo} is not one; leave the option out"
+            in result.stderr
+        )
 
     @pytest.mark.parametrize(
         ("options", "message"),
         [
             (["--film", "avi"], "--film is 'avi'; choose one of mp4, webm, gif"),
-            (["--film", "gif", "--sound"], "--sound: a GIF has none"),
+            (["--film", "gif", "--sound"], "--sound: a GIF has no sound"),
             (["--learner", "2"], "asks for learner 2, but the model has 1; choose 1"),
         ],
     )

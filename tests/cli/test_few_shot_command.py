@@ -48,10 +48,10 @@ def test_prints_what_the_library_measures(model: Path, data: Path, tmp_path: Pat
     assert lines[0] == ("tiny on colours: 4 photos of each of 3 classes, 3 draws, 9 test photos")
     assert wanted.reported.spread_percent is not None
     figures = f"{wanted.reported.mean_percent:6.2f} ± {wanted.reported.spread_percent:.2f} %"
-    assert lines[1] == f"4 photos a class  {figures}"
-    assert f"  2^10  {figures}  the one reported, fixed beforehand" in lines
+    assert lines[1] == f"4 photos per class  {figures}"
+    assert f"  2^10  {figures}  reported, chosen in advance" in lines
     assert sum("2^" in line for line in lines) == len(wanted.sweep)
-    assert "trained for these very classes: this is no transfer" in result.stdout
+    assert "trained on these same classes: this does not measure transfer" in result.stdout
     content = json.loads((tmp_path / "new/few.json").read_text())
     assert content["few_shot"]["reported"]["mean_percent"] == pytest.approx(
         wanted.reported.mean_percent
@@ -105,4 +105,4 @@ def test_unknown_split(model: Path, data: Path) -> None:
 def test_one_split_for_both(model: Path, data: Path) -> None:
     result = call(model, "--data", data, "--train-split", "test", "--test-split", "test")
     assert result.exit_code == 1
-    assert "photos would be tested that were learned from; name two splits" in result.stderr
+    assert "it would be tested on its training photos; name two different splits" in result.stderr

@@ -80,14 +80,14 @@ def test_json_of_a_folder(convention: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("B/16", "--convention", "flops"), "convention is 'flops'; it must be one of macs, "),
-        (("B/16", "--image-size", "0"), "image size '0' is no size; give pixels, as 384"),
-        (("B/16", "--image-size", "8x"), "image size '8x' is no size"),
-        (("B/16", "--image-size", "9" * 5000), "9' is no size; give pixels, as 384 or 256x320"),
-        (("B/16", "--image-size", "100000x16"), "'100000x16' is no size; give pixels, as 384"),
+        (("B/16", "--convention", "flops"), "--convention is 'flops'; choose one of macs, "),
+        (("B/16", "--image-size", "0"), "--image-size is '0'; wanted pixels, such as 384"),
+        (("B/16", "--image-size", "8x"), "--image-size is '8x'; wanted pixels"),
+        (("B/16", "--image-size", "9" * 5000), "9'; wanted pixels, such as 384 or 256x320"),
+        (("B/16", "--image-size", "100000x16"), "'100000x16'; wanted pixels, such as 384"),
         (("B/16", "--image-size", "8"), "holds no patch of (16, 16)"),
         (("B/16", "--num-frames", "8"), "B/16 takes images, not clips; leave --num-frames out"),
-        (("B/17",), "'B/17' is no model of the paper; 'B/16' would be"),
+        (("B/17",), "unknown model 'B/17'; did you mean 'B/16'?"),
         (("nothing of the kind",), "'nothing of the kind' is neither a shipped model"),
     ],
 )

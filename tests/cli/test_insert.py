@@ -127,7 +127,7 @@ class TestOwnWeights:
         empty = tiny.write_files(tmp_path, {"empty.txt": b" \n\n"}) / "empty.txt"
         for arguments, message in (
             (given, "w.safetensors does not fit VisionTransformer: "),
-            ([*given, "--pretrained"], "--pretrained asks for timm's weights and --weights for"),
+            ([*given, "--pretrained"], "--pretrained loads timm's weights and --weights your own"),
             (given[:2], "--weights and --trained-on go together; give both or neither"),
             (given[2:], "--weights and --trained-on go together; give both or neither"),
             (["--weights", tmp_path / "none.pth", *given[2:]], "there is no file"),
@@ -187,4 +187,4 @@ class TestErrors:
         assert call("insert", "test_vit", "--out", tmp_path).exit_code == 0
         result = call("insert", "test_vit", "--out", tmp_path)
         assert result.exit_code == 1
-        assert f"{tmp_path} holds a model already; name another folder" in result.stderr
+        assert f"{tmp_path} already holds a model; name another folder" in result.stderr

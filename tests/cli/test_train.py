@@ -49,7 +49,7 @@ class TestTrain:
         assert "epoch 2/2" in result.stdout
         assert "held-out accuracy" in result.stdout
         evaluate = shlex.join(["tokenlearner", "evaluate", str(out / "model"), "--data", str(data)])
-        assert f"wrote {out / 'model'}; `{evaluate} --save` measures it" in result.stdout
+        assert f"wrote {out / 'model'}; to measure it: `{evaluate} --save`" in result.stdout
         info = load_model(out / "model").info
         assert info is not None
         assert info.name == NAME
@@ -68,7 +68,7 @@ class TestTrain:
                 break
         result = call("train", NAME, "--out", tmp_path / "b", *call_options)
         assert result.exit_code == 0, result.output
-        assert "going on after step 3 of 6" in result.stdout
+        assert "resuming after step 3 of 6" in result.stdout
         weights = [tmp_path / name / "model/model.safetensors" for name in "ab"]
         assert weights[0].read_bytes() == weights[1].read_bytes()
 
@@ -106,7 +106,7 @@ class TestTrain:
     @pytest.mark.parametrize(
         ("arguments", "message"),
         [
-            (["nonsense", "--data", "x"], "no recipe 'nonsense'; there are cifar10-mini-vit"),
+            (["nonsense", "--data", "x"], "unknown recipe 'nonsense'; available: cifar10-mini-vit"),
             ([NAME, "--data", "./x"], "no folder ./x, and it is no id on the Hub"),
             ([NAME, "--data", "./x", "--device", "tpu"], "no device 'tpu' here"),
         ],
@@ -152,7 +152,7 @@ class TestTrain:
         assert process.returncode == 130
         match = re.fullmatch(
             r"stopped after step ([\d,]+); \S+ has a checkpoint of step ([\d,]+)\. "
-            r"The same command goes on from there\.\n",
+            r"The same command resumes from there\.\n",
             errors,
         )
         assert match, errors

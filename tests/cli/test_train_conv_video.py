@@ -83,7 +83,7 @@ def test_goes_on_where_it_stopped(data: Path, trained: Path, tmp_path: Path) -> 
     trainer.save()
     result = train(data, tmp_path)
     assert result.exit_code == 0, result.output
-    assert "going on after step 3 of 4" in result.stdout
+    assert "resuming after step 3 of 4" in result.stdout
     weights = [folder / "model.safetensors" for folder in (trained, tmp_path / "model")]
     assert weights[0].read_bytes() == weights[1].read_bytes()
 

@@ -186,8 +186,8 @@ class TestNetworkOfThePaper:
     @pytest.mark.parametrize(
         ("recipe", "network", "message"),
         [
-            ("imagenet-vit-b16-tl16", "L/16, 16 tokens", "there are: L/16, 16 tokens at 12"),
-            ("gestures-vivit", "S/32", "is no network of the paper for it; there are: "),
+            ("imagenet-vit-b16-tl16", "L/16, 16 tokens", "available: L/16, 16 tokens at 12"),
+            ("gestures-vivit", "S/32", "unknown --network 'S/32' for gestures-vivit; available: "),
             ("charades-conv-video-tl8", "S/32", "trains a convolutional network; leave"),
             ("fine-tune", "S/32", "trains the network of --init; leave --network out"),
         ],

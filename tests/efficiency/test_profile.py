@@ -146,7 +146,7 @@ def test_lack_of_memory_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 1 GiB.")
 
     monkeypatch.setattr(model.encoder, "forward", full)
-    with pytest.raises(MeasurementError, match="memory does not suffice for batches of 2"):
+    with pytest.raises(MeasurementError, match="out of memory at batch size 2"):
         measure(tiny=model)
 
 

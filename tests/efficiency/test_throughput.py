@@ -166,7 +166,7 @@ def test_a_sweep_stops_where_memory_ends(error: Exception) -> None:
     assert last == Stopped(batch_size=4, reason="out of memory")
     sizes = [event.comparison.batch_size for event in events if isinstance(event, Progress)]
     assert sorted(set(sizes)) == [1, 2]
-    with pytest.raises(MeasurementError, match="not suffice for batches of 8; take smaller ones"):
+    with pytest.raises(MeasurementError, match="out of memory at batch size 8; use a smaller one"):
         list(compare([candidate], batch_size=8, device=CPU, plan=plan))
 
 

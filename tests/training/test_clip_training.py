@@ -208,7 +208,7 @@ class TestCommands:
         words += ["--init", str(tmp_path / "image"), "--device", "cpu"]
         result = runner.invoke(app, [*words, "--image-column", "image"])
         assert result.exit_code == 1
-        assert "leave out what is for photos: --image-column" in result.stderr
+        assert "leave out the options for photos: --image-column" in result.stderr
         result = runner.invoke(app, words)
         assert result.exit_code == 0, result.output
         assert "preparing 12 clips" in result.output
@@ -219,7 +219,7 @@ class TestCommands:
         words = ["evaluate", str(run / "model"), "--data", str(folder), "--save"]
         result = runner.invoke(app, [*words, "--label-column", "label"])
         assert result.exit_code == 1
-        assert "takes clips; leave out what is for photos: --label-column" in result.stderr
+        assert "takes clips; leave out the options for photos: --label-column" in result.stderr
         result = runner.invoke(app, [*words, "--temporal-views", "2", "--frames-per-second", "7.5"])
         assert result.exit_code == 0, result.output
         assert "4 clips" in result.output

@@ -3,7 +3,6 @@
 import os
 import shlex
 from itertools import product
-from pathlib import Path
 from typing import Annotated
 
 import torch
@@ -20,7 +19,7 @@ from tokenlearner.cli.bench_pair import (
 )
 from tokenlearner.cli.bench_session import Session
 from tokenlearner.cli.bench_table import make_table
-from tokenlearner.cli.evaluate import make_room_for, write_json
+from tokenlearner.cli.evaluate import JsonFile, make_room_for, write_json
 from tokenlearner.efficiency.execution import Execution
 from tokenlearner.efficiency.machine import choose_device, describe_hardware
 from tokenlearner.efficiency.rounds import Plan
@@ -38,77 +37,89 @@ def bench(
     ] = None,
     against: Annotated[
         str | None,
-        typer.Option(help="What to compare it with: its counterpart unless given; none for none."),
+        typer.Option(
+            help="Model to compare with, or none (default: its counterpart, or the same model "
+            "without its learner)."
+        ),
     ] = None,
     variant: Annotated[
         str | None,
         typer.Option(
-            help="Instead of MODEL, with random weights: a size of the papers, as B/16, or a model "
-            "of their tables: 'L/16 (24+11), 16 tokens at 12', for clips 'Charades', ..."
+            help="Instead of MODEL: a size from the papers, such as B/16, or a model from their "
+            "tables, such as 'L/16 (24+11), 16 tokens at 12' or, for clips, 'Charades'. Weights "
+            "are random."
         ),
     ] = None,
     image_size: Annotated[
         int | None,
-        typer.Option(min=1, max=8192, help="Of the variant, in pixels; 224 unless given."),
+        typer.Option(min=1, max=8192, help="Image size for --variant, in pixels (default: 224)."),
     ] = None,
     num_tokens: Annotated[
-        int | None, typer.Option(min=1, max=65_536, help="That the variant learns; 8 unless given.")
+        int | None,
+        typer.Option(
+            min=1, max=65_536, help="Number of learned tokens for --variant (default: 8)."
+        ),
     ] = None,
     at: Annotated[
-        int | None, typer.Option(help="Blocks before its learner; half of them unless given.")
+        int | None,
+        typer.Option(help="Blocks before the learner of --variant (default: half of them)."),
     ] = None,
     version: Annotated[
-        str | None, typer.Option(help="Of its learner: 1.0, or 1.1 unless given.")
+        str | None,
+        typer.Option(help="Learner version for --variant: 1.0 or 1.1 (default: 1.1)."),
     ] = None,
-    fuser: Annotated[bool, typer.Option("--fuser", help="With a fuser in every later block.")] = (
-        False
-    ),
+    fuser: Annotated[
+        bool, typer.Option("--fuser", help="For --variant: a TokenFuser in every later block.")
+    ] = False,
     batch: Annotated[
         list[int] | None,
-        typer.Option(min=1, help="Images in a pass; may be given again. 1 and 8 unless given."),
+        typer.Option(min=1, help="Images per batch; repeatable (default: 1 and 8)."),
     ] = None,
     all_batches: Annotated[
-        bool, typer.Option("--sweep", help="Batches of 1, 2, 4 ... 512, until memory ends.")
+        bool,
+        typer.Option("--sweep", help="Batches of 1, 2, 4 ... 512, until memory runs out."),
     ] = False,
     dtype: Annotated[
         list[str] | None,
-        typer.Option(help="fp32, tf32, bf16 or fp16; may be given again. fp32 unless given."),
+        typer.Option(help="fp32, tf32, bf16 or fp16; repeatable (default: fp32)."),
     ] = None,
     mode: Annotated[
         list[str] | None,
-        typer.Option(
-            help="eager, compile, graphs, optimised; may be given again. eager unless given."
-        ),
+        typer.Option(help="eager, compile, graphs or optimised; repeatable (default: eager)."),
     ] = None,
     channels_last: Annotated[
-        bool, typer.Option("--channels-last", help="Images with their channels innermost.")
+        bool, typer.Option("--channels-last", help="Use the channels-last memory format.")
     ] = False,
     together: Annotated[
         bool,
-        typer.Option("--together", help="All dtypes and modes in turns, compared with the first."),
+        typer.Option(
+            "--together", help="Run all dtypes and modes in turns; compare them with the first."
+        ),
     ] = False,
     seconds: Annotated[
-        float, typer.Option(help="At most, for each batch size and way of running.")
+        float, typer.Option(help="Time limit for each batch size, dtype and mode.")
     ] = 20.0,
-    rounds: Annotated[int, typer.Option(min=1, help="Undisturbed ones wanted of each.")] = 15,
+    rounds: Annotated[
+        int, typer.Option(min=1, help="Undisturbed rounds to collect per model.")
+    ] = 15,
     why: Annotated[
         bool, typer.Option(help="Look for the reason where the promise is not kept.")
     ] = True,
-    json_file: Annotated[
-        Path | None, typer.Option("--json", dir_okay=False, help="Write the result here.")
-    ] = None,
+    json_file: JsonFile = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
 ) -> None:
     """Measure how fast a model is, beside the same model without TokenLearner.
 
-    Both run in turns, so that a machine that grows slower harms them alike; rounds during which
-    other programs were busy are left out. "Promised" is the ratio of multiply-accumulates,
-    "realised" what the measured speed-up is of it; "overall", with --together, is the speed over
-    the first model's in the first way of running. Ctrl-C keeps what is done.
+    Both run in turns, so that a slowdown of the machine affects both; rounds during which other
+    programs were busy are left out. "Promised" is the ratio of multiply-accumulates, "realised"
+    the share of it that the measured speed-up reaches; "overall", with --together, is the speed
+    relative to the first model with the first dtype and mode. Ctrl-C keeps the results so far.
     """
     if batch and all_batches:
         asked = " ".join(f"--batch {size}" for size in batch)
-        raise ConfigError(f"--sweep chooses the batches, 1, 2, 4 ... 512; leave out {asked}, or it")
+        raise ConfigError(
+            f"--sweep chooses the batches (1, 2, 4 ... 512); leave out {asked}, or --sweep"
+        )
     make_room_for(json_file)
     computer = choose_device(device)
     named = {"MODEL": model, "--against": against}
@@ -176,12 +187,14 @@ def _show(session: Session, console: Console, *, wanted: int) -> None:
     for stop in session.stops:
         console.print(f"stopped at {stop}")
     if any(result.all_disturbed for result in session.done):
-        console.print("a line marked * was disturbed in every round by others: measure again")
+        console.print("lines marked *: other programs disturbed every round; measure again")
     if session.interrupted:
         kept = len(session.done)
         lines = "batch sizes" if session.together else "lines"
-        lines = "nothing is measured" if not kept else f"{kept} of {wanted} {lines} are kept"
-        console.print(f"interrupted: {lines}" + (", the last may be short" if kept else ""))
+        words = "nothing was measured"
+        if kept:
+            words = f"kept {kept} of {wanted} {lines}; the last may have fewer rounds"
+        console.print(f"interrupted: {words}")
 
 
 def _command(

@@ -28,7 +28,7 @@ OF_THE_PAPER: dict[str, tuple[Any, Any]] = {
     for name, config in models.items()
     if config.token_learner is not None
 }
-"""Models of its tables that learn tokens, and their classes, by their names here."""
+"""Models from the paper's tables that have a learner: class and configuration by name."""
 
 _THINGS = {"image": "photos", "video": "clips"}
 
@@ -37,13 +37,13 @@ Named = tuple[str, Any]
 
 
 def shipped_pair(model: str | None, against: str | None) -> tuple[list[Named], str]:
-    """Returns the models to compare, the baseline first, and a remark or nothing.
+    """Returns the models to compare, the baseline first, and a remark, which may be empty.
 
-    Without `against`, a shipped model stands beside its counterpart, another one with a learner
-    beside itself without it, and one without learner alone.
+    Without `against`, a shipped model is compared with its counterpart, any other model that has a
+    learner with itself without it; a model without learner is measured alone.
 
     Args:
-        model: Shipped model, folder or repository on the Hub; the first shipped one unless given.
+        model: Shipped model, folder or repository on the Hub; by default the first shipped one.
         against: The same, or `none`.
 
     Raises:
@@ -59,7 +59,7 @@ def shipped_pair(model: str | None, against: str | None) -> tuple[list[Named], s
         if baseline.takes != network.takes:
             raise ConfigError(
                 f"{name} takes {_THINGS[network.takes]} and {against} {_THINGS[baseline.takes]}, "
-                "so there is nothing to compare; give --against another model, or none"
+                "so they cannot be compared; give --against another model, or none"
             )
         labels = _name(baseline, against), _name(network, name)
         if labels[0] == labels[1]:  # trained anew, another revision: as they were asked for
@@ -86,14 +86,14 @@ def preset_pair(
     version: Version,
     fuser: bool,
 ) -> tuple[list[Named], str]:
-    """Returns a model of the papers without learner and with one, and a remark.
+    """Returns a model from the papers without and with a learner, and a remark.
 
     Args:
-        variant: As `presets.vit` takes it, like the rest.
+        variant: As in `presets.vit`, like the other arguments.
         image_size: Height and width in pixels.
-        num_tokens: Tokens to learn.
-        at: Blocks before the learner; half of them unless given.
-        version: Of the learner.
+        num_tokens: Number of learned tokens.
+        at: Blocks before the learner; by default half of them.
+        version: Learner version.
         fuser: With a TokenFuser after every block from there on.
 
     Raises:
@@ -114,7 +114,7 @@ def preset_pair(
 
 
 def paper_pair(name: str) -> tuple[list[Named], str]:
-    """Returns a model of the paper's tables without its learner and with it, and a remark.
+    """Returns a model from the paper's tables without and with its learner, and a remark.
 
     Args:
         name: One of `OF_THE_PAPER`.
@@ -131,25 +131,27 @@ def check_choice(
     """Refuses options that contradict each other.
 
     Args:
-        variant: As on the command line.
-        named: What names a model otherwise, by its name there; None where not given.
-        of_variant: What describes the variant, likewise.
+        variant: Value of --variant.
+        named: Other options that name a model, by option; None where not given.
+        of_variant: Options that describe the variant, likewise.
 
     Raises:
-        ConfigError: Says which go together.
+        ConfigError: If options contradict each other.
     """
     too_many = named if variant is not None else of_variant
     given = [name for name, value in too_many.items() if value is not None]
     if given and variant is not None:
-        raise ConfigError(f"--variant makes both models; leave out {' and '.join(given)}, or it")
+        raise ConfigError(
+            f"--variant creates both models; leave out {' and '.join(given)}, or --variant"
+        )
     described = [name for name, value in of_variant.items() if value is not None]
     if described and variant in OF_THE_PAPER:
         raise ConfigError(
-            f"{variant!r} says all of itself; leave out {' and '.join(described)}, or give a size "
+            f"{variant!r} is fully specified; leave out {' and '.join(described)}, or give a size "
             "alone, as in --variant B/16"
         )
     if given:
-        raise ConfigError(f"{', '.join(given)} describes a --variant, as in --variant B/16")
+        raise ConfigError(f"{', '.join(given)} needs --variant, as in --variant B/16")
 
 
 def _name(network: Any, fallback: str) -> str:

@@ -1,4 +1,4 @@
-"""What one call of `tokenlearner bench` measures, and what becomes of the promises."""
+"""What one call of `tokenlearner bench` measures, and why promises are not kept."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -20,7 +20,7 @@ from tokenlearner.efficiency.throughput import Candidate, Progress, Stopped, swe
 from tokenlearner.errors import MeasurementError
 
 Place = tuple[int, int]
-"""Number of a comparison, and of the entry in it with which one way of running begins."""
+"""Index of a comparison, and index of its entry where one way of running begins."""
 
 
 @dataclass(slots=True)
@@ -30,13 +30,13 @@ class Session:
     Attributes:
         pair: One model, or two, the baseline first.
         device: Where to compute.
-        plan: For each way of running, at each batch size.
+        plan: Measurement plan for each way of running, at each batch size.
         together: Whether all ways run in the same rounds, so that they can be compared.
-        done: What was measured. The entries are the models in the first way, then in the next.
-        stops: What was not, and why.
-        words: What became of the promise.
-        profiles: What these words are made of.
-        interrupted: Whether Ctrl-C ended it.
+        done: Finished comparisons. The entries are the models in the first way, then in the next.
+        stops: What was not measured, and why.
+        words: Explanation of how much of the promise was realised.
+        profiles: Profiles behind these explanations.
+        interrupted: Whether Ctrl-C ended the measurement.
     """
 
     pair: list[Named]
@@ -80,7 +80,7 @@ class Session:
                     self.stops.append(f"{title}: {error}")
 
     def explain(self) -> None:
-        """Says of every way of running that has a promise what became of it."""
+        """Explains how much of its promise each way of running realised."""
         if len(self.pair) < 2:
             return
         for index, result in enumerate(self.done):
@@ -109,14 +109,14 @@ class Session:
     def _explain(self, place: Place, realised_ratio: float) -> None:
         result = self.done[place[0]]
         if result.all_disturbed:
-            self.words[place] = "too busy to tell: other programs were busy in every round"
+            self.words[place] = "no reason can be given: other programs were busy in every round"
             return
         execution = result.entries[place[1]].execution
         staged = execution.with_stages(self.device)
         try:
             profiles = self._profile(staged, result.batch_size) if realised_ratio < KEPT else ()
         except MeasurementError as error:
-            self.words[place] = f"why less is realised is not known: {error}"
+            self.words[place] = f"could not find out why less is realised: {error}"
             return
         self.profiles[place] = profiles
         self.words[place] = explain_losses(

@@ -1,4 +1,4 @@
-"""`tokenlearner convert`: foreign weights in, an ordinary model folder out, and a report."""
+"""`tokenlearner convert`: weights from elsewhere in, a model folder out, and a report."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -24,49 +24,59 @@ from tokenlearner.models.vivit import VideoVisionTransformer
 from tokenlearner.preprocess import Preprocessing
 
 convert = typer.Typer(
-    help="Turn foreign weights into a model folder of this library.",
+    help="Convert weights from other software into a model folder of this library.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
 )
 
 Out = Annotated[Path, typer.Option(help="New model folder.")]
-Name = Annotated[str | None, typer.Option(help="Name of the model; by default OUT's.")]
+Name = Annotated[str | None, typer.Option(help="Name of the model (default: the name of OUT).")]
 ClassNames = Annotated[
-    Path | None, typer.Option(help="Text file, one class a line; ImageNet's for 1000 classes.")
+    Path | None,
+    typer.Option(help="Text file, one class per line (default for 1000 classes: ImageNet's)."),
 ]
 PreprocessingFile = Annotated[
     Path | None,
-    typer.Option("--preprocessing", help="JSON with image_size, mean, std, resize, ..."),
+    typer.Option("--preprocessing", help="JSON file with image_size, mean, std, resize, ..."),
 ]
-TrainedOn = Annotated[str, typer.Option(help="Data set, for the model's badge.")]
+TrainedOn = Annotated[str, typer.Option(help="Training data set, for the model's badge.")]
 Licence = Annotated[str, typer.Option(help="Licence of the weights.")]
 MultiLabel = Annotated[
     bool,
     typer.Option(
         "--multi-label",
-        help="Several classes may be right at once: a probability of its own for each. Taken from "
-        "a Keras model whose head has a sigmoid.",
+        help="Several classes can be right at once, so each gets its own probability. Detected "
+        "in Keras models whose head has a sigmoid.",
     ),
 ]
 Reference = Annotated[
     Path | None,
-    typer.Option(help=".npz with inputs, logits and maps/0 ... to compare with."),
+    typer.Option(help=".npz file with inputs, logits and maps/0 ... to compare with."),
 ]
-Tolerance = Annotated[float, typer.Option(min=0, help="Largest relative error that passes.")]
+Tolerance = Annotated[float, typer.Option(min=0, help="Largest relative error to accept.")]
 
 
 @convert.command()
 def scenic(
     checkpoint: Annotated[Path, typer.Argument(help="Checkpoint file, or folder of checkpoints.")],
-    config: Annotated[Path, typer.Option(help="JSON, or the text of a Python dict.")],
+    config: Annotated[
+        Path, typer.Option(help="Configuration of the run: JSON, or the text of a Python dict.")
+    ],
     out: Out,
-    step: Annotated[int | None, typer.Option(help="By default the newest.")] = None,
+    step: Annotated[
+        int | None, typer.Option(help="Checkpoint step (default: the highest).")
+    ] = None,
     image_size: Annotated[
-        str | None, typer.Option(help="Pixels, as 224 or 224x320; by default the grid's square.")
+        str | None,
+        typer.Option(
+            help="Image size in pixels, such as 224 or 224x320 (default: square, from the size "
+            "of the grid)."
+        ),
     ] = None,
     num_frames: Annotated[
-        int | None, typer.Option(min=1, help="Of a clip; by default the configuration tells.")
+        int | None,
+        typer.Option(min=1, help="Frames per clip (default: as in the configuration)."),
     ] = None,
     name: Name = None,
     class_names: ClassNames = None,
@@ -110,7 +120,7 @@ def keras(
     path: Annotated[Path, typer.Argument(help=".keras, .h5, or a SavedModel folder of Keras 2.")],
     out: Out,
     gelu: Annotated[
-        str, typer.Option(help="exact, or tanh for what keras.ops.gelu computed in training.")
+        str, typer.Option(help="exact, or tanh as keras.ops.gelu computed it during training.")
     ] = "exact",
     name: Name = None,
     class_names: ClassNames = None,
@@ -129,8 +139,8 @@ def keras(
     prepared = _preprocessing(preprocessing, model) or found.preprocessing
     if prepared is None:
         raise ConversionError(
-            f"{path} does not tell how photos are scaled: it has no Rescaling or Normalization "
-            "layer; say it with --preprocessing FILE"
+            f"{path} does not say how photos are scaled: it has no Rescaling or Normalization "
+            "layer; give --preprocessing FILE"
         )
     model.info = ModelInfo(
         name=name or out.name,
@@ -146,16 +156,20 @@ def keras(
 @convert.command("torch")
 def torch_port(
     file: Annotated[Path, typer.Argument(help="State dict: .pt, .pth or .safetensors.")],
-    port: Annotated[str, typer.Option(help=f"Whose: {', '.join(PORTS)}.")],
+    port: Annotated[str, typer.Option(help=f"Port the weights come from: {', '.join(PORTS)}.")],
     out: Annotated[Path, typer.Option(help="New .safetensors file.")],
-    prefix: Annotated[str, typer.Option(help="Of the learner's names in a larger model.")] = "",
-    pooling: Annotated[str, typer.Option(help="sum, or mean: what the port was told.")] = "sum",
+    prefix: Annotated[
+        str, typer.Option(help="Prefix of the learner's keys in a larger model's state dict.")
+    ] = "",
+    pooling: Annotated[
+        str, typer.Option(help="sum or mean, whichever the port was configured with.")
+    ] = "sum",
     reference: Reference = None,
     tolerance: Tolerance = TOLERANCE,
 ) -> None:
-    """Convert a learner of a PyTorch port; load_learner of conversion.torch_ports opens it."""
+    """Convert a learner of a PyTorch port; open it with conversion.torch_ports.load_learner."""
     if out.exists():
-        raise ConversionError(f"{out} is already there; name a new file")
+        raise ConversionError(f"{out} already exists; name a new file")
     found = open_port(file, port, prefix=prefix, pooling=pooling)
     agreements = compare(found.module, reference, tolerance=tolerance) if reference else ()
     sha256 = save_learner(out, found)

@@ -1,4 +1,4 @@
-"""`tokenlearner train --dry-run`: what a run would take, and whether its folder lets it."""
+"""`tokenlearner train --dry-run`: what a run would take, and whether its folder allows it."""
 
 from pathlib import Path
 
@@ -23,7 +23,7 @@ def say_plan(
     num_workers: int,
     compile: bool,
 ) -> None:
-    """Prints it, what is known at once first; writes nothing.
+    """Prints the plan, starting with what is known at once; writes nothing.
 
     Raises:
         TrainingError: If the folder holds another run, or the device has too little memory.
@@ -32,9 +32,12 @@ def say_plan(
     if (out / CHECKPOINT).exists():
         steps, num_steps = _find_steps(job, photos, out, mixed_precision=mixed_precision)
         if steps == num_steps:
-            say(f"{out} holds this run, finished; the command writes its model anew")
+            say(f"{out} holds this run, finished; the command would write its model again")
             return
-        say(f"{out} holds this run, which goes on after step {steps:,} of {num_steps:,}; in all:")
+        say(
+            f"{out} holds this run, which would resume after step {steps:,} of {num_steps:,}; "
+            "the whole run:"
+        )
     what_it_takes = plan(
         job.recipe,
         len(photos),
@@ -47,14 +50,14 @@ def say_plan(
     )
     say(what_it_takes.describe())
     if compile:
-        say("memory, speed and time are those without --compile, which is not tried out here")
+        say("memory, speed and time are without --compile, which a dry run does not try")
 
 
 def _find_steps(
     job: Job, photos: LabelledImages | LabelledClips, out: Path, *, mixed_precision: bool
 ) -> tuple[int, int]:
     """Returns how many steps a folder's run has taken, and of how many."""
-    if job.recipe.canvas is not None:  # as the run does, which then knows the photos by the rest
+    if job.recipe.canvas is not None:  # as the run does: its fingerprint is of the usable photos
         photos = photos.scan(remember=out / UNUSABLE_FILE, write=False)
     wanted = fingerprint(
         job.recipe,

@@ -1,4 +1,4 @@
-"""`tokenlearner evaluate`: measures a model folder, and writes its metrics and card."""
+"""`tokenlearner evaluate`: measures a model, and writes its metrics and card."""
 
 import json
 import os
@@ -14,6 +14,9 @@ from tokenlearner import zoo
 from tokenlearner.checkpoints import AnyModel, ClipModel, for_images
 from tokenlearner.cli.photos import (
     MAX_UNUSABLE,
+    ImageColumn,
+    LabelColumn,
+    MaxUnusable,
     read_checked,
     read_checked_clips,
     reading_options,
@@ -30,51 +33,48 @@ from tokenlearner.training.map_overlap import NUM_PHOTOS, mean_overlap
 from tokenlearner.training.metrics import Metrics, iter_logits, list_names, measure, report
 from tokenlearner.training.multi_label import read_real
 
+JsonFile = Annotated[
+    Path | None,
+    typer.Option("--json", dir_okay=False, help="Write the result to this JSON file."),
+]
+
 _FEW_CLASSES = 20
-"""So many can be printed one by one."""
+"""Up to this number, each class is printed."""
 
 
 def evaluate(
     model: Annotated[str, typer.Argument(help="Shipped model, model folder or hf-hub:owner/name.")],
     data: Annotated[
-        str, typer.Option(help="Folder of photos or with parquet files, or an id on the Hub.")
+        str, typer.Option(help="Folder of photos or Parquet files, or a data set id on the Hub.")
     ],
-    split: Annotated[str, typer.Option(help="Photos to measure on.")] = "test",
-    image_column: Annotated[
-        str | None, typer.Option(help="Of parquet files that do not say which it is.")
-    ] = None,
-    label_column: Annotated[
-        str | None, typer.Option(help="Of parquet files that do not say which it is.")
-    ] = None,
-    max_unusable: Annotated[
-        float, typer.Option(min=0, max=1, help="Share of the photos that may be unusable.")
-    ] = MAX_UNUSABLE,
+    split: Annotated[str, typer.Option(help="Split to measure on.")] = "test",
+    image_column: ImageColumn = None,
+    label_column: LabelColumn = None,
+    max_unusable: MaxUnusable = MAX_UNUSABLE,
     real: Annotated[
-        Path | None, typer.Option(help="ImageNet's reassessed labels (real.json), to use as well.")
+        Path | None, typer.Option(help="ImageNet's reassessed labels (real.json), to report too.")
     ] = None,
-    json_file: Annotated[
-        Path | None, typer.Option("--json", dir_okay=False, help="Write the result here.")
-    ] = None,
+    json_file: JsonFile = None,
     save: Annotated[
         bool, typer.Option("--save", help="Write metrics.json and README.md into the model folder.")
     ] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
-    batch_size: Annotated[int, typer.Option(min=1, help="Photos in a pass.")] = 64,
+    batch_size: Annotated[int, typer.Option(min=1, help="Photos per batch.")] = 64,
     temporal_views: Annotated[
-        int, typer.Option(min=1, help="Sets of frames of each clip whose answers are averaged.")
+        int, typer.Option(min=1, help="Sets of frames per clip to average predictions over.")
     ] = 1,
     spatial_views: Annotated[
-        int, typer.Option(min=1, help="Crops of each clip whose answers are averaged.")
+        int, typer.Option(min=1, help="Crops per clip to average predictions over.")
     ] = 1,
     frames_per_second: Annotated[
         float | None,
-        typer.Option(help="Of clips, for each view; by default it spans the whole clip."),
+        typer.Option(help="Frame rate of each view (default: a view spans the whole clip)."),
     ] = None,
 ) -> None:
-    """Measure a model on photos, or a model of clips on clips, with known labels.
+    """Measure a model on labelled photos, or a clip model on labelled clips.
 
-    Their classes must be the model's, by name. Photos that are missing or corrupt are counted and
-    left out, up to one in a hundred.
+    Their classes must have the names of the model's classes. Missing or corrupt photos are counted
+    and left out, up to one in a hundred by default.
     """
     make_room_for(json_file)
     computer = choose_device(device)
@@ -82,7 +82,9 @@ def evaluate(
     assert network.info is not None
     name, folder = network.info.name, Path(network.info.source)
     if save and not folder.is_dir():
-        raise ConfigError(f"--save writes into a model folder, and {model} is none; download it")
+        raise ConfigError(
+            f"--save writes into a model folder, and {model} is not one; download it first"
+        )
     if save:
         check_describable(network)
     views = Views(temporal=temporal_views, spatial=spatial_views, frames_per_s=frames_per_second)
@@ -142,10 +144,10 @@ def evaluate(
 
 
 def make_room_for(file: Path | None) -> None:
-    """Makes a result's folder, so that nobody learns after the work that it cannot be written.
+    """Creates the folder for a result before the work starts, so that a bad path fails early.
 
     Raises:
-        ConfigError: If that is so.
+        ConfigError: If the file cannot be written.
     """
     if file is None:
         return
@@ -154,26 +156,26 @@ def make_room_for(file: Path | None) -> None:
     except OSError as error:
         raise ConfigError(f"cannot write {file}: {error}; choose another place") from error
     if not os.access(file if file.exists() else file.parent, os.W_OK):
-        raise ConfigError(f"cannot write {file}: it is not allowed there; choose another place")
+        raise ConfigError(f"cannot write {file}: permission denied; choose another place")
 
 
 def check_folder(out: Path) -> None:
-    """Refuses a folder for results that could not be made once they are there.
+    """Refuses an output folder that could not be created once the results are ready.
 
     Raises:
-        ConfigError: If a file stands in its place, or in the place of one that it is in.
+        ConfigError: If the path, or one of its parents, is a file.
     """
     there = next(place for place in (out, *out.parents) if place.exists())
     if not there.is_dir():
         which = "it" if there == out else there
         raise ConfigError(
-            f"--out is {out}, but {which} is a file; wanted a folder, one that is there or a new "
-            "one: name another"
+            f"--out is {out}, but {which} is a file; wanted an existing or a new folder: name "
+            "another"
         )
 
 
 def write_json(file: Path, content: dict[str, object]) -> None:
-    """Writes a result, whole or not at all, and says so."""
+    """Writes a result atomically, and says so."""
     write_whole(file, (json.dumps(content, indent=2) + "\n").encode())
     typer.echo(f"wrote {file}")
 
@@ -188,10 +190,10 @@ def _print(metrics: Metrics, title: str, things: str) -> None:
         width = len("top-1")
     typer.echo(title)
     typer.echo(f"{'top-1':<{width}}  {metrics.top1_percent:6.2f} %{_labelled(metrics, things)}")
-    if len(classes) > 5:  # among five of five every answer is
+    if len(classes) > 5:  # with five or fewer, every label is among the top five
         typer.echo(f"{'top-5':<{width}}  {metrics.top5_percent:6.2f} %")
     if metrics.class_mean_percent is not None:
-        typer.echo(f"{'mean':<{width}}  {metrics.class_mean_percent:6.2f} % of the classes' top-1")
+        typer.echo(f"{'mean':<{width}}  {metrics.class_mean_percent:6.2f} % top-1 over classes")
     if metrics.real_percent is not None:
         of = f"of {metrics.real_num_images:,} photos with a valid label"
         typer.echo(f"{'ReaL':<{width}}  {metrics.real_percent:6.2f} % {of}")
@@ -201,10 +203,10 @@ def _print(metrics: Metrics, title: str, things: str) -> None:
         typer.echo(f"classes without {things}: {list_names(metrics.without_photos)}")
     typer.echo(f"{'loss':<{width}}  {metrics.loss:7.3f} nats")
     if metrics.map_overlap is not None:
-        of = f"in common on average, over up to {NUM_PHOTOS} {things}"
-        typer.echo(f"two maps have {100 * metrics.map_overlap:.1f} % {of}")
+        of = f"on average, over up to {NUM_PHOTOS} {things}"
+        typer.echo(f"two maps overlap by {100 * metrics.map_overlap:.1f} % {of}")
     if not few:
-        typer.echo(f"--json FILE keeps the {measure_of_class} of each of {len(classes):,} classes")
+        typer.echo(f"--json FILE saves the {measure_of_class} of each of {len(classes):,} classes")
         return
     if classes and measure_of_class != "top-1":
         typer.echo(f"{measure_of_class}:")

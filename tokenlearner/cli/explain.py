@@ -1,4 +1,4 @@
-"""`tokenlearner explain`: photos and clips in, pictures and numbers out, as on the dashboard."""
+"""`tokenlearner explain`: photos and clips in, pictures and numbers out, as in the dashboard."""
 
 import math
 from collections.abc import Iterable, Iterator
@@ -36,7 +36,7 @@ _NUM_PREDICTIONS = 5
 
 
 def _named(text: str) -> Path:
-    """Returns a path; none is no path, though Python takes it for the current folder."""
+    """Returns a path; refuses an empty one, which Python would take for the current folder."""
     if not text:
         raise typer.BadParameter("it is ''; wanted the path of a photo, a clip or a folder of them")
     return Path(text)
@@ -58,8 +58,8 @@ def explain(
     token: Annotated[
         str | None,
         typer.Option(
-            help="Tokens of the overlay, counted from 1; several are added up: 1,3. Unless given, "
-            "the one with the largest value."
+            help="Token to draw, counted from 1; several, such as 1,3, are added up (default: the "
+            "token with the largest value)."
         ),
     ] = None,
     style: Annotated[
@@ -67,47 +67,61 @@ def explain(
         typer.Option(
             "--style",
             "--mode",
-            help="token; composite: the strongest token everywhere; of clips also mosaic: all.",
+            help="token: as chosen by --token; composite: the strongest token at each place; "
+            "mosaic (clips only): all tokens side by side.",
         ),
     ] = "token",
-    opacity: Annotated[float, typer.Option(help="Of the overlay, 0 to 1.")] = 0.8,
+    opacity: Annotated[float, typer.Option(help="Opacity of the overlay, 0 to 1.")] = 0.8,
     colormap: Annotated[
         str, typer.Option(help="inferno, magma, viridis, cividis or gray.")
     ] = "inferno",
-    interpolation: Annotated[str, typer.Option(help="smooth, or patch: cell by cell.")] = "smooth",
+    interpolation: Annotated[str, typer.Option(help="smooth or patch.")] = "smooth",
     scale: Annotated[
-        str, typer.Option(help="shared by all tokens, or token: each on its own.")
+        str, typer.Option(help="Colour scale: shared by all tokens, or token for one per token.")
     ] = "shared",
     mass: Annotated[
-        float, typer.Option(help="Show only the smallest area with this share of the attention.")
+        float,
+        typer.Option(help="Show only the smallest area holding this share of the attention."),
     ] = 1.0,
     weak: Annotated[
-        str, typer.Option(help="Low values: fade lets the photo show through, cover does not.")
+        str, typer.Option(help="Low values: fade to show the photo, or cover it.")
     ] = "fade",
     frames: Annotated[
         int | None,
-        typer.Option(min=1, help="Of a clip, sampled evenly; 16, or what the model was made for."),
+        typer.Option(
+            min=1,
+            help="Frames to sample evenly from a clip (default: what the model was made for, or "
+            "16).",
+        ),
     ] = None,
-    start: Annotated[float, typer.Option(min=0, help="Of a clip, in seconds.")] = 0.0,
-    end: Annotated[float | None, typer.Option(help="Of a clip, in seconds.")] = None,
+    start: Annotated[
+        float, typer.Option(min=0, help="Start of the section of a clip, in seconds.")
+    ] = 0.0,
+    end: Annotated[
+        float | None,
+        typer.Option(help="End of the section of a clip, in seconds (default: the clip's end)."),
+    ] = None,
     learner: Annotated[
         int, typer.Option(min=1, help="Which of the model's TokenLearners, counted from 1.")
     ] = 1,
     film: Annotated[
-        str, typer.Option(help=f"Of a clip's overlay: {', '.join(VIDEO_KINDS)}.")
+        str, typer.Option(help=f"Video format of a clip's overlay: {', '.join(VIDEO_KINDS)}.")
     ] = VIDEO_KINDS[0],
-    sound: Annotated[bool, typer.Option("--sound", help="Keep a clip's sound.")] = False,
+    sound: Annotated[
+        bool, typer.Option("--sound", help="Keep the clip's sound in the overlay.")
+    ] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
 ) -> None:
     """Show what each learned token looks at.
 
-    Writes per photo NAME-overlay.png (full resolution), NAME-sheet.png (all tokens),
-    NAME-tokens.csv (what each token looks at) and NAME.npz (everything, for
-    tokenlearner.Explanation.load). Writes per clip NAME-overlay.mp4 (see --film),
-    NAME-filmstrip.png (the same step by step), NAME-tokens.png (the filmstrips of all tokens),
-    NAME-tracks.csv (what each token follows) and NAME.npz (for tokenlearner.ClipExplanation.load).
-    Tokens count from 1 on the command line and in pictures, from 0 in CSV and .npz.
-    A file that cannot be used is reported and skipped; the exit code is then 1.
+    For each photo, writes NAME-overlay.png (full resolution), NAME-sheet.png (all tokens),
+    NAME-tokens.csv (what each token looks at) and NAME.npz (everything; read it with
+    tokenlearner.Explanation.load). For each clip, writes NAME-overlay.mp4 (see --film),
+    NAME-filmstrip.png (the overlay step by step), NAME-tokens.png (filmstrips of all tokens),
+    NAME-tracks.csv (what each token follows) and NAME.npz (read it with
+    tokenlearner.ClipExplanation.load). Tokens count from 1 on the command line and in pictures,
+    from 0 in CSV and .npz. A file that cannot be used is reported and skipped, and the exit code is
+    then 1.
     """
     check_folder(out)
     files = list(_with_those_in_folders(files, out))
@@ -139,7 +153,7 @@ def explain(
     clips = {file for file in files if is_clip(file)}
     if style == MOSAIC and (photos := set(files) - clips):
         raise ConfigError(
-            f"--style {MOSAIC} is for clips, and {min(photos)} is none; leave it out: "
+            f"--style {MOSAIC} is for clips, and {min(photos)} is not one; leave the option out: "
             "NAME-sheet.png shows all tokens of a photo"
         )
     network = zoo.load(model).to(choose_device(device))
@@ -182,9 +196,9 @@ def explain(
 
 
 def _with_those_in_folders(files: Iterable[Path], out: Path) -> Iterator[Path]:
-    """Puts the photos and clips in a folder, at any depth, in its place.
+    """Replaces each folder by the photos and clips in it, at any depth.
 
-    Hidden ones, which systems leave beside photos, are left out, and so are earlier results.
+    Hidden files, which some systems leave beside photos, and earlier results are left out.
     """
     known, results = (*PHOTO_EXTENSIONS, *CLIP_EXTENSIONS), out.resolve()
     for file in files:
@@ -193,7 +207,7 @@ def _with_those_in_folders(files: Iterable[Path], out: Path) -> Iterator[Path]:
             continue
         if file.resolve() == results:
             raise ConfigError(
-                f"--out is {file}, the folder of the photos itself; name another, such as "
+                f"--out is {file}, the folder that holds the photos; name another, such as "
                 f"{file / 'results'}"
             )
         found = sorted(
@@ -205,7 +219,7 @@ def _with_those_in_folders(files: Iterable[Path], out: Path) -> Iterator[Path]:
             and path.resolve().parent != results
         )
         if not found:
-            raise ConfigError(f"{file} is a folder without photos and clips; name another one")
+            raise ConfigError(f"{file} has no photos or clips in it; name another folder")
         yield from found
 
 
@@ -235,7 +249,7 @@ def _check_choice(number: int, settings: ViewSettings, model: AnyModel) -> None:
 
 
 def _names(files: Iterable[Path]) -> list[str]:
-    """Returns the files' names without ending, numbered where two would be the same file."""
+    """Returns the file names without their extensions, numbered where two would collide."""
     names: list[str] = []
     taken: set[str] = set()
     for file in files:

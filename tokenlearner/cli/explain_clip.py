@@ -1,4 +1,4 @@
-"""What `tokenlearner explain` writes about a clip, and says of it."""
+"""What `tokenlearner explain` writes and prints for a clip."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -23,23 +23,23 @@ from tokenlearner.rendering.video import render_overlay_video
 from tokenlearner.training.data.folder import CLIP_EXTENSIONS
 
 MOSAIC = "mosaic"
-"""A style of overlay that only clips have: photos have a sheet."""
+"""An overlay style for clips only; photos have a contact sheet instead."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ClipOptions:
-    """What is taken of a clip, and what is made of it.
+    """Which part of a clip is used, and what is made from it.
 
     Attributes:
-        num_frames: Sampled evenly; None leaves it to the model.
-        start_s: Where the stretch begins, in seconds since the first frame.
-        end_s: Where it ends; None is the end of the clip.
-        is_mosaic: Whether the overlay shows all tokens beside one another.
+        num_frames: Number of frames, sampled evenly; None leaves it to the model.
+        start_s: Start of the section, in seconds since the first frame.
+        end_s: End of the section, in seconds; None is the end of the clip.
+        is_mosaic: Whether the overlay shows all tokens side by side.
         has_sound: Whether the overlay has the clip's sound.
-        kind: Of file for the overlay, one of `VIDEO_KINDS`.
+        kind: File type of the overlay, one of `VIDEO_KINDS`.
 
     Raises:
-        ConfigError: If there is no such kind, or it has no sound.
+        ConfigError: If the file type is unknown, or cannot carry the sound asked for.
     """
 
     num_frames: int | None
@@ -53,14 +53,16 @@ class ClipOptions:
         if self.kind not in VIDEO_KINDS:
             raise ConfigError(f"--film is {self.kind!r}; choose one of {', '.join(VIDEO_KINDS)}")
         if self.kind == "gif" and self.has_sound:
-            raise ConfigError("--sound: a GIF has none; leave it out, or choose --film mp4 or webm")
+            raise ConfigError(
+                "--sound: a GIF has no sound; leave it out, or choose --film mp4 or webm"
+            )
 
 
 def is_clip(path: Path) -> bool:
-    """Whether a file's content is that of a clip; whether it can be read is another matter.
+    """Whether a file's content looks like a clip; it may still be unreadable.
 
-    What is not there, empty or text is neither clip nor photo: its name says which was meant, so
-    that the error can say what to bring instead.
+    A file that is missing, empty or plain text is neither clip nor photo; then its extension tells
+    which was meant, so that the error can say what to give instead.
     """
     kind = None
     with suppress(OSError):
@@ -87,7 +89,7 @@ def explain_file(model: AnyModel, path: Path, options: ClipOptions) -> ClipExpla
 
 @contextmanager
 def _bar(words: str) -> Iterator[Callable[[int, int], bool]]:
-    """Yields what moves a bar, which shows where someone is watching."""
+    """Yields a progress callback for a bar, which shows in a terminal only."""
     console = Console(stderr=True)
     with Progress(transient=True, console=console, disable=not console.is_interactive) as bar:
         task = bar.add_task(words)
@@ -107,7 +109,7 @@ def clip_results(
     *,
     learner: int,
 ) -> tuple[dict[str, bytes], str]:
-    """Returns the files to write, by how their names end, and why there is no film among them."""
+    """Returns the files to write by the end of their names, and why the video is missing, if so."""
     problem = ""
     files = {".npz": explanation.to_npz()}
     if explanation.learners:
@@ -129,13 +131,13 @@ def clip_results(
                     with_sound=options.has_sound,
                     progress=progress,
                 )
-        except (MediaError, ConfigError) as error:  # it takes every frame, all else only some
-            problem = f"no film: {error}"
+        except (MediaError, ConfigError) as error:  # the video needs every frame, the rest a few
+            problem = f"no video: {error}"
     return files, problem
 
 
 def summarise(explanation: ClipExplanation, *, learner: int) -> list[str]:
-    """Returns lines for people: what of the clip was seen, and what its tokens follow."""
+    """Returns printable lines: which frames were used, and what the tokens follow."""
     facts, times_s = explanation.facts, explanation.times_s
     lines = [
         f"{len(times_s)} of {facts.num_frames} frames, {times_s[0]:.2f} to {times_s[-1]:.2f} s "
@@ -146,7 +148,7 @@ def summarise(explanation: ClipExplanation, *, learner: int) -> list[str]:
 
 
 def _table(tracks: Tracks) -> list[str]:
-    """Each token in the mean over the clip."""
+    """Lists each token's means over the clip."""
     strength = "strength" if tracks.strength_kind == "mass" else "peak"
     lines = [f"token  {strength:>8}  looks at      moves  stays itself"]
     columns = (tracks.strength, 100 * tracks.effective_area, tracks.speed_px_s, tracks.similarity)
@@ -161,7 +163,7 @@ def _number(value: float, form: str) -> str:
 
 
 def _means(values: np.ndarray) -> list[float]:
-    """Returns each token's mean over the steps where it is known; NaN where it never is."""
+    """Returns each token's mean over the steps with a value; NaN if there are none."""
     known = ~np.isnan(values)
     count, total = known.sum(axis=0), np.where(known, values, 0).sum(axis=0)
     return np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0).tolist()

@@ -1,4 +1,4 @@
-"""`tokenlearner export`: our weights as the official code reads them."""
+"""`tokenlearner export`: our weights in the official code's format."""
 
 from pathlib import Path
 from typing import Annotated
@@ -11,7 +11,7 @@ from tokenlearner.conversion.scenic import to_scenic
 from tokenlearner.errors import ConversionError
 
 export = typer.Typer(
-    help="Write a model for other software.",
+    help="Export a model for other software.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
@@ -20,18 +20,20 @@ export = typer.Typer(
 
 @export.callback()
 def _group() -> None:
-    """Keeps `scenic` a verb of its own although it is the only one."""
+    """Keeps `scenic` a subcommand although it is the only one."""
 
 
 @export.command()
 def scenic(
     model: Annotated[str, typer.Argument(help="Shipped model, model folder or hf-hub:owner/name.")],
-    out: Annotated[Path, typer.Option(help="New file; Scenic wants the name checkpoint_STEP.")],
-    step: Annotated[int, typer.Option(min=0, help="Training step to tell.")] = 0,
+    out: Annotated[Path, typer.Option(help="New file; Scenic expects the name checkpoint_STEP.")],
+    step: Annotated[
+        int, typer.Option(min=0, help="Training step to record in the checkpoint.")
+    ] = 0,
 ) -> None:
     """Write a checkpoint of the official JAX code (google-research/scenic)."""
     if out.exists():
-        raise ConversionError(f"{out} is already there; name a new file")
+        raise ConversionError(f"{out} already exists; name a new file")
     params = to_scenic(zoo.load(model))
     out.parent.mkdir(parents=True, exist_ok=True)
     write_checkpoint(out, params, step=step)

@@ -1,8 +1,7 @@
-"""`tokenlearner few-shot`: how well frozen features serve with a few photos of each class."""
+"""`tokenlearner few-shot`: how well frozen features classify, from a few photos per class."""
 
 import math
 import shlex
-from pathlib import Path
 from typing import Annotated
 
 import torch
@@ -10,9 +9,12 @@ import typer
 
 from tokenlearner import zoo
 from tokenlearner.checkpoints import for_images
-from tokenlearner.cli.evaluate import make_room_for, write_json
+from tokenlearner.cli.evaluate import JsonFile, make_room_for, write_json
 from tokenlearner.cli.photos import (
     MAX_UNUSABLE,
+    ImageColumn,
+    LabelColumn,
+    MaxUnusable,
     read_checked,
     reading_options,
     say_unusable,
@@ -27,36 +29,28 @@ from tokenlearner.training.few_shot import Accuracy, FewShot, draw, iter_feature
 def few_shot(
     model: Annotated[str, typer.Argument(help="Shipped model, model folder or hf-hub:owner/name.")],
     data: Annotated[
-        str, typer.Option(help="Folder of photos or with parquet files, or an id on the Hub.")
+        str, typer.Option(help="Folder of photos or Parquet files, or a data set id on the Hub.")
     ],
-    shots: Annotated[int, typer.Option(min=1, help="Training photos of each class.")] = 5,
-    draws: Annotated[int, typer.Option(min=1, help="Times that they are drawn anew.")] = 5,
-    train_split: Annotated[str, typer.Option(help="Photos to draw from.")] = "train",
-    test_split: Annotated[str, typer.Option(help="Photos to measure on.")] = "test",
-    image_column: Annotated[
-        str | None, typer.Option(help="Of parquet files that do not say which it is.")
-    ] = None,
-    label_column: Annotated[
-        str | None, typer.Option(help="Of parquet files that do not say which it is.")
-    ] = None,
-    max_unusable: Annotated[
-        float, typer.Option(min=0, max=1, help="Share of the photos that may be unusable.")
-    ] = MAX_UNUSABLE,
-    json_file: Annotated[
-        Path | None, typer.Option("--json", dir_okay=False, help="Write the result here.")
-    ] = None,
+    shots: Annotated[int, typer.Option(min=1, help="Training photos per class.")] = 5,
+    draws: Annotated[int, typer.Option(min=1, help="Random draws of training photos.")] = 5,
+    train_split: Annotated[str, typer.Option(help="Split to draw from.")] = "train",
+    test_split: Annotated[str, typer.Option(help="Split to measure on.")] = "test",
+    image_column: ImageColumn = None,
+    label_column: LabelColumn = None,
+    max_unusable: MaxUnusable = MAX_UNUSABLE,
+    json_file: JsonFile = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
-    batch_size: Annotated[int, typer.Option(min=1, help="Photos in a pass.")] = 64,
+    batch_size: Annotated[int, typer.Option(min=1, help="Photos per batch.")] = 64,
 ) -> None:
-    """Measure a model's frozen features with a linear classifier, from a few photos a class.
+    """Measure a model's frozen features with a linear classifier, from a few photos per class.
 
     The classes need not be the model's. The classifier is least squares with L2 regularisation of
     strength 2^10, as in big_vision; the accuracy with other strengths is shown beside it.
     """
     if train_split == test_split:
         raise ConfigError(
-            f"--train-split and --test-split are both {test_split}, so photos would be tested that "
-            "were learned from; name two splits"
+            f"--train-split and --test-split are both {test_split}, so it would be tested on its "
+            "training photos; name two different splits"
         )
     make_room_for(json_file)
     computer = choose_device(device)
@@ -94,7 +88,7 @@ def few_shot(
     result = score(drawn, train_features, test, test_features)
     _print(result, f"{network.info.name} on {test.source_name}")
     if set(network.info.class_names) == set(drawn.photos.class_names):
-        typer.echo("The model was trained for these very classes: this is no transfer.")
+        typer.echo("The model was trained on these same classes: this does not measure transfer.")
     if json_file is not None:
         words = ["tokenlearner", "few-shot", zoo.reference(network.info)]
         words += ["--data", test.source_name]
@@ -120,11 +114,11 @@ def _print(result: FewShot, title: str) -> None:
         f"{title}: {shots} of each of {result.num_classes:,} classes, {draws}, "
         f"{result.num_images:,} test photos"
     )
-    typer.echo(f"{shots} a class  {_percent(result.reported)}")
-    typer.echo("by strength of the regularisation:")
+    typer.echo(f"{shots} per class  {_percent(result.reported)}")
+    typer.echo("by regularisation strength:")
     for accuracy in result.sweep:
         power = f"2^{math.log2(accuracy.strength):g}"
-        mark = "  the one reported, fixed beforehand" if accuracy == result.reported else ""
+        mark = "  reported, chosen in advance" if accuracy == result.reported else ""
         typer.echo(f"{power:>6}  {_percent(accuracy)}{mark}")
 
 

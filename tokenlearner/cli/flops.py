@@ -1,4 +1,4 @@
-"""`tokenlearner flops`: what a model computes, part by part, by any convention."""
+"""`tokenlearner flops`: what a model computes, part by part, in any counting convention."""
 
 import difflib
 import json
@@ -24,7 +24,7 @@ from tokenlearner.models.video_presets import PUBLISHED as KINETICS
 from tokenlearner.models.vit import VisionTransformer
 from tokenlearner.models.vivit import VideoVisionTransformer
 
-_LEAST = 0.0001  # billions; what is less is written as that
+_LEAST = 0.0001  # billions; smaller values are printed as "< 0.0001"
 
 
 def flops(
@@ -39,27 +39,26 @@ def flops(
     image_size: Annotated[
         str | None,
         typer.Option(
-            help="In pixels, as 384 or 256x320 (height first); the model's own size else."
+            help="Image size in pixels, such as 384 or 256x320, height first (default: the "
+            "model's own)."
         ),
     ] = None,
     num_frames: Annotated[
         int | None,
-        typer.Option(min=1, max=99999, help="Of a clip; the model's own number else."),
+        typer.Option(min=1, max=99999, help="Frames per clip (default: the model's own)."),
     ] = None,
     convention: Annotated[
-        str, typer.Option(help=f"{', '.join(CONVENTIONS)}; docs/efficiency.md explains them.")
+        str, typer.Option(help=f"{', '.join(CONVENTIONS)}; see docs/efficiency.md.")
     ] = "macs",
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, in single units.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with exact counts.")] = False,
 ) -> None:
-    """Count what a model computes for one image or clip, and what memory it takes.
+    """Count what a model computes for one image or clip, and how much memory it takes.
 
-    Activations are those of a batch of one in float32, at their peak, by a pass without numbers and
-    with fused attention, which keeps no matrix of scores.
+    Activation memory is the peak for a batch of one in float32 with fused attention, found from
+    tensor shapes without computing anything.
     """
     if convention not in CONVENTIONS:
-        raise ConfigError(
-            f"convention is {convention!r}; it must be one of {', '.join(CONVENTIONS)}"
-        )
+        raise ConfigError(f"--convention is {convention!r}; choose one of {', '.join(CONVENTIONS)}")
     size = None if image_size is None else _parse_size(image_size)
     network = _find(model)
     height, width = size or network.config.image_size
@@ -107,14 +106,14 @@ def _find(name: str) -> Any:
         if not alike:
             raise
         choice = " or ".join(repr(one) for one in alike)
-        raise ConfigError(f"{name!r} is no model of the paper; {choice} would be") from error
+        raise ConfigError(f"unknown model {name!r}; did you mean {choice}?") from error
 
 
 def _parse_size(text: str) -> tuple[int, int]:
     size = re.fullmatch(r"([1-9]\d{0,4})(?:x([1-9]\d{0,4}))?", text, re.ASCII)
     if size is None:
         raise ConfigError(
-            f"image size {text[:20]!r} is no size; give pixels, as 384 or 256x320, up to 99999"
+            f"--image-size is {text[:20]!r}; wanted pixels, such as 384 or 256x320, up to 99999"
         )
     height, width = size.groups(default=size[1])
     return int(height), int(width)

@@ -13,47 +13,54 @@ from tokenlearner.storage import CONFIG_FILE
 
 
 def insert(
-    name: Annotated[str, typer.Argument(help="As timm calls it: vit_base_patch16_224.")],
-    out: Annotated[Path, typer.Option(help="Model folder to write; must not hold one yet.")],
-    num_tokens: Annotated[int, typer.Option(help="Tokens to learn.")] = 8,
+    name: Annotated[
+        str, typer.Argument(help="Name of a timm model, such as vit_base_patch16_224.")
+    ],
+    out: Annotated[Path, typer.Option(help="Model folder to write; must not hold a model yet.")],
+    num_tokens: Annotated[int, typer.Option(help="Number of learned tokens.")] = 8,
     at: Annotated[
         int | None,
-        typer.Option(help="First block that sees them, from 0; the middle unless given."),
+        typer.Option(
+            help="Index of the first block that sees the learned tokens, from 0 (default: the "
+            "middle block)."
+        ),
     ] = None,
-    version: Annotated[str, typer.Option(help="1.0, 1.1 or grouped.")] = "1.1",
+    version: Annotated[str, typer.Option(help="Learner version: 1.0, 1.1 or grouped.")] = "1.1",
     fuser: Annotated[
-        bool, typer.Option("--fuser", help="Write results back onto the grid.")
+        bool,
+        typer.Option("--fuser", help="Add a TokenFuser, which writes results back onto the grid."),
     ] = False,
     pretrained: Annotated[
-        bool, typer.Option("--pretrained", help="With timm's weights, from the Hub or its cache.")
+        bool, typer.Option("--pretrained", help="Load timm's weights, from the Hub or its cache.")
     ] = False,
     weights: Annotated[
         Path | None,
-        typer.Option(help="With your weights of that model, head included: .safetensors or .pth."),
+        typer.Option(help="Your own weights, head included: a .safetensors or .pth file."),
     ] = None,
     trained_on: Annotated[
         str, typer.Option(help="What your weights were trained on, for the model card.")
     ] = "",
-    class_names: Annotated[
-        Path | None, typer.Option(help="File with the name of each answer on a line of its own.")
-    ] = None,
+    class_names: Annotated[Path | None, typer.Option(help="Text file, one class per line.")] = None,
     num_classes: Annotated[
-        int | None, typer.Option(min=1, help="A head for so many classes instead of timm's.")
+        int | None, typer.Option(min=1, help="Number of classes (default: that of timm's head).")
     ] = None,
     image_size: Annotated[
         int | None,
-        typer.Option(min=1, help="Side in pixels to make the model for, instead of timm's."),
+        typer.Option(min=1, help="Side length of the input in pixels (default: timm's)."),
     ] = None,
 ) -> None:
-    """Put a TokenLearner into a vision transformer of timm.
+    """Insert a TokenLearner into a vision transformer from timm.
 
-    The learner starts with random weights: until it is fine-tuned, answers and maps mean nothing.
+    The learner starts with random weights: predictions and maps mean nothing until it is
+    fine-tuned.
     """
     check_folder(out)
     if (out / CONFIG_FILE).exists():
-        raise ConfigError(f"{out} holds a model already; name another folder, or remove it")
+        raise ConfigError(f"{out} already holds a model; name another folder, or remove it")
     if pretrained and weights:
-        raise ConfigError("--pretrained asks for timm's weights and --weights for yours; give one")
+        raise ConfigError(
+            "--pretrained loads timm's weights and --weights your own; give one of them"
+        )
     if bool(weights) != bool(trained_on):
         raise ConfigError("--weights and --trained-on go together; give both or neither")
     names = None if class_names is None else _lines(class_names)
@@ -78,7 +85,7 @@ def insert(
 
 
 def _create(name: str, *, pretrained: bool, **changes: Any) -> Any:
-    """Makes a model by timm's name; changes that are None leave what timm says."""
+    """Creates a timm model; changes that are None keep timm's defaults."""
     import timm
 
     known = name.startswith("hf-hub:") or (
@@ -98,11 +105,11 @@ def _create(name: str, *, pretrained: bool, **changes: Any) -> Any:
 
 
 def _load(backbone: Any, weights: Path) -> None:
-    """Loads weights of the whole model, never running anything that is in the file."""
+    """Loads weights of the whole model without executing anything in the file."""
     from timm.models import load_checkpoint
 
     if not weights.is_file():
-        raise CheckpointError(f"there is no file {weights}; give your weights of that model")
+        raise CheckpointError(f"there is no file {weights}; give a file with the model's weights")
     try:
         load_checkpoint(backbone, str(weights), weights_only=True)
     except Exception as error:  # broken and foreign files make their readers raise nearly anything
@@ -117,9 +124,9 @@ def _lines(file: Path) -> list[str]:
         lines = file.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(
-            f"cannot read {file}: {error}; give a text file with a name a line"
+            f"cannot read {file}: {error}; give a text file with one name per line"
         ) from error
     names = [line.strip() for line in lines if line.strip()]
     if not names:
-        raise ConfigError(f"{file} has no names in it; give a text file with a name a line")
+        raise ConfigError(f"{file} has no names in it; give a text file with one name per line")
     return names

@@ -21,7 +21,7 @@ from tokenlearner.errors import TokenLearnerError, is_out_of_memory
 
 
 class _Verbs(TyperGroup):
-    """Turns an error that the user can do something about into one line and exit code 1."""
+    """Turns errors that the user can fix into one line and exit code 1."""
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -35,8 +35,8 @@ class _Verbs(TyperGroup):
                 raise
             reason = f": {error}" if str(error) else ""
             message = (
-                f"memory does not suffice{reason}; take less at once (--help lists what there is "
-                "to choose), or another --device"
+                f"out of memory{reason}; process less at once (--help lists the options), or "
+                "choose another --device"
             )
         except OSError as error:
             message = f"{error.filename}: {error.strerror}" if error.filename else str(error)
@@ -68,7 +68,7 @@ def main(
             "--version",
             callback=_say_version,
             is_eager=True,
-            help="Say which version this is, and of PyTorch.",
+            help="Show the versions of tokenlearner and PyTorch.",
         ),
     ] = False,
 ) -> None:

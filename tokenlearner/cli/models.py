@@ -14,12 +14,12 @@ class ModelRow:
     """One shipped model in a table.
 
     Attributes:
-        name: As `zoo.load` takes it.
-        of_clips: Whether it takes clips; else photos.
-        tokens: On which the first and the last block work, or one number for both.
-        num_parameters: Of the whole model.
+        name: Name, as `zoo.load` takes it.
+        of_clips: Whether it takes clips rather than photos.
+        tokens: Number of tokens in the first and the last block, or one number for both.
+        num_parameters: Number of parameters of the whole model.
         gmacs: Billions of multiply-accumulates for one photo or clip.
-        top1_percent: On the test split, as `tokenlearner evaluate` measured it.
+        top1_percent: Top-1 accuracy on the test split, measured by `tokenlearner evaluate`.
     """
 
     name: str
@@ -34,7 +34,7 @@ def describe(name: str) -> ModelRow:
     """Returns the row of a shipped model.
 
     Raises:
-        CheckpointError: If there is none of that name, or its folder is missing.
+        CheckpointError: If the name is unknown, or the folder is missing.
     """
     model = zoo.load(name)
     cost = count_model(model)

@@ -1,7 +1,7 @@
-"""Photos and clips with labels on the command line: read, checked, counted, with a bar."""
+"""Labelled photos and clips on the command line: read, checked and counted, with a bar."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import typer
 from rich.console import Console
@@ -12,7 +12,19 @@ from tokenlearner.modules.shapes import Tensor
 from tokenlearner.training.data import LabelledClips, LabelledImages, read_clips, read_images
 
 MAX_UNUSABLE = 0.01
-"""Which share of the files may be unusable, unless the user says another."""
+"""Largest share of unusable files to accept by default."""
+
+ImageColumn = Annotated[
+    str | None,
+    typer.Option(help="Image column, if the Parquet metadata does not name it."),
+]
+LabelColumn = Annotated[
+    str | None,
+    typer.Option(help="Label column, if the Parquet metadata does not name it."),
+]
+MaxUnusable = Annotated[
+    float, typer.Option(min=0, max=1, help="Largest share of unusable photos to accept.")
+]
 
 _FEW = 10
 
@@ -52,7 +64,7 @@ def read_checked_clips(source: str, split: str, *, max_unusable: float) -> Label
 def reading_options(
     image_column: str | None, label_column: str | None, max_unusable: float = MAX_UNUSABLE
 ) -> list[str]:
-    """Returns the options that read files in the same way again; defaults are left out."""
+    """Returns the options that read files the same way again; defaults are left out."""
     options = ["--image-column", image_column] if image_column else []
     options += ["--label-column", label_column] if label_column else []
     options += ["--max-unusable", str(max_unusable)] if max_unusable != MAX_UNUSABLE else []
@@ -60,18 +72,20 @@ def reading_options(
 
 
 def refuse_options_of_photos(name: str, **given: object) -> None:
-    """Refuses options that mean nothing for clips.
+    """Refuses options that have no meaning for clips.
 
     Args:
-        name: Of what takes the clips.
-        given: The options by their names, with underscores; None where not given.
+        name: Name of the model or recipe that takes clips.
+        given: Options by name, with underscores; None where not given.
 
     Raises:
         ConfigError: If one is given.
     """
     options = [f"--{option.replace('_', '-')}" for option in given if given[option] is not None]
     if options:
-        raise ConfigError(f"{name} takes clips; leave out what is for photos: {', '.join(options)}")
+        raise ConfigError(
+            f"{name} takes clips; leave out the options for photos: {', '.join(options)}"
+        )
 
 
 D = TypeVar("D", bound=LabelledImages | LabelledClips)
@@ -79,7 +93,7 @@ D = TypeVar("D", bound=LabelledImages | LabelledClips)
 
 def _check(data: D, split: str) -> D:
     console = Console(stderr=True)
-    # Where it cannot be seen, a bar would still leave an empty line.
+    # Outside a terminal, a bar would leave an empty line.
     with Progress(transient=True, console=console, disable=not console.is_interactive) as progress:
         task = progress.add_task(f"checking {split}", total=len(data))
         data = data.scan(on_progress=lambda done: progress.update(task, completed=done))
@@ -88,7 +102,7 @@ def _check(data: D, split: str) -> D:
 
 
 def say_unusable(unusable: Sequence[str], split: str, *, things: str = "photos") -> None:
-    """Prints how many files of a split are left out, and the first of them; nothing if none is."""
+    """Prints how many files of a split are left out, and names the first; silent if none are."""
     if not unusable:
         return
     files = f"{things[:-1]} is" if len(unusable) == 1 else f"{things} are"

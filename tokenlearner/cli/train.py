@@ -1,4 +1,4 @@
-"""`tokenlearner train`: carries a recipe out, or goes on where it stopped."""
+"""`tokenlearner train`: runs a recipe, or resumes it where it stopped."""
 
 import os
 import shlex
@@ -14,6 +14,9 @@ from tokenlearner.cli.dry_run import say_plan
 from tokenlearner.cli.evaluate import check_folder
 from tokenlearner.cli.photos import (
     MAX_UNUSABLE,
+    ImageColumn,
+    LabelColumn,
+    MaxUnusable,
     reading_options,
     refuse_options_of_photos,
     say_unusable,
@@ -45,124 +48,136 @@ def train(
     recipe: Annotated[
         str,
         typer.Argument(
-            help=f"One of {', '.join(RECIPES)}, {FINE_TUNE}; or your own as path/to/mine.py:mine."
+            help=f"One of {', '.join(RECIPES)}, {FINE_TUNE}; or your own, as path/to/mine.py:mine."
         ),
     ],
     data: Annotated[
         str,
         typer.Option(
-            help="Folder with SPLIT/CLASS/photos or parquet files, or a Hub id: "
+            help="Folder with SPLIT/CLASS/photos or Parquet files, or a data set id on the Hub: "
             "owner/name[@REVISION][:CONFIGURATION]."
         ),
     ],
-    out: Annotated[Path, typer.Option(help="Folder of the run.")],
+    out: Annotated[
+        Path, typer.Option(help="Folder of the run, for checkpoints and the trained model.")
+    ],
     init: Annotated[
         str | None,
-        typer.Option(help="Model to start from: shipped, a folder or hf-hub:owner/name."),
+        typer.Option(help="Model to start from: shipped model, model folder or hf-hub:owner/name."),
     ] = None,
     teacher: Annotated[
         str | None,
         typer.Option(
-            help="Model to learn from as well as from the labels; none for none. A learner put "
-            "into a trained model learns from that model unless told otherwise."
+            help="Teacher model for distillation, or none (default: as in the recipe; for a "
+            "learner newly inserted into a trained model, that model)."
         ),
     ] = None,
     teacher_weight: Annotated[
         float | None,
-        typer.Option(
-            min=0, max=1, help="Share of the loss that compares with the teacher; 0.5 unless given."
-        ),
+        typer.Option(min=0, max=1, help="Share of the loss from the teacher (default: 0.5)."),
     ] = None,
     teacher_temperature: Annotated[
         float | None,
-        typer.Option(help="Divides its logits and the model's own; 1 unless given."),
+        typer.Option(help="Divisor of the teacher's and the model's logits (default: 1)."),
     ] = None,
     network: Annotated[
         str | None,
         typer.Option(
-            help="Of the paper, in place of the recipe's: 'L/16 (24+11), 16 tokens at 12', ..."
+            help="Network from the paper instead of the recipe's, such as "
+            "'L/16 (24+11), 16 tokens at 12'."
         ),
     ] = None,
     inflation: Annotated[
         Inflation,
-        typer.Option(help="How a model of clips takes over the patches of one of images."),
+        typer.Option(
+            help="How a clip model takes over the patch embedding of an image model: into the "
+            "middle frame, or averaged over all frames."
+        ),
     ] = "central",
-    split: Annotated[str, typer.Option(help="Photos to train on.")] = "train",
-    image_column: Annotated[str | None, typer.Option(help="Of parquet files.")] = None,
-    label_column: Annotated[str | None, typer.Option(help="Of parquet files.")] = None,
-    max_unusable: Annotated[
-        float, typer.Option(min=0, max=1, help="Share of the photos that may be unusable.")
-    ] = MAX_UNUSABLE,
+    split: Annotated[str, typer.Option(help="Split to train on.")] = "train",
+    image_column: ImageColumn = None,
+    label_column: LabelColumn = None,
+    max_unusable: MaxUnusable = MAX_UNUSABLE,
     holdout: Annotated[
         int | None,
         typer.Option(
             min=0,
-            help="Photos held out to watch the run; by default as the recipe says, and of your own "
-            "one in twenty.",
+            help="Photos held out to monitor the run (default: as in the recipe; one in twenty "
+            "of your own photos).",
         ),
     ] = None,
     epochs: Annotated[
         int | None,
-        typer.Option(min=1, help="Instead of the recipe's; stages and warm-up keep their shares."),
+        typer.Option(
+            min=1,
+            help="Number of epochs (default: the recipe's). Stages and warm-up keep their shares.",
+        ),
     ] = None,
     batch_size: Annotated[
-        int | None, typer.Option(min=1, help="Photos in a step, instead of the recipe's.")
+        int | None, typer.Option(min=1, help="Photos per step (default: the recipe's).")
     ] = None,
     learning_rate: Annotated[
-        float | None, typer.Option(help="At its peak, instead of the recipe's.")
+        float | None, typer.Option(help="Peak learning rate (default: the recipe's).")
     ] = None,
     image_size: Annotated[
         int | None,
-        typer.Option(min=1, help="Side in pixels, instead of the recipe's or the model's own."),
+        typer.Option(
+            min=1,
+            help="Side length of the input in pixels (default: the recipe's or the model's own).",
+        ),
     ] = None,
     num_tokens: Annotated[
         int | None,
         typer.Option(
-            min=1, help="Tokens to learn; puts a learner into a recipe or model without one."
+            min=1,
+            help="Number of learned tokens; inserts a learner into a recipe or model without one.",
         ),
     ] = None,
     at: Annotated[
         int | None,
-        typer.Option(min=0, help="First block that sees them; of a new learner the middle one."),
+        typer.Option(
+            min=0,
+            help="Index of the first block that sees the learned tokens, from 0 (default for a "
+            "new learner: the middle block).",
+        ),
     ] = None,
     version: Annotated[
-        Version | None, typer.Option(help="Of the learner; a new one has 1.1 by default.")
+        Version | None, typer.Option(help="Learner version (default for a new learner: 1.1).")
     ] = None,
     fuser: Annotated[
-        bool | None, typer.Option(help="Write results back onto the grid, or no more.")
+        bool | None,
+        typer.Option(help="Add or remove the TokenFuser, which writes results onto the grid."),
     ] = None,
     diversity: Annotated[
         float | None,
-        typer.Option(
-            min=0, help="Weight of what two maps share in the loss: 0.1 keeps maps apart."
-        ),
+        typer.Option(min=0, help="Loss weight of the overlap between maps; 0.1 keeps maps apart."),
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     seed: Annotated[
-        int | None, typer.Option(min=0, max=2**63 - 1, help="Instead of the recipe's own.")
+        int | None, typer.Option(min=0, max=2**63 - 1, help="Random seed (default: the recipe's).")
     ] = None,
     mixed_precision: Annotated[
         bool | None,
-        typer.Option(help="Compute in bfloat16; by default where the hardware can."),
+        typer.Option(help="Compute in bfloat16 (default: if the hardware supports it)."),
     ] = None,
     accumulate: Annotated[
-        int, typer.Option(min=1, help="Parts of a step, where it does not fit in memory at once.")
+        int, typer.Option(min=1, help="Parts to split each step into, to save memory.")
     ] = 1,
     num_workers: Annotated[
         int | None,
-        typer.Option(min=0, help="Processes that read photos, if they do not fit in memory."),
+        typer.Option(min=0, help="Processes that read photos from files during training."),
     ] = None,
     compile: Annotated[
-        bool, typer.Option("--compile", help="Compile the model; pays on long runs.")
+        bool, typer.Option("--compile", help="Compile the model; worthwhile for long runs.")
     ] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only say what the run would take.")
+        bool, typer.Option("--dry-run", help="Only report what the run would take.")
     ] = False,
 ) -> None:
-    """Train a model by a recipe and write it to OUT/model.
+    """Train a model with a recipe and write it to OUT/model.
 
-    A run that was stopped goes on from its last checkpoint when the same command is given again;
-    one that is finished writes its model anew. Several GPUs: torchrun --nproc-per-node 8
+    A run that was stopped resumes from its last checkpoint when the same command is given again;
+    a finished run writes its model again. Several GPUs: torchrun --nproc-per-node 8
     --no-python tokenlearner train ...
     """
     wanted = find_recipe(recipe)
@@ -185,7 +200,7 @@ def train(
             )
         also = [] if split == "train" else ["--split", split]  # what repeats the run
         also += reading_options(image_column, label_column, max_unusable)
-        # Parts are not quite the whole: batch norm sees each alone.
+        # Accumulated parts do not equal one large step exactly: batch norm sees each part alone.
         also += [] if accumulate == 1 else ["--accumulate", str(accumulate)]
         if mixed_precision is None:
             mixed_precision = has_bfloat16(computer)
@@ -262,17 +277,17 @@ def train(
 
 
 def _say_done(folder: Path, data: str, columns: list[str]) -> None:
-    """Says where the model is, and how to measure it where there is something to measure it on."""
+    """Says where the model is and, if the data has a test split, how to measure it."""
     split = find_test_split(data)
     if split is None:
         return say(f"wrote {folder}")
     words = ["tokenlearner", "evaluate", str(folder), "--data", data, *columns]
     words += [] if split == "test" else ["--split", split]
-    say(f"wrote {folder}; `{shlex.join(words)} --save` measures it")
+    say(f"wrote {folder}; to measure it: `{shlex.join(words)} --save`")
 
 
 def _default_workers(recipe: Recipe) -> int:
-    """Photos in memory need no processes to read them, unless each is varied by itself."""
+    """Returns the number of reading processes: none if photos in memory are varied together."""
     may_use = getattr(os, "sched_getaffinity", None)  # Linux knows what this process may use
     cores = len(may_use(0)) if may_use else os.cpu_count() or 1
     cores //= int(os.environ.get("LOCAL_WORLD_SIZE", "1"))  # torchrun's processes share them
@@ -284,7 +299,7 @@ D = TypeVar("D", bound=LabelledImages | LabelledClips)
 
 
 def _scan(photos: D, out: Path) -> D:
-    """Leaves out photos that cannot be used; the first process looks for all."""
+    """Leaves out unusable photos; the first process finds them for all."""
     found = out / UNUSABLE_FILE
     usable = photos.scan(remember=found) if rank() == 0 else None
     wait_for_all()
@@ -299,14 +314,14 @@ def _carry_out(trainer: Trainer, out: Path) -> None:
     shared = f" in {processes} processes" if processes > 1 else ""
     say(f"training on {describe_hardware(trainer.device)}{shared}")
     if trainer.step:
-        say(f"going on after step {trainer.step:,} of {trainer.num_steps:,}")
+        say(f"resuming after step {trainer.step:,} of {trainer.num_steps:,}")
     try:
         _train(trainer)
     except KeyboardInterrupt:
         state = "there is no checkpoint yet. The same command starts again."
         if trainer.saved_step:
             state = (
-                f"{out} has a checkpoint of step {trainer.saved_step:,}. The same command goes on "
+                f"{out} has a checkpoint of step {trainer.saved_step:,}. The same command resumes "
                 "from there."
             )
         typer.echo(f"stopped after step {trainer.step:,}; {state}", err=True)

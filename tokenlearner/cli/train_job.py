@@ -1,4 +1,4 @@
-"""What `tokenlearner train` is asked for: a recipe, and the models that it needs."""
+"""What `tokenlearner train` runs: a recipe, and the models that it needs."""
 
 import difflib
 from dataclasses import dataclass, replace
@@ -34,10 +34,10 @@ from tokenlearner.training.recipes import RECIPES, Distillation, Recipe
 from tokenlearner.training.recipes.own import is_own, read_recipe
 
 UNUSABLE_FILE = "unusable.json"
-"""In the run's folder: which photos were found to be unusable."""
+"""File in the run's folder that lists the unusable photos."""
 
 _ONE_HELD_OUT_OF = 20
-_MOST_HELD_OUT = 2_000  # they lie in memory at the model's size
+_MOST_HELD_OUT = 2_000  # they are kept in memory at the model's input size
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,12 +45,12 @@ class Job:
     """A recipe with the models that the command line names.
 
     Attributes:
-        recipe: What to do.
-        name: Of the model to be.
-        model: To start from; None for random weights.
-        teacher: To learn from as well as from the labels.
-        started_from: Of the model whose weights are in `model`.
-        options: What the command that repeats the run says of all this.
+        recipe: Recipe to run.
+        name: Name of the trained model.
+        model: Model to start from; None for random weights.
+        teacher: Model to learn from as well as from the labels.
+        started_from: Info of the model whose weights are in `model`.
+        options: Options of the command that repeats the run.
     """
 
     recipe: Recipe
@@ -65,10 +65,10 @@ def find_recipe(name: str) -> Recipe | None:
     """Returns a shipped recipe, or one from a file; None for `fine-tune`, which needs its model.
 
     Args:
-        name: Of the recipe, or `path/to/mine.py:my_recipe`.
+        name: Name of the recipe, or `path/to/mine.py:my_recipe`.
 
     Raises:
-        ConfigError: If there is none of that name, or if it cannot be read.
+        ConfigError: If the name is unknown, or the file cannot be read.
     """
     if name == FINE_TUNE:
         return None
@@ -78,7 +78,7 @@ def find_recipe(name: str) -> Recipe | None:
         return read_recipe(name)
     names = ", ".join([*RECIPES, FINE_TUNE])
     raise ConfigError(
-        f"there is no recipe {name!r}; there are {names}, and your own as path/to/mine.py:my_recipe"
+        f"unknown recipe {name!r}; available: {names}, or your own as path/to/mine.py:my_recipe"
     )
 
 
@@ -94,22 +94,22 @@ def prepare(
     inflation: Inflation = "central",
     holdout: int | None = None,
 ) -> Job:
-    """Finds out what a run is made of.
+    """Resolves the command line into a job.
 
     Args:
-        recipe: To carry out; None trains `source` further.
-        photos: To train on.
+        recipe: Recipe to run; None trains `source` further.
+        photos: Training data.
         source: Model to start from.
-        teacher: What `zoo.load` finds the teacher by; `none` for none, None to let the recipe say.
-        seed: Instead of the recipe's own.
-        changes: To the recipe.
-        network: Of the paper, in place of the recipe's own.
-        inflation: How a model of clips takes the kernel of one of images.
-        holdout: Photos to hold out; None for what the recipe says, and for a share of photos that
-            it was not made for.
+        teacher: Teacher, as `zoo.load` takes it; `none` for none, None for the recipe's default.
+        seed: Random seed instead of the recipe's own.
+        changes: Changes to the recipe.
+        network: Network from the paper instead of the recipe's own.
+        inflation: How a clip model takes over the patch embedding of an image model.
+        holdout: Photos to hold out; None for the recipe's number or, with photos that the recipe
+            was not made for, a fixed share.
 
     Raises:
-        ConfigError: If these do not go together.
+        ConfigError: If these contradict each other.
     """
     master = None if teacher in (None, "none") else zoo.load(teacher)
     changes = changes or Changes()
@@ -128,13 +128,13 @@ def prepare(
         assert source is not None, "the command line has asked for one"
         old, start = source.config.token_learner, source
         if changes.learner_of(source.config) != old:
-            torch.manual_seed(seed or 0)  # what is fresh of a learner starts at random
+            torch.manual_seed(seed or 0)  # new parts of a learner are randomly initialised
             start, taken = with_learner(source, changes)
             say(taken.describe())
         if teacher is None:
             master = _usual_teacher(source, start, photos)
         recipe = changes.apply(_seeded(fine_tuning(start, distil=master is not None), seed))
-        torch.manual_seed(recipe.seed)  # a head for new classes may start at random
+        torch.manual_seed(recipe.seed)  # a head for new classes is randomly initialised
         model = with_classes(start, photos.class_names, image_size=recipe.model.image_size)
         recipe = replace(recipe, model=model.config)
         title = f"{_name(source)}-fine-tuned"
@@ -186,9 +186,9 @@ def takes_clips(recipe: Recipe | None, source: AnyModel | None) -> bool:
 def _usual_teacher(
     source: AnyModel, start: AnyModel, photos: LabelledImages | LabelledClips
 ) -> AnyModel | None:
-    """Returns what a learner learns from that was put into a trained model: that model.
+    """Returns the default teacher of a newly inserted learner: the model it was inserted into.
 
-    None if nothing of the learner is untrained, or if the model answers otherwise.
+    None if the learner is trained, or if the model's classes are not those of the data.
     """
     if not has_untrained_learner(start):
         return None
@@ -203,14 +203,14 @@ def _usual_teacher(
     if teacher is None:
         say(
             f"the learner in {_name(source)} learns from the labels alone: the rest of the "
-            "model is no teacher, because it is not trained to answer with the classes of "
+            "model cannot be its teacher, because it was not trained on the classes of "
             f"{photos.source}"
         )
     return teacher
 
 
 def _how_changed(old: TokenLearnerConfig | None, new: TokenLearnerConfig | None) -> str:
-    """Returns how a learner differs from that of the model's namesake; empty if it does not."""
+    """Describes how the learner differs from the original one; empty if it does not."""
     if new is None or new == old:
         return ""
     text = f", changed to {new.num_tokens} tokens at {new.at}"
@@ -228,7 +228,7 @@ def _seeded(recipe: Recipe, seed: int | None) -> Recipe:
 def _of_the_paper(
     name: str, recipe: Recipe
 ) -> VisionTransformerConfig | VideoVisionTransformerConfig:
-    """Returns a network of the paper for a recipe's input, classes and regularisation."""
+    """Returns a network from the paper with a recipe's input, classes and regularisation."""
     known = PUBLISHED if recipe.clips is None else KINETICS
     own: Any = recipe.model
     if isinstance(own, ConvVideoConfig):
@@ -236,7 +236,7 @@ def _of_the_paper(
     if name not in known:
         alike = difflib.get_close_matches(name, known) or known
         raise ConfigError(
-            f"{name!r} is no network of the paper for it; there are: {'; '.join(alike)}"
+            f"unknown --network {name!r} for {recipe.name}; available: {'; '.join(alike)}"
         )
     kept = ("image_size", "num_classes", "dropout", "attention_dropout", "stochastic_depth")
     network = replace(known[name], **{field: getattr(own, field) for field in kept})
@@ -248,9 +248,9 @@ def _start(
 ) -> VisionTransformer | ClipModel:
     if isinstance(source, TimmVisionTransformer):
         raise ConfigError(
-            f"{_name(source)} is a {type(source).__name__}, and the recipe {recipe.name} trains a "
-            f"model of this library; start from one, or let {FINE_TUNE} train a model of timm "
-            "further as it is"
+            f"{_name(source)} is a {type(source).__name__}, but the recipe {recipe.name} trains a "
+            f"model of this library; start from one, or use {FINE_TUNE} to train a timm model "
+            "further"
         )
     torch.manual_seed(recipe.seed)
     model = recipe.build()
@@ -272,6 +272,6 @@ def _reference(model: AnyModel) -> str:
 
 
 def say(text: str) -> None:
-    """Prints, unless another process of the run does."""
+    """Prints, in the first process of the run only."""
     if rank() == 0:
         typer.echo(text)

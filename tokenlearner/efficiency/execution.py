@@ -184,7 +184,7 @@ def naming_lack_of_memory(batch_size: int) -> Iterator[None]:
         if not is_out_of_memory(error):
             raise
         raise MeasurementError(
-            f"memory does not suffice for batches of {batch_size}; take smaller ones"
+            f"out of memory at batch size {batch_size}; use a smaller one"
         ) from error
 
 

@@ -238,7 +238,7 @@ class Trainer:
             count: Photos in the step, of all processes.
 
         Raises:
-            TrainingError: If memory does not suffice.
+            TrainingError: If memory runs out.
         """
         parts = [next(loaded) for _ in range(self._accumulate)]
         for part in parts:
