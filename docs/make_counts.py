@@ -1,6 +1,6 @@
-"""Writes our counts beside the published GFLOPs, into efficiency.md: `python -m docs.make_counts`.
+"""Writes our counts beside the published GFLOPs into efficiency.md: `python -m docs.make_counts`.
 
-In the root of the project. Nothing is measured; the counts come from the models' shapes.
+Run it in the root of the project. Nothing is measured; the counts come from the models' shapes.
 """
 
 from pathlib import Path
@@ -15,7 +15,7 @@ _HEADER = "| model | published | ours | error | multiply-accumulates | |"
 
 
 def main() -> None:
-    """Rewrites what is between the marks."""
+    """Rewrites the part between the marks."""
     PAGE.write_text(put_counts(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
 
 
@@ -30,9 +30,9 @@ def _tables() -> list[str]:
     known, stated = counts(), stated_counts()
     lines = [
         f"{sum(count.reproduces for count in stated)} of {len(stated)} values reproduce to the "
-        "printed digit. Values marked ≈ were read off a plot. Lines in italics are no values of "
-        "their own: three read a value above otherwise than its table names the model, and one is "
-        "the difference of two.",
+        "printed digit. Values marked ≈ were read off a plot. Rows in italics are not separate "
+        "published values: three take the model name of a value above to mean a different "
+        "configuration, and one is the difference of two values.",
     ]
     for convention in CONVENTIONS.values():
         chosen = [count for count in known if count.convention is convention]
