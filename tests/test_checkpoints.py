@@ -217,7 +217,7 @@ class TestWrongWeights:
     def test_cut_off(self, folder: Path, size: int) -> None:
         path = folder / WEIGHTS
         path.write_bytes(path.read_bytes()[:size])
-        self.check(folder, "is no readable safetensors file")
+        self.check(folder, "is not a readable safetensors file")
 
     def test_no_file(self, folder: Path) -> None:
         (folder / WEIGHTS).unlink()
@@ -235,7 +235,7 @@ class TestWrongConfiguration:
             (lambda c: c.pop("preprocessing"), r"config\.json lacks 'preprocessing'"),
             (lambda c: c["architecture"].update(extra=1), r"has no field \['extra'\]; it has"),
             (lambda c: c["architecture"].pop("dim"), "VisionTransformerConfig: .*'dim'"),
-            (lambda c: c["architecture"].update(num_heads=3), "no multiple of num_heads=3"),
+            (lambda c: c["architecture"].update(num_heads=3), "not a multiple of num_heads=3"),
             (lambda c: c["architecture"].update(token_learner={"at": 1}), "TokenLearnerConfig: "),
             (lambda c: c["architecture"]["token_learner"].update(at=2), "it must be 0 to 1"),
             (lambda c: c.update(architecture=[]), r"config\.json cannot be used"),

@@ -195,7 +195,9 @@ class TestFile:
     def test_broken(self, explanation: Explanation, tmp_path: Path, content: bytes | None) -> None:
         path = tmp_path / "e.npz"
         path.write_bytes(explanation.to_npz()[:-200] if content is None else content)
-        with pytest.raises(TokenLearnerError, match=r"e\.npz is no explanation that this version"):
+        with pytest.raises(
+            TokenLearnerError, match=r"e\.npz is not an explanation that this version"
+        ):
             Explanation.load(path)
 
     def test_any_damaged_byte_is_noticed_or_harmless(
@@ -219,10 +221,10 @@ class TestFile:
 
     def test_other_arrays(self, tmp_path: Path) -> None:
         np.savez(tmp_path / "other.npz", image=np.zeros(3))
-        with pytest.raises(TokenLearnerError, match="is no explanation"):
+        with pytest.raises(TokenLearnerError, match="is not an explanation"):
             Explanation.load(tmp_path / "other.npz")
         np.save(tmp_path / "one.npy", np.zeros(3))
-        with pytest.raises(TokenLearnerError, match="is no explanation"):
+        with pytest.raises(TokenLearnerError, match="is not an explanation"):
             Explanation.load(tmp_path / "one.npy")
 
     def test_another_format(self, explanation: Explanation, tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ def test_a_pickle_in_disguise_is_not_opened(folder: Path, tmp_path: Path, dress:
         (folder / WEIGHTS).write_bytes(pickle.dumps(_Payload(trace)))
     else:
         torch.save({"head.bias": _Payload(trace)}, folder / WEIGHTS)
-    with pytest.raises(CheckpointError, match=f"{WEIGHTS} is no .* it is a pickle, which is ne"):
+    with pytest.raises(CheckpointError, match=f"{WEIGHTS} is not .* it is a pickle, which is ne"):
         load_model(folder)
     assert not trace.exists()
 
@@ -61,20 +61,20 @@ class TestCraftedWeights:
     @pytest.mark.parametrize(
         ("header", "message"),
         [
-            ({"a": entry([1], 0, 4), "b": entry([1], 2, 6)}, "is no readable safetensors file"),
-            ({"a": entry([1], 0, 4), "b": entry([1], 0, 4)}, "is no readable safetensors file"),
-            ({"a": entry([2**62], 0, 8)}, "is no readable safetensors file"),
-            ({"a": entry([2**33, 2**33], 0, 8)}, "is no readable safetensors file"),
+            ({"a": entry([1], 0, 4), "b": entry([1], 2, 6)}, "is not a readable safetensors file"),
+            ({"a": entry([1], 0, 4), "b": entry([1], 0, 4)}, "is not a readable safetensors file"),
+            ({"a": entry([2**62], 0, 8)}, "is not a readable safetensors file"),
+            ({"a": entry([2**33, 2**33], 0, 8)}, "is not a readable safetensors file"),
             ({"a": entry([0, 2**62, 2**62], 0, 0)}, WEIGHTS),
-            ({"a": entry([-1], 0, 8)}, "is no readable safetensors file"),
-            ({"a": entry([2], 8, 0)}, "is no readable safetensors file"),
-            ({"a": entry([2], 0, 2**63)}, "is no readable safetensors file"),
-            ({"a": entry([8], 0, 8, "NONE")}, "is no readable safetensors file"),
+            ({"a": entry([-1], 0, 8)}, "is not a readable safetensors file"),
+            ({"a": entry([2], 8, 0)}, "is not a readable safetensors file"),
+            ({"a": entry([2], 0, 2**63)}, "is not a readable safetensors file"),
+            ({"a": entry([8], 0, 8, "NONE")}, "is not a readable safetensors file"),
             ({"a": entry([8], 0, 8, "F8_E5M2")}, WEIGHTS),
-            ({"a": {"dtype": "F32"}}, "is no readable safetensors file"),
+            ({"a": {"dtype": "F32"}}, "is not a readable safetensors file"),
             ({f"{n}": entry([0], 0, 0) for n in range(10_001)}, "lists 10,001 tensors, over the"),
-            ([1], "its header is no JSON object"),
-            (3, "its header is no JSON object"),
+            ([1], "its header is not a JSON object"),
+            (3, "its header is not a JSON object"),
         ],
     )
     def test_header(self, folder: Path, header: Any, message: str) -> None:
@@ -96,7 +96,7 @@ class TestCraftedWeights:
     )
     def test_bytes(self, folder: Path, data: bytes, message: str) -> None:
         (folder / WEIGHTS).write_bytes(data)
-        with pytest.raises(CheckpointError, match=f"{WEIGHTS} is no .*{message}"):
+        with pytest.raises(CheckpointError, match=f"{WEIGHTS} is not .*{message}"):
             load_model(folder)
 
 

@@ -58,7 +58,8 @@ class Answer:
             multiply-accumulates.
         num_parameters: Of the model.
         trained: Whether the weights were trained; false means random.
-        untrained_parts: Parts with random weights beside trained ones: `TokenLearner`, `head`.
+        untrained_parts: Parts still randomly initialised in an otherwise trained model:
+            `TokenLearner`, `head`.
     """
 
     _FORMAT: ClassVar[str]
@@ -210,7 +211,7 @@ class Answer:
             raise
         except Exception as error:  # broken archives make their readers raise nearly anything
             raise TokenLearnerError(
-                f"{path} is no explanation that this version can read ({error}); make it again "
+                f"{path} is not an explanation that this version can read ({error}); make it again "
                 "with `tokenlearner explain`"
             ) from error
 

@@ -70,7 +70,7 @@ def read_folder(folder: str | Path, *, sha256: str | None = None) -> ModelFolder
     if sha256 is not None and found != sha256.lower():
         raise CheckpointError(
             f"{folder / WEIGHTS_FILE} has sha256 {found}, but {sha256} was expected: the file was "
-            "altered or cut off. Restore it from where it came"
+            "altered or cut off. Get it again from its source"
         )
     weights = read_safetensors(data, folder / WEIGHTS_FILE)
     widened = {name: _widen(value) for name, value in weights.items()}
@@ -146,7 +146,7 @@ def read_safetensors(data: bytes, origin: Path) -> dict[str, torch.Tensor]:
     """
 
     def refuse(reason: object, cause: Exception | None = None) -> NoReturn:
-        raise CheckpointError(f"{origin} is no readable safetensors file: {reason}") from cause
+        raise CheckpointError(f"{origin} is not a readable safetensors file: {reason}") from cause
 
     length, rest = int.from_bytes(data[:8], "little"), max(len(data) - 8, 0)
     if length > rest and data.startswith(_PICKLES):
@@ -160,7 +160,7 @@ def read_safetensors(data: bytes, origin: Path) -> dict[str, torch.Tensor]:
     except (ValueError, RecursionError) as error:
         refuse(f"its header is not JSON: {error}", error)
     if not isinstance(header, dict):
-        refuse("its header is no JSON object")
+        refuse("its header is not a JSON object")
     if len(header) > _MOST_TENSORS:
         refuse(f"its header lists {len(header):,} tensors, over the limit of {_MOST_TENSORS:,}")
     try:
@@ -263,8 +263,8 @@ def _read_config(folder: Path) -> dict[str, Any]:
         raise CheckpointError(f"{folder / CONFIG_FILE} is not JSON: {error}") from error
     if not isinstance(config, dict) or config.get("format") != FORMAT:
         raise CheckpointError(
-            f"{folder / CONFIG_FILE} does not say format {FORMAT!r}; it is no model folder of this "
-            "library"
+            f"{folder / CONFIG_FILE} does not say format {FORMAT!r}; it is not a model folder of "
+            "this library"
         )
     names = config.get("class_names", [])
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):

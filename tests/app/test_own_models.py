@@ -111,7 +111,7 @@ def test_a_broken_one_hides_nothing(folder: Path, caplog: pytest.LogCaptureFixtu
     page = open_page()
     assert picker(page).options[-3:] == ["broken", "half", "mine"]
     for name, message in (
-        ("broken", "is no readable safetensors file"),
+        ("broken", "is not a readable safetensors file"),
         ("half", "does not say fo"),
     ):
         picker(page).set_value(f"own:{name}").run()

@@ -242,7 +242,7 @@ class TestTorch:
     def test_broken_files(self, content: bytes, reason: str, tmp_path: Path) -> None:
         (tmp_path / "x.pt").write_bytes(content)
         result = call("convert", "torch", tmp_path / "x.pt", "--port", "kashu7100", "--out", "y")
-        refused(result, f"no whole file of torch.save: {reason}")
+        refused(result, f"not a complete torch.save file: {reason}")
 
     def test_another_port(self, state: Path, tmp_path: Path) -> None:
         result = call("convert", "torch", state, "--port", "lumo", "--out", tmp_path / "x")

@@ -107,7 +107,7 @@ class TestTrain:
         ("arguments", "message"),
         [
             (["nonsense", "--data", "x"], "unknown recipe 'nonsense'; available: cifar10-mini-vit"),
-            ([NAME, "--data", "./x"], "no folder ./x, and it is no id on the Hub"),
+            ([NAME, "--data", "./x"], "no folder ./x, and it is not an id on the Hub"),
             ([NAME, "--data", "./x", "--device", "tpu"], "no device 'tpu' here"),
         ],
     )

@@ -175,7 +175,7 @@ class TestBroken:
     def test_cut_off(self, tmp_path: Path, size: int) -> None:
         data = (GOLDEN / "scenic_checkpoint_old/checkpoint_15000").read_bytes()[:size]
         (tmp_path / "x").write_bytes(data)
-        with pytest.raises(ConversionError, match=r"x is no whole msgpack file"):
+        with pytest.raises(ConversionError, match=r"x is not a complete msgpack file"):
             read_checkpoint(tmp_path / "x")
 
     @pytest.mark.parametrize(
@@ -197,7 +197,7 @@ class TestBroken:
     @pytest.mark.usefixtures("_as_users_run_it")  # checked types would refuse some of them first
     def test_bombs(self, tmp_path: Path, bomb: bytes) -> None:
         (tmp_path / "x").write_bytes(bomb)
-        with pytest.raises(ConversionError, match="x is no whole msgpack file"):
+        with pytest.raises(ConversionError, match="x is not a complete msgpack file"):
             read_checkpoint(tmp_path / "x")
 
     def test_two_arrays_of_one_name(self, tmp_path: Path) -> None:

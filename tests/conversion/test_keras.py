@@ -237,7 +237,9 @@ class TestBrokenFiles:
             open_keras(tmp_path)
 
     def test_saved_model_without_metadata(self, tmp_path: Path) -> None:
-        with pytest.raises(ConversionError, match=r"has no keras_metadata\.pb, so it is no SavedM"):
+        with pytest.raises(
+            ConversionError, match=r"has no keras_metadata\.pb, so it is not a Keras 2"
+        ):
             open_keras(tmp_path)
 
     def test_weights_alone(self, tmp_path: Path) -> None:

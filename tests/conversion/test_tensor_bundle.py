@@ -83,7 +83,7 @@ def test_a_variable_is_read_once(tmp_path: Path) -> None:
         (entry(2**63, 8), "is cut off before the end of"),
         (entry(0, 8, length=3), r"got 8 bytes, expected 12 for float32 \(3,\)"),
         (entry(0, 8, length=2**62), "got 8 bytes, expected"),
-        (entry(0, 8, dtype=4), "'weights' is no whole float32 tensor"),
+        (entry(0, 8, dtype=4), "'weights' is not a complete float32 tensor"),
     ],
 )
 def test_places_outside_the_file(tmp_path: Path, value: bytes, message: str) -> None:

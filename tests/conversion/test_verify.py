@@ -73,7 +73,10 @@ def test_not_a_number_does_not_pass(tmp_path: Path) -> None:
         ({"maps/1": np.zeros((2, 2, 16))}, "the model has no maps/1; it has outputs, maps/0"),
         ({"logits": np.zeros(3)}, r"outputs: got float64 \(3,\), expected numbers in at least"),
         ({"inputs": np.zeros((2, 5, 5))}, "the inputs do not fit the model"),
-        ({"logits": np.array([None])}, "is no readable .npz file: Object arrays cannot be loaded"),
+        (
+            {"logits": np.array([None])},
+            "is not a readable .npz file: Object arrays cannot be loaded",
+        ),
     ],
 )
 @pytest.mark.usefixtures("_as_users_run_it")
@@ -88,7 +91,7 @@ def test_references_that_cannot_be_used(
 def test_no_npz(tmp_path: Path) -> None:
     for content in (b"", b"PK\3\4cut", b"text"):
         (tmp_path / "r.npz").write_bytes(content)
-        with pytest.raises(ConversionError, match=r"r\.npz is no readable \.npz file"):
+        with pytest.raises(ConversionError, match=r"r\.npz is not a readable \.npz file"):
             compare(tiny.model(), tmp_path / "r.npz")
 
 
@@ -131,7 +134,7 @@ class TestFolder:
         (tmp_path / "out").mkdir()
         write_folder(tmp_path / "out", tiny.model())  # an empty folder may be there
         before = (tmp_path / "out/model.safetensors").read_bytes()
-        with pytest.raises(ConversionError, match="out is already there; name a new folder"):
+        with pytest.raises(ConversionError, match="out already exists; name a new folder"):
             write_folder(tmp_path / "out", tiny.model())
         assert (tmp_path / "out/model.safetensors").read_bytes() == before
 
@@ -151,7 +154,7 @@ class TestInformation:
         assert name_classes(2, tmp_path / "c.txt") == ("Ähre", "zwei")
         with pytest.raises(ConversionError, match=r"c\.txt: got 2 names \(0 empty\), expected 3"):
             name_classes(3, tmp_path / "c.txt")
-        with pytest.raises(ConversionError, match="none is no readable text"):
+        with pytest.raises(ConversionError, match="none is not readable text"):
             name_classes(3, tmp_path / "none")
 
     def test_scenic_crops_32_px_short(self) -> None:

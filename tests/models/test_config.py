@@ -18,7 +18,7 @@ LEARNER = TokenLearnerConfig(num_tokens=4, at=1)
         ({"depth": 0}, "depth is 0; it must be at least 1"),
         ({"head_dim": 0}, "head_dim is 0; it must be at least 1"),
         ({"representation_size": 0}, "representation_size is 0; it must be at least 1"),
-        ({"head_dim": None, "num_heads": 3}, "dim=128 is no multiple of num_heads=3"),
+        ({"head_dim": None, "num_heads": 3}, "dim=128 is not a multiple of num_heads=3"),
         ({"depth": 2.0}, "depth is 2.0; it must be a whole number"),
         ({"dim": None}, "dim is None; it must be a whole number"),
         ({"dropout": "0.1"}, "dropout is '0.1'; it must be in 0 <= p < 1"),

@@ -246,7 +246,7 @@ def test_explains_a_clip() -> None:
         ),
         (
             {"token_learner": replace(LEARNER, pooling="mean")},
-            "pooling='mean' and fold_to_square=False; this network's learners know neither",
+            "pooling='mean' and fold_to_square=False; this network's learners support neither",
         ),
     ],
 )

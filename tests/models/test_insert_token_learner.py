@@ -1,4 +1,4 @@
-"""Putting a learner into a model of timm: what it becomes, and what is refused."""
+"""Putting a learner into a timm model: what it becomes, and what is refused."""
 
 from pathlib import Path
 from typing import Any

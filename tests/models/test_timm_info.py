@@ -82,7 +82,7 @@ class TestFolders:
 
     def test_a_setting_that_no_file_can_hold(self, tmp_path: Path) -> None:
         plain = timm.create_model("test_vit", norm_layer=nn.LayerNorm, num_classes=5)
-        with pytest.raises(CheckpointError, match="could not be opened again: norm_layer=<class"):
+        with pytest.raises(CheckpointError, match="could not be reloaded: norm_layer=<class"):
             save_model(tmp_path, described(insert_token_learner(plain, num_tokens=3)))
 
     @pytest.mark.parametrize(
@@ -96,24 +96,24 @@ class TestFolders:
                 lambda a: a.update(timm="swin_tiny_patch4_window7_224"),
                 "timm cannot make swin|wanted",
             ),
-            (lambda a: a["arguments"].update(pretrained=True), "pretrained=True is no setting"),
+            (lambda a: a["arguments"].update(pretrained=True), "pretrained=True is not a setting"),
             (
                 lambda a: a["arguments"].update(checkpoint_path="x.pth"),
                 "checkpoint_path='x.pth' is",
             ),
             (
                 lambda a: a["arguments"].update(pretrained_cfg_overlay={"file": "x.pth"}),
-                "pretrained_cfg_overlay=.* is no setting",
+                "pretrained_cfg_overlay=.* is not a setting",
             ),
-            (lambda a: a["arguments"].update(cache_dir="x"), "cache_dir='x' is no setting"),
-            (lambda a: a["arguments"].update(embed_dim={"a": 1}), "embed_dim=.* is no setting"),
+            (lambda a: a["arguments"].update(cache_dir="x"), "cache_dir='x' is not a setting"),
+            (lambda a: a["arguments"].update(embed_dim={"a": 1}), "embed_dim=.* is not a setting"),
             (
                 lambda a: a["arguments"].update(depth=10**9),
                 "asks for 1,000,000,000 blocks, over the",
             ),
             (lambda a: a["arguments"].update(num_heads=3), "timm cannot make vit_tiny_patch16_224"),
             (lambda a: a.update(arguments=3), "cannot be used"),
-            (lambda a: a.update(extra=1), r"a model of timm has no \['extra'\]"),
+            (lambda a: a.update(extra=1), r"a timm model has no \['extra'\]"),
             (lambda a: a["token_learner"].update(at=4), "at is 4, but there are 4 blocks"),
             (lambda a: a["token_learner"].update(extra=1), "cannot be used: .*'extra'"),
         ],

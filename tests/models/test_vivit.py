@@ -51,7 +51,7 @@ def random_model(config: VideoVisionTransformerConfig) -> VideoVisionTransformer
 
 
 def test_a_model_for_images_is_not_made_of_its_configuration() -> None:
-    with pytest.raises(ConfigError, match="for clips; make a VideoVisionTransformer of it"):
+    with pytest.raises(ConfigError, match="for clips; build a VideoVisionTransformer from it"):
         VisionTransformer(SMALL)
 
 

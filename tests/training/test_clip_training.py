@@ -162,7 +162,7 @@ class TestTrainer:
         broken = replace(data, encoded=files)
         _, row, reason = SamplesFromClips(broken, tiny_clips.recipe(canvas=None))[0, 0]
         assert row == 1
-        assert "row 0 is no usable clip" in reason
+        assert "row 0 is not a usable clip" in reason
 
 
 class TestInitialise:

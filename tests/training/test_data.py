@@ -125,7 +125,7 @@ class TestErrors:
 
     @pytest.mark.parametrize("source", ["./name", "name", "../a", "a/b/c", "/a", "a b/c"])
     def test_neither_folder_nor_id(self, source: str) -> None:
-        with pytest.raises(DataError, match="it is no id on the Hub either"):
+        with pytest.raises(DataError, match="it is not an id on the Hub either"):
             read_images(source, "train")
 
     def test_no_such_split(self, folder: Path) -> None:
@@ -149,7 +149,7 @@ class TestErrors:
 
     def test_broken_file(self, folder: Path) -> None:
         (folder / TRAIN).write_bytes((folder / TRAIN).read_bytes()[:-100])
-        with pytest.raises(DataError, match=f"{TRAIN} is no readable parquet file"):
+        with pytest.raises(DataError, match=f"{TRAIN} is not a readable parquet file"):
             read_images(folder, "train")
 
     def test_no_rows(self, tmp_path: Path) -> None:
@@ -204,7 +204,7 @@ class TestErrors:
         images = [tiny.photo(0, 0), tiny.photo(1, 1)[:200]]
         tiny.write_parquet(tmp_path / TRAIN, images, [0, 1])
         data = read_images(tmp_path, "train")
-        with pytest.raises(DataError, match=r"row 1 \(1\.png\) is no usable photo\. .*broken"):
+        with pytest.raises(DataError, match=r"row 1 \(1\.png\) is not a usable photo\. .*broken"):
             list(data.images())
 
     def test_without_pyarrow(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -243,6 +243,6 @@ class TestErrors:
         tiny.write_files(tmp_path, {"train/red/a.png": b"1"})
         data = read_images(tmp_path, "train")
         (tmp_path / "train/red/a.png").unlink()
-        message = "train/red/a.png is no usable photo. The file cannot be read (No such file"
+        message = "train/red/a.png is not a usable photo. The file cannot be read (No such file"
         with pytest.raises(DataError, match=re.escape(message)):
             data.read(0)

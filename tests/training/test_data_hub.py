@@ -42,7 +42,10 @@ def put(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Put:
 @pytest.mark.parametrize(
     ("refusal", "message"),
     [
-        (GatedRepoError, "wants its terms accepted: do so on its page on the Hub, and log in with"),
+        (
+            GatedRepoError,
+            "requires that you accept its terms: do so on its page on the Hub, and log in with",
+        ),
         (RepositoryNotFoundError, "there is no folder o/n, and the Hub has no such data set, or n"),
     ],
 )

@@ -149,7 +149,9 @@ class TestRows:
     def test_messages_name_a_row_wherever_it_went(self) -> None:
         photos = (tiny.photo(0, 0), b"", tiny.photo(0, 2))
         data = LabelledImages("mine", photos, np.zeros(3, np.int64), ("a",))
-        with pytest.raises(DataError, match=r"mine: row 1 is no usable photo\. The file is empty"):
+        with pytest.raises(
+            DataError, match=r"mine: row 1 is not a usable photo\. The file is empty"
+        ):
             data.stack(tiny.preprocessing())
 
     def test_a_copy_in_another_process(self, spoilt: LabelledImages) -> None:

@@ -75,7 +75,7 @@ class TestFiles:
         content = bytearray((tmp_path / TRAIN).read_bytes())
         content[4:200] = bytes(196)
         (tmp_path / TRAIN).write_bytes(content)
-        with pytest.raises(DataError, match=f"{TRAIN} is no readable parquet file"):
+        with pytest.raises(DataError, match=f"{TRAIN} is not a readable parquet file"):
             read_images(tmp_path, "train")
 
     def test_a_row_is_named_by_its_file(self, tmp_path: Path) -> None:
@@ -84,7 +84,7 @@ class TestFiles:
             tiny.write_parquet(tmp_path / name, images, [0] * len(images))
         data = read_images(tmp_path, "train").take([2, 3])
         assert data._photos.name(0) == "train-00002-of-00003.parquet, row 0 (0.png)"
-        with pytest.raises(DataError, match=r"-00003\.parquet, row 1 \(1\.png\) is no usable"):
+        with pytest.raises(DataError, match=r"-00003\.parquet, row 1 \(1\.png\) is not a usable"):
             data.read(1)
 
     def test_rows_without_a_photo(self, tmp_path: Path) -> None:

@@ -173,7 +173,7 @@ class TestDraw:
 
     def test_several_labels(self, train: LabelledImages, test: LabelledImages) -> None:
         several = replace(test, labels=np.ones((12, 3), bool))
-        with pytest.raises(DataError, match="has several labels a photo; few-shot wants one"):
+        with pytest.raises(DataError, match="has several labels per photo; few-shot wants one"):
             draw(train, several, shots=1, seeds=[0])
 
     @pytest.mark.parametrize(("shots", "seeds"), [(0, [0]), (5, [])])

@@ -261,7 +261,7 @@ class TestLossOfNumbers:
         ):
             list(trainer.run(report_every=report_every))
         assert (tmp_path / CHECKPOINT).read_bytes() == before
-        with pytest.raises(TrainingError, match="the weights are no numbers after step"):
+        with pytest.raises(TrainingError, match="the weights are not finite after step"):
             trainer.save()
 
     def test_before_the_first_checkpoint(self, data: LabelledImages, tmp_path: Path) -> None:
@@ -284,7 +284,7 @@ class TestLossOfNumbers:
         recipe, options = worker.CASES["diverging"]
         recipe = replace(recipe, learning_rate=1e39)
         trainer = start(data, tmp_path, recipe, **options)
-        with pytest.raises(TrainingError, match="the weights are no numbers after step 1; the"):
+        with pytest.raises(TrainingError, match="the weights are not finite after step 1; the"):
             list(trainer.run(checkpoint_every=1))
         assert not (tmp_path / CHECKPOINT).exists()
 

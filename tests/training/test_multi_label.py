@@ -156,5 +156,7 @@ class TestReal:
 
     def test_photos_with_several_labels_need_none(self, tmp_path: Path) -> None:
         data = LabelledImages("x", (tiny.photo(0, 0),), np.ones((1, 3), bool), tiny.CLASSES)
-        with pytest.raises(DataError, match=r"x has several labels a photo already; real\.json is"):
+        with pytest.raises(
+            DataError, match=r"x has several labels per photo already; real\.json is"
+        ):
             read_real(self.write(tmp_path, [[0]]), data)

@@ -74,7 +74,7 @@ def test_a_file_that_was_changed_is_read_anew(file: Path) -> None:
         ("absent.py:mine", r"there is no file .*absent\.py; wanted PATH/TO/FILE\.py:FUNCTION"),
         ("absent.py", r"there is no file .*absent\.py; wanted"),
         (":mine", r"there is no file .*; wanted PATH/TO/FILE\.py:FUNCTION"),
-        ("notes.txt:mine", r"notes\.txt is no Python file; wanted"),
+        ("notes.txt:mine", r"notes\.txt is not a Python file; wanted"),
         (
             "mine.py:miene",
             r"mine\.py has no function 'miene'; name one as .*mine\.py:FUNCTION, there are: mine, "

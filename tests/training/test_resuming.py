@@ -178,7 +178,7 @@ class TestResuming:
         path = tmp_path / CHECKPOINT
         path.write_bytes(path.read_bytes()[:5000] if content is None else content)
         with pytest.raises(
-            TrainingError, match=r"checkpoint\.pt is no readable checkpoint.*delete"
+            TrainingError, match=r"checkpoint\.pt is not a readable checkpoint.*delete"
         ):
             start(data, tmp_path)
 
@@ -187,7 +187,7 @@ class TestResuming:
         self, data: LabelledImages, tmp_path: Path, content: Any
     ) -> None:
         torch.save(content, tmp_path / CHECKPOINT)
-        with pytest.raises(TrainingError, match=r"checkpoint\.pt is no readable checkpoint"):
+        with pytest.raises(TrainingError, match=r"checkpoint\.pt is not a readable checkpoint"):
             start(data, tmp_path)
 
     @pytest.mark.parametrize("change", [{"learning_rate": 1e-4}, {"seed": 1}, {"holdout": 7}])

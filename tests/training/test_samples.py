@@ -114,7 +114,7 @@ class TestFiles:
         samples = SamplesFromFiles(replace(data, encoded=tuple(broken), max_unusable=1.0), recipe())
         pixels, row, reason = samples[0, 10]
         assert row == 1
-        assert "photos: row 10 is no usable photo" in reason
+        assert "photos: row 10 is not a usable photo" in reason
         assert torch.equal(pixels, samples[0, 1][0])
 
     def test_nothing_can_be_used(self) -> None:

@@ -43,7 +43,7 @@ class TestInTraining:
         trainer = start(spoil(data, 5, max_unusable=0.1), tmp_path)
         (said,) = run(trainer)  # at the end of the first epoch; the others find no more
         ((row, reason),) = trainer.unusable.items()
-        assert f"row {row} is no usable photo" in reason
+        assert f"row {row} is not a usable photo" in reason
         assert trainer.labels[row] == data.labels[5]
         assert said == f"1 unusable training photo was replaced so far: {reason}"
 
@@ -61,7 +61,7 @@ class TestInTraining:
         trainer = start(spoil(data, 5, max_unusable=0.01), tmp_path)
         with pytest.raises(
             DataError,
-            match=r"1 of 24 training photos cannot be used, more than max_unusable .*is no usable",
+            match=r"1 of 24 training photos cannot be used, more than max_unusable .*not a usable",
         ):
             run(trainer)
 

@@ -63,7 +63,8 @@ def read_checkpoint(file: Path) -> FlaxCheckpoint:
     """Reads the parameters of a checkpoint file.
 
     Raises:
-        ConversionError: If it is no whole msgpack file, holds no parameters, or an array is broken.
+        ConversionError: If it is not a complete msgpack file, holds no parameters, or an array is
+            broken.
     """
     tree = _unpack(file.read_bytes(), file)
     if not isinstance(tree, dict):
@@ -116,7 +117,7 @@ def _unpack(data: bytes, file: Path) -> Any:
         )
     except (ValueError, TypeError, RecursionError) as error:
         reason = str(error) or type(error).__name__
-        raise ConversionError(f"{file} is no whole msgpack file: {reason}") from error
+        raise ConversionError(f"{file} is not a complete msgpack file: {reason}") from error
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -124,7 +125,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(mapping) < len(pairs):
         raise ValueError("a map names a key twice")
     if not all(isinstance(key, str) for key in mapping):
-        raise ValueError("a map has a key that is no text")
+        raise ValueError("a map has a key that is not text")
     return mapping
 
 
@@ -224,7 +225,7 @@ def _join(chunks: dict[str, Any], name: str) -> np.ndarray:
     parts = []
     for key in _numbered(pieces):
         if not isinstance(pieces[key], _Extension):
-            raise ConversionError(f"array {name!r} is broken: piece {key} is no array")
+            raise ConversionError(f"array {name!r} is broken: piece {key} is not an array")
         parts.append(_open(pieces[key], name).ravel())
     flat = np.concatenate(parts)
     if flat.size != math.prod(shape):

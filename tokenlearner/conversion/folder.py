@@ -21,7 +21,7 @@ def write_folder(out: Path, model: VisionTransformer | VideoVisionTransformer) -
         CheckpointError: If what was written does not open, for values that are not finite say.
     """
     if out.exists() and not (out.is_dir() and not any(out.iterdir())):
-        raise ConversionError(f"{out} is already there; name a new folder")
+        raise ConversionError(f"{out} already exists; name a new folder")
     out.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
     try:
@@ -52,7 +52,7 @@ def name_classes(num_classes: int, file: Path | None) -> tuple[str, ...]:
         try:
             names = [line.strip() for line in file.read_text(encoding="utf-8").splitlines()]
         except (OSError, UnicodeDecodeError) as error:
-            raise ConversionError(f"{file} is no readable text: {error}") from error
+            raise ConversionError(f"{file} is not readable text: {error}") from error
         while names and not names[-1]:
             names.pop()
         if len(names) != num_classes or not all(names):

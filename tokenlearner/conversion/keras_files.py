@@ -84,7 +84,7 @@ def _make_reader(file: Any) -> Callable[[dict[str, Any]], dict[str, np.ndarray]]
     def read(datasets: dict[str, Any]) -> dict[str, np.ndarray]:
         for dataset in datasets.values():
             if not isinstance(dataset, h5py.Dataset):
-                raise TypeError(f"{dataset.name} is no dataset")
+                raise TypeError(f"{dataset.name} is not a dataset")
             stored = dataset.id.get_storage_size()
             if dataset.external or dataset.is_virtual or dataset.nbytes > stored:
                 raise ValueError(
@@ -134,7 +134,7 @@ def _read_zip(path: Path) -> tuple[KerasLayer, ...]:
             model = parse_json(archive.read("config.json"), "config.json")
             content = io.BytesIO(archive.read("model.weights.h5"))
     except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError) as error:
-        raise ConversionError(f"{path} is no whole .keras file: {error}") from error
+        raise ConversionError(f"{path} is not a complete .keras file: {error}") from error
     with _h5py().File(content, "r") as file:
         read = _make_reader(file)
         places = _count_up(model["config"]["layers"], file["layers"])
@@ -216,7 +216,7 @@ def _read_saved_model(path: Path) -> tuple[KerasLayer, ...]:
     metadata = path / "keras_metadata.pb"
     if not metadata.is_file():
         raise ConversionError(
-            f"{path} has no keras_metadata.pb, so it is no SavedModel of Keras 2; save the "
+            f"{path} has no keras_metadata.pb, so it is not a Keras 2 SavedModel; save the "
             "model as a .keras file"
         )
     model = None

@@ -103,7 +103,7 @@ def parse_json(text: str | bytes, origin: str) -> dict[str, Any]:
         TypeError: If it is no object.
     """
     if len(text) > MOST_JSON_BYTES:
-        raise ConversionError(f"{origin} has {len(text):,} bytes; that is no configuration")
+        raise ConversionError(f"{origin} has {len(text):,} bytes; that is not a configuration")
     content = json.loads(text, object_hook=_without_tuples)
     if not isinstance(content, dict):
         raise TypeError(f"{origin} is {type(content).__name__}, expected an object")

@@ -128,7 +128,9 @@ def encoder_table(encoder: Encoder) -> Table:
         elif isinstance(learner, TokenLearnerGrouped):
             table[f"{GROUPED}_{order}"] = (f"learners.{block}", LEARNER_GROUPED)
         else:
-            raise ConversionError(f"no foreign code has a counterpart of {type(learner).__name__}")
+            raise ConversionError(
+                f"no supported format has a counterpart of {type(learner).__name__}"
+            )
     for order, block in enumerate(encoder.fusers):
         table[f"TokenFuser_{order}"] = (f"fusers.{block}", FUSER)
     return table

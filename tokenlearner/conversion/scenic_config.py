@@ -183,7 +183,7 @@ def _classifier(args: Arguments, params: Params, inputs: Inputs) -> nn.Module:
         return _transformer(args, tokenizer, params, inputs, _patch_size(tokenizer), {}, **head)
     if inputs.num_frames is None:
         raise ConversionError(
-            "tokenizer.type is 'video', and the configuration does not tell how many frames a clip "
+            "tokenizer.type is 'video', and the configuration does not say how many frames a clip "
             "has; pass num_frames"
         )
     encoding = Arguments("temporal_encoding_config", tokenizer.take("temporal_encoding_config"))
@@ -266,7 +266,7 @@ def _square_image(params: Params, patch_size: tuple[int, ...], steps: int) -> tu
         each = " in each time step" if steps > 1 else ""
         raise ConversionError(
             f"array {name!r}: got {positions} positions{each}, expected a square number, because "
-            "the configuration does not tell the image size; pass image_size=(height, width) in "
+            "the configuration does not say the image size; pass image_size=(height, width) in "
             "pixels"
         )
     return side * patch_size[0], side * patch_size[1]

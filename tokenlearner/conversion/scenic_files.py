@@ -74,7 +74,9 @@ def read_config(file: Path) -> dict[str, Any]:
     """
     try:
         if file.stat().st_size > _MOST_BYTES:
-            raise ConversionError(f"{file} is over {_MOST_BYTES:,} bytes; that is no configuration")
+            raise ConversionError(
+                f"{file} is over {_MOST_BYTES:,} bytes; that is not a configuration"
+            )
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ConversionError(f"cannot read {file}: {error}") from error

@@ -85,7 +85,7 @@ class Bundle:
         entry = self.entries[key]
         dtype = _DTYPES.get(_number(entry, 1))
         if dtype is None or 7 in entry:
-            raise ConversionError(f"{self.prefix}.index: {key!r} is no whole float32 tensor")
+            raise ConversionError(f"{self.prefix}.index: {key!r} is not a complete float32 tensor")
         shape = tuple(_number(_parse(dim), 1) for dim in _parse(_bytes(entry, 2)).get(2, []))
         data = _slice(self.prefix, entry, key)
         if len(data) != math.prod(shape) * dtype.itemsize:
@@ -108,13 +108,13 @@ def read_bundle(prefix: Path) -> Bundle:
         entries = {name.decode(): _parse(value) for name, value in _table(data) if name}
         _check_places(prefix, entries)
         if _GRAPH not in entries:
-            raise ConversionError(f"{index} has no graph of objects; it is no SavedModel of Keras")
+            raise ConversionError(f"{index} has no graph of objects; it is not a Keras SavedModel")
         graph = _parse(_text(_slice(prefix, entries[_GRAPH], _GRAPH)))
         return _objects(prefix, entries, graph)
     except OSError as error:
         raise ConversionError(f"cannot read {error.filename}: {error.strerror}") from error
     except (IndexError, KeyError, TypeError, ValueError, OverflowError) as error:
-        raise ConversionError(f"{index} is no whole index of TensorFlow: {error}") from error
+        raise ConversionError(f"{index} is not a complete TensorFlow index: {error}") from error
 
 
 def parse_message(data: bytes, origin: Path) -> Message:
@@ -126,7 +126,7 @@ def parse_message(data: bytes, origin: Path) -> Message:
     try:
         return _parse(data)
     except (IndexError, KeyError, TypeError, ValueError) as error:
-        raise ConversionError(f"{origin} is no whole protocol buffer: {error}") from error
+        raise ConversionError(f"{origin} is not a complete protocol buffer: {error}") from error
 
 
 def _check_places(prefix: Path, entries: dict[str, Message]) -> None:
@@ -254,12 +254,12 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
 def _number(message: Message, field: int) -> int:
     value = message.get(field, [0])[-1]
     if not isinstance(value, int):
-        raise TypeError(f"field {field} is no number")
+        raise TypeError(f"field {field} is not a number")
     return value
 
 
 def _bytes(message: Message, field: int) -> bytes:
     value = message.get(field, [b""])[-1]
     if not isinstance(value, bytes):
-        raise TypeError(f"field {field} is no text")
+        raise TypeError(f"field {field} is not text")
     return value

@@ -159,7 +159,9 @@ def load_learner(file: Path) -> Learner:
     with safe_open(file, "pt") as content:
         metadata = content.metadata() or {}
     if metadata.get("format") != _FORMAT or metadata.get("version") not in _NAMES:
-        raise ConversionError(f"{file} does not say format {_FORMAT!r}; it is no learner of a port")
+        raise ConversionError(
+            f"{file} does not say format {_FORMAT!r}; it is not a learner from a port"
+        )
     try:
         options = json.loads(metadata["options"])
         return _fill(state, metadata["version"], options, file)
@@ -257,7 +259,7 @@ def _read_state(file: Path) -> dict[str, Tensor]:
         zipfile.BadZipFile,
     ) as error:
         reason = str(error) or type(error).__name__
-        raise ConversionError(f"{file} is no whole file of torch.save: {reason}") from error
+        raise ConversionError(f"{file} is not a complete torch.save file: {reason}") from error
     for name in ("state_dict", "model"):
         if isinstance(content, dict) and isinstance(content.get(name), dict):
             content = content[name]

@@ -139,7 +139,7 @@ def _read(reference: Path) -> dict[str, np.ndarray]:
                 if name in ("inputs", _OUTPUTS, *_SYNONYMS) or name.startswith("maps/")
             }
     except (OSError, ValueError, TypeError, AttributeError, EOFError, BadZipFile) as error:
-        raise ConversionError(f"{reference} is no readable .npz file: {error}") from error
+        raise ConversionError(f"{reference} is not a readable .npz file: {error}") from error
     if missing := {"inputs", _OUTPUTS} - set(arrays):
         raise ConversionError(f"{reference} lacks {', '.join(sorted(missing))}")
     for name, array in arrays.items():

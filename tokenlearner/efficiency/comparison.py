@@ -149,7 +149,7 @@ class Comparison:
             )
         except (KeyError, TypeError) as error:
             raise MeasurementError(
-                f"this is no recorded measurement ({type(error).__name__}: {error}); "
+                f"this is not a recorded measurement ({type(error).__name__}: {error}); "
                 "measure again with `tokenlearner bench --json FILE`"
             ) from error
 

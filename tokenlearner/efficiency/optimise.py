@@ -17,26 +17,27 @@ _MANY = 100_000
 
 
 def optimise(model: PretrainedModel, *, dtype: torch.dtype = torch.float32) -> "OptimisedModel":
-    """Makes a fast copy of a model, for inference on the device where the model is.
+    """Returns a fast copy of a model for inference, on the model's device.
 
         fast = optimise(model, dtype=torch.bfloat16)
         fast(images)  # float32 images or clips in, float32 logits out
 
-    On a CPU linear layers are packed for oneDNN, which the copy is ready for at once. On a GPU the
-    copy is compiled, which takes its time when it first sees a batch of another shape.
+    On a CPU, linear layers are packed for oneDNN, and the copy is ready at once. On a GPU, the copy
+    is compiled, which takes a while at the first batch of each new shape.
 
     Args:
-        model: Any of this library; is left as it is and shares nothing with the copy.
-        dtype: Of the linear layers and the attention of transformer blocks. In float32 answers
-            agree to 1e-5 (relative, of a batch as a whole), in bfloat16 to 1e-2; to 2e-2 those to a
-            single photo that the model is unsure of, and those of wild weights, such as large
-            random ones. Everything else stays in float32: embedding, norms, residuals, head, and
-            the learners, which draw the maps. There the agreement needs tokens whose channels' mean
-            is small beside their spread, as after blocks and convolutional stems: at a mean of 10
-            spreads maps agree to 1e-5, at 100 to 1e-3.
+        model: Any model of this library. It is not changed and shares nothing with the copy.
+        dtype: Number format of the linear layers and the attention of transformer blocks. Outputs
+            agree to 1e-5 in float32 and to 1e-2 in bfloat16 (relative error over a whole batch).
+            In bfloat16, a single photo that the model is unsure of, or a model with extreme weights
+            such as large random ones, may differ by 2e-2. Everything else stays in float32:
+            embedding, norms, residuals, head, and the learners, which compute the maps. The maps'
+            agreement requires that the mean over a token's channels is small compared with their
+            standard deviation, as after blocks and convolutional stems: at a mean of 10 standard
+            deviations maps agree to 1e-5, at 100 to 1e-3.
 
     Raises:
-        ConfigError: If the device does not compute in `dtype`, or `model` is none of this library.
+        ConfigError: If the device does not support `dtype`, or `model` is not of this library.
     """
     if not isinstance(model, PretrainedModel):
         raise ConfigError(
@@ -132,7 +133,7 @@ class OptimisedModel(nn.Module):
     def __reduce_ex__(self, protocol: Any) -> NoReturn:
         raise ConfigError(
             "an optimised model cannot be copied or pickled, as its weights are packed; optimise "
-            "the model it was made from once more"
+            "the model it was made from again"
         )
 
     def _apply(self, *args: Any, **kwargs: Any) -> NoReturn:

@@ -140,8 +140,8 @@ def profile(
 
     Raises:
         ConfigError: If the device cannot compute in that format.
-        MeasurementError: If a model's stages cannot be told apart (see `parts`), or memory does
-            not suffice.
+        MeasurementError: If a model's stages cannot be told apart (see `parts`), or memory runs
+            out.
     """
     device = torch.device(device)
     execution = Execution(dtype=dtype)

@@ -137,7 +137,7 @@ def compare(
 
     Raises:
         ConfigError: If the device cannot run a candidate that way.
-        MeasurementError: If memory does not suffice, or a model cannot be compiled.
+        MeasurementError: If memory runs out, or a model cannot be compiled.
     """
     device = torch.device(device)
     plan = plan or Plan(warmup_passes=warmup_passes(device))

@@ -16,7 +16,7 @@ from tokenlearner.modules.shapes import Float, Tensor
 
 
 class TransformerClassifier(PretrainedModel):
-    """Embedding, encoder, pooling, head; the two children differ in what they embed.
+    """Embedding, encoder, pooling, head; subclasses differ only in their embedding.
 
     Args:
         config: Everything that decides the architecture.

@@ -137,7 +137,7 @@ class VisionTransformerConfig:
             )
         if self.head_dim is None and self.dim % self.num_heads:
             raise ConfigError(
-                f"dim={self.dim} is no multiple of num_heads={self.num_heads}; change one, "
+                f"dim={self.dim} is not a multiple of num_heads={self.num_heads}; change one, "
                 "or give head_dim"
             )
         if min(self.grid) < 1:

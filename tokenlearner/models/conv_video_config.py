@@ -75,7 +75,7 @@ class ConvVideoConfig:
         if learner is not None and (learner.pooling != "sum" or learner.fold_to_square):
             raise ConfigError(
                 f"token_learner has pooling={learner.pooling!r} and "
-                f"fold_to_square={learner.fold_to_square}; this network's learners know neither"
+                f"fold_to_square={learner.fold_to_square}; this network's learners support neither"
             )
         if learner is not None and not self.learner_blocks:
             raise ConfigError(

@@ -54,7 +54,8 @@ class ModelInfo:
         class_names: Name of each answer.
         preprocessing: How photos are prepared.
         provenance: Where the weights come from; None for random weights.
-        untrained_parts: Parts with random weights beside trained ones: `TokenLearner`, `head`.
+        untrained_parts: Parts still randomly initialised in an otherwise trained model:
+            `TokenLearner`, `head`.
         multi_label: Whether several answers may be right at once: each then has a probability of
             its own (sigmoid), where otherwise all add up to 1 (softmax).
         source: Folder or repository the weights were read from.

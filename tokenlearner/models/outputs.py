@@ -69,7 +69,7 @@ class ConvTrace:
         blocks: What each block returned.
         learners: In order of use.
         fusers: In order of use.
-        representation: What the last layer saw.
+        representation: Input of the last layer.
         grid: Rows and columns of the last block's tokens; those of earlier learners' maps are in
             the maps.
         steps: Time steps; every frame is one.
@@ -92,8 +92,8 @@ class Trace:
         logits: The answer.
         embedded: The patch tokens before the position embedding, step after step.
         encoder: All that happened between.
-        representation: What the last layer saw: the pooled tokens, or the representation layer's
-            result before its tanh.
+        representation: Input of the last layer: the pooled tokens, or the representation layer's
+            output before its tanh.
         grid: Rows and columns of the patch tokens, at each time step.
         steps: Time steps of a clip; None for an image.
     """

@@ -123,11 +123,11 @@ class PretrainedModel(nn.Module, ABC):
         try:
             again = type(self).build(architecture, device="meta").state_dict()
         except ConfigError as error:
-            raise CheckpointError(f"this model could not be opened again: {error}") from error
+            raise CheckpointError(f"this model could not be reloaded: {error}") from error
         if {k: v.shape for k, v in weights.items()} != {k: v.shape for k, v in again.items()}:
             raise CheckpointError(
-                "this model is not what its configuration describes: it was changed since, and "
-                "could not be opened again"
+                "this model is not what its configuration describes: it was changed since, "
+                "and could not be reloaded"
             )
         config = {**about, "kind": type(self).__name__, "architecture": architecture}
         write_folder(folder, config, weights, dtype=dtype)
@@ -201,8 +201,8 @@ class PretrainedModel(nn.Module, ABC):
             return cls._of_this_class(read_folder(name))
         if not _REPOSITORY.fullmatch(str(name)):
             raise CheckpointError(
-                f"{str(name)!r} is no folder here, and no owner/name on the Hugging Face Hub; "
-                "tokenlearner.load opens the shipped models by their names"
+                f"{str(name)!r} is neither a local folder nor an owner/name on the Hugging Face "
+                "Hub; tokenlearner.load opens the shipped models by their names"
             )
         files = read_repository(
             str(name),

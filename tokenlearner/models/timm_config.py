@@ -111,14 +111,14 @@ def to_dict(backbone: Any, learner: TokenLearnerConfig | None) -> dict[str, Any]
     """Returns JSON-able data that `from_dict` makes the same model of, weights apart.
 
     Raises:
-        CheckpointError: If the model does not tell how it was made.
+        CheckpointError: If the model does not say how it was created.
     """
     name = (getattr(backbone, "pretrained_cfg", None) or {}).get("architecture")
     arguments = getattr(backbone, "_model_args", None)
     if not name or arguments is None:
         raise CheckpointError(
-            f"this {type(backbone).__name__} does not tell how it was made, so it could not be "
-            "opened again; make it with timm.create_model, of timm 1.0.31 or newer"
+            f"this {type(backbone).__name__} does not say how it was created, so it could not be "
+            "reloaded; create it with timm.create_model from timm 1.0.31 or newer"
         )
     return {
         "timm": name,
@@ -139,7 +139,7 @@ def from_dict(data: dict[str, Any], *, device: str) -> tuple[nn.Module, TokenLea
         ConfigError: If there is no such model.
     """
     if unknown := sorted(set(data) - {"timm", "arguments", "token_learner"}):
-        raise ConfigError(f"a model of timm has no {unknown}")
+        raise ConfigError(f"a timm model has no {unknown}")
     backbone = _make_backbone(data, device=device)
     learner = data.get("token_learner")
     return backbone, None if learner is None else build_config(TokenLearnerConfig, learner)
@@ -162,7 +162,7 @@ def _make_backbone(data: dict[str, Any], *, device: str) -> nn.Module:
         raise ConfigError(f"this version of timm ({timm.__version__}) has no model {name!r}")
     for key, value in arguments.items():
         if key not in _constructor_arguments() or not _is_plain(value):
-            raise ConfigError(f"{key}={value!r} is no setting of a vision transformer of timm")
+            raise ConfigError(f"{key}={value!r} is not a setting of a timm vision transformer")
     arguments = {key: _tuples(value) for key, value in arguments.items()}
     try:
         with torch.device(device):

@@ -23,8 +23,8 @@ class VideoVisionTransformerConfig(VisionTransformerConfig):
         sampled_frames: Take about as many frames of a clip first, evenly spread (see
             `sample_frames`); None takes all.
         stack_frames: Embed the frames as one tall image, as the official code does where it samples
-            them. For converted checkpoints: patches straddle frames whose height is no multiple of
-            the patch's.
+            them. For converted checkpoints: patches straddle frames whose height is not a multiple
+            of the patch's.
         class_token: A learned token beside those of the grid, which learners do not see; the head
             reads it instead of pooling (the ViViT of 224 px).
     """

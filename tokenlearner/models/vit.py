@@ -37,7 +37,7 @@ class VisionTransformer(TransformerClassifier):
     def __init__(self, config: VisionTransformerConfig) -> None:
         if isinstance(config, VideoVisionTransformerConfig):
             raise ConfigError(
-                "this configuration is for clips; make a VideoVisionTransformer of it"
+                "this configuration is for clips; build a VideoVisionTransformer from it"
             )
         if not isinstance(config, VisionTransformerConfig):
             raise ConfigError(f"config is {config!r}; wanted a VisionTransformerConfig")

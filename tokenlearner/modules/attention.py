@@ -19,10 +19,11 @@ def attend(
     """Returns softmax(query key^T / sqrt(width)) value.
 
     On a CPU in bfloat16 the plain products beat the fused kernel (forward 1.1 to 1.5 times,
-    backward more than twice), so that case is written out; all others use the fused kernel.
+    backward more than twice), so that case uses explicit matrix products; all others
+    use the fused kernel.
     """
     if query.device.type == "cpu" and query.dtype == torch.bfloat16:
-        # Each product, also those of the backward pass, would copy heads that lie in strides.
+        # Otherwise each product, in the backward pass too, would copy the strided heads.
         query, key, value = query.contiguous(), key.contiguous(), value.contiguous()
         scores = (query * query.shape[-1] ** -0.5) @ key.transpose(-2, -1)
         weights = dropout(scores.softmax(dim=-1), drop_probability, training=True)
@@ -55,7 +56,8 @@ class Attention(nn.Module):
             raise ConfigError(f"dim={dim}, num_heads={num_heads}; both must be at least 1")
         if head_dim is None and dim % num_heads:
             raise ConfigError(
-                f"dim={dim} is no multiple of num_heads={num_heads}; change one, or give head_dim"
+                f"dim={dim} is not a multiple of num_heads={num_heads}; change one, or give "
+                "head_dim"
             )
         self.num_heads = num_heads
         self.head_dim = head_dim or dim // num_heads

@@ -65,7 +65,7 @@ def check_describable(model: AnyModel) -> None:
         ConfigError: If it has no provenance.
     """
     if model.info is None or model.info.provenance is None:
-        raise ConfigError("a model card needs provenance; this model does not tell its origin")
+        raise ConfigError("a model card needs provenance; this model does not state its origin")
 
 
 _PAPER = (

@@ -223,7 +223,7 @@ def _sized(recipe: Recipe, side: int) -> Recipe:
     model: Any = recipe.model
     if isinstance(model, TimmConfig):
         raise ConfigError(
-            f"--image-size {side}: a model of timm keeps the size that it was made with, "
+            f"--image-size {side}: a timm model keeps the size that it was made with, "
             f"{model.image_size[1]} px; make another with `tokenlearner insert --image-size {side}`"
         )
     old, patch, canvas = model.image_size[0], model.patch_size[0], recipe.canvas

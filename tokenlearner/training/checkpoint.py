@@ -106,7 +106,7 @@ def read_state(path: Path, *, fingerprint: str) -> dict[str, Any]:
 
 def _broken(path: Path) -> TrainingError:
     return TrainingError(
-        f"{path} is no readable checkpoint of this trainer; delete it to start again"
+        f"{path} is not a readable checkpoint of this trainer; delete it to start again"
     )
 
 

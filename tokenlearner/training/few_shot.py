@@ -142,7 +142,7 @@ def draw(train: LabelledImages, test: LabelledImages, *, shots: int, seeds: Sequ
         raise ConfigError(f"got {shots} shots and {len(seeds)} draws; wanted at least 1 of each")
     for data in (train, test):
         if data.multi_label:
-            raise DataError(f"{data.source} has several labels a photo; few-shot wants one")
+            raise DataError(f"{data.source} has several labels per photo; few-shot wants one")
     train, test = train.numbered_as(test.class_names), test.numbered_as(train.class_names)
     if train.class_names != test.class_names:
         raise DataError(

@@ -58,9 +58,7 @@ def check_fit(
             f"loss of the recipe {recipe.name} is for one; take a recipe with loss='sigmoid'"
         )
     if model is None and isinstance(recipe.model, TimmConfig):
-        raise ConfigError(
-            f"the recipe {recipe.name} trains a model of timm further; give the model"
-        )
+        raise ConfigError(f"the recipe {recipe.name} trains a timm model further; give the model")
     if model is not None and model.config != recipe.model:
         raise ConfigError(
             f"the model to start from is not built as the recipe {recipe.name} says: it has "

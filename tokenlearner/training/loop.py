@@ -175,8 +175,8 @@ class Trainer:
 
         Raises:
             DataError: If too many photos cannot be used.
-            TrainingError: If the loss is no number, memory does not suffice or a checkpoint cannot
-                be written; the last checkpoint is left as it was.
+            TrainingError: If the loss is not a number, memory runs out or a checkpoint cannot be
+                written; the last checkpoint is left as it was.
         """
         if report_every is None:
             report_every = 1 if self.device.type == "cpu" else 10
@@ -271,7 +271,7 @@ class Trainer:
         """
         if not self.learner.is_finite():
             raise TrainingError(
-                f"the weights are no numbers after step {self.step}; {self._advice}"
+                f"the weights are not finite after step {self.step}; {self._advice}"
             )
         state = {
             "fingerprint": self._fingerprint,

@@ -57,7 +57,7 @@ def read_real(file: str | Path, data: LabelledImages) -> RealLabels:
     content = file.read_bytes()
     if data.multi_label:
         raise DataError(
-            f"{data.source} has several labels a photo already; {file.name} is for data with one"
+            f"{data.source} has several labels per photo already; {file.name} is for data with one"
         )
     entries = _entries(content, file)
     positions = _positions(data, len(entries), file)

@@ -118,7 +118,7 @@ class LabelledClips(LabelledFiles):
             )
         except MediaError as error:
             raise DataError(
-                f"{self.source}: {self._photos.name(row)} is no usable clip. {error}"
+                f"{self.source}: {self._photos.name(row)} is not a usable clip. {error}"
             ) from error
 
     def kinds(self) -> set[tuple[str, int, int]]:

@@ -87,12 +87,12 @@ def download(dataset: HubDataset, patterns: Sequence[str]) -> Path:
         ) from error
     except GatedRepoError as error:
         raise DataError(
-            f"the data set {dataset} wants its terms accepted: do so on its page on the Hub, and "
-            "log in with `hf auth login` or set HF_TOKEN"
+            f"the data set {dataset} requires that you accept its terms: do so on its page on the "
+            "Hub, and log in with `hf auth login` or set HF_TOKEN"
         ) from error
     except (HfHubHTTPError, HFValidationError) as error:
         raise DataError(
-            f"there is no folder {dataset}, and the Hub has no such data set, or none for you "
-            f"(log in with `hf auth login` or set HF_TOKEN): {error}"
+            f"there is no folder {dataset}, and the Hub has no such data set, or none that you may "
+            f"read (log in with `hf auth login` or set HF_TOKEN): {error}"
         ) from error
     return Path(path)

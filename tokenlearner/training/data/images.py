@@ -35,7 +35,7 @@ class LabelledImages(LabelledFiles):
             return read_image(self._photos[row])
         except MediaError as error:
             raise DataError(
-                f"{self.source}: {self._photos.name(row)} is no usable photo. {error}"
+                f"{self.source}: {self._photos.name(row)} is not a usable photo. {error}"
             ) from error
 
     def images(self) -> Iterator[Image]:

@@ -172,4 +172,4 @@ def _open(file: Path) -> "Iterator[pq.ParquetFile]":
         with pq.ParquetFile(file) as table:
             yield table
     except (pa.ArrowException, OSError) as error:
-        raise DataError(f"{file} is no readable parquet file: {error}") from error
+        raise DataError(f"{file} is not a readable parquet file: {error}") from error

@@ -91,7 +91,7 @@ def _check_folder(source: str | Path) -> Path:
             "parquet files, or an id on the Hub (lists in CSV files are for clips)"
         )
     raise DataError(
-        f"there is no folder {source}, and it is no id on the Hub either: these are "
+        f"there is no folder {source}, and it is not an id on the Hub either; ids are "
         "owner/name[@REVISION][:CONFIGURATION]"
     )
 

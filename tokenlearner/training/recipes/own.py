@@ -38,7 +38,7 @@ def read_recipe(place: str) -> Recipe:
     if not file.is_file():
         raise ConfigError(f"there is no file {file}; wanted PATH/TO/FILE.py:FUNCTION")
     if file.suffix != ".py":
-        raise ConfigError(f"{file} is no Python file; wanted PATH/TO/FILE.py:FUNCTION")
+        raise ConfigError(f"{file} is not a Python file; wanted PATH/TO/FILE.py:FUNCTION")
     with _imported(file) as module:
         make = getattr(module, function, None) if function else None
         if make is None:

@@ -221,7 +221,7 @@ class Recipe:
         """
         if isinstance(self.model, TimmConfig):
             raise ConfigError(
-                f"the recipe {self.name} trains a model of timm; give the model to start from"
+                f"the recipe {self.name} trains a timm model; give the model to start from"
             )
         if isinstance(self.model, VideoVisionTransformerConfig):
             model = VideoVisionTransformer(self.model)
