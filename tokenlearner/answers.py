@@ -50,13 +50,13 @@ class Answer:
         weights_sha256: Checksum of the weights file that it was read from, whatever was done to it
             since; empty for a model made by hand.
         geometry: Which part of the picture the model saw.
-        class_names: Name of each answer.
-        probabilities: Of each answer, float32 `[classes]`; they add up to 1 unless several answers
-            may be right at once.
+        class_names: Name of each class.
+        probabilities: Probability of each class, float32 `[classes]`; they add up to 1 unless
+            several classes can be right at once.
         learners: One entry per TokenLearner in order of use; empty for a baseline.
         stages: What each part of the model cost for all that is shown here, in
             multiply-accumulates.
-        num_parameters: Of the model.
+        num_parameters: Number of parameters of the model.
         trained: Whether the weights were trained; false means random.
         untrained_parts: Parts still randomly initialised in an otherwise trained model:
             `TokenLearner`, `head`.

@@ -43,12 +43,12 @@ class ClipExplanation(Answer):
         frames: The frames that the model saw, RGB, uint8 `[time, height, width, 3]`.
         times_s: When each is shown, in seconds from the file's first frame, float64 `[time]`.
         facts: The file that they come from.
-        notes: What was done to show it, and what is missing, in plain words.
+        notes: What was done to the clip, and what is missing, in plain words.
         learners: One entry per TokenLearner in order of use; empty for a baseline.
         step_frames: Which of the frames each step of the maps covers, as half-open ranges: for an
             image model `(0, 1), (1, 2), ...`, for tubelets of two frames `(0, 2), (2, 4), ...`.
-        frame_probabilities: Of each answer in each frame, float32 `[time, classes]`, of which
-            `probabilities` is the mean; None for a video model, which gives one answer.
+        frame_probabilities: Probability of each class in each frame, float32 `[time, classes]`;
+            `probabilities` is their mean; None for a video model, which gives one prediction.
     """
 
     _FORMAT: ClassVar[str] = "tokenlearner-clip-explanation/1"

@@ -24,9 +24,9 @@ class TokenFacts:
     Attributes:
         token: Counted from 0.
         peak: Largest value of the map.
-        peak_x_px: Where that is: the centre of the cell, to the right; of equals the first.
-        peak_y_px: The same, down.
-        mean: Of the map over the grid: how much the token takes in all; 1 / cells where maps sum
+        peak_x_px: Centre of that cell, from the left; the first of several equal ones.
+        peak_y_px: The same, from the top.
+        mean: Mean of the map over the grid, the token's total share; 1 / cells where maps sum
             to 1 (versions 1.1 and grouped).
         effective_area: The share of the grid that the token looks at, 1 / cells to 1; that of
             `tokenlearner.attention.effective_area`.

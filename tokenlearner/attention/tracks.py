@@ -120,7 +120,7 @@ def follow(
         tokens: The learned tokens.
         times_s: When each step is shown, in seconds.
         geometry: Which part of the frame the grid covers.
-        version: Of the TokenLearner: `1.0`, `1.1` or `grouped`.
+        version: Version of the TokenLearner: `1.0`, `1.1` or `grouped`.
 
     Raises:
         ShapeError: If there is no step, or the arrays do not agree about steps and tokens.

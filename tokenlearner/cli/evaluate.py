@@ -169,8 +169,7 @@ def check_folder(out: Path) -> None:
     if not there.is_dir():
         which = "it" if there == out else there
         raise ConfigError(
-            f"--out is {out}, but {which} is a file; wanted an existing or a new folder: name "
-            "another"
+            f"--out is {out}, but {which} is a file; wanted a folder, existing or new: name another"
         )
 
 

@@ -37,7 +37,7 @@ class KerasLayer:
         weights: Arrays by role: `kernel`, `bias`, `gamma`, `beta`; of an attention `query/kernel`
             and so on; of a Sequential `0/kernel`, counting its layers that have weights; of any
             other layer whatever there is.
-        layers: Of a Sequential.
+        layers: Layers of a Sequential.
     """
 
     kind: str

@@ -22,7 +22,7 @@ def read_input(
     `RandomCrop` does not crop in evaluation: it resizes the largest centred rectangle.
 
     Args:
-        layers: Of the whole model; those before the first Conv2D are read.
+        layers: Layers of the whole model; those before the first Conv2D are read.
         image_size: Height and width of what reaches that one.
 
     Returns:

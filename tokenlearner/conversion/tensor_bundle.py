@@ -36,8 +36,8 @@ class Bundle:
     Attributes:
         prefix: Path of its files without their endings.
         entries: What the index tells of each key.
-        children: Of each object, the numbers of the objects it has, by attribute.
-        keys: Of each object that is a variable, its key.
+        children: For each object, the numbers of its children, by attribute.
+        keys: For each object that is a variable, its key.
         read: Keys that were read. Each is read once, lest a small file fill the memory.
     """
 

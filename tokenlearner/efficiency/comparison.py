@@ -15,7 +15,7 @@ class Entry:
     """One candidate, apart from its times.
 
     Attributes:
-        name: Of the model.
+        name: Name of the model.
         execution: How it ran.
         transform: What was done to the model beforehand; empty for nothing.
         macs: Multiply-accumulates for one image or clip; None where they are not counted.
@@ -84,8 +84,8 @@ class Comparison:
         """Returns the time from the start of a pass to its result.
 
         Args:
-            index: Of the candidate.
-            percent: Of the passes that take no longer: 50 for the median, 95 for the slow end.
+            index: Index of the candidate.
+            percent: Percentile of the passes: 50 for the median, 95 for the slow end.
         """
         if not 1 <= percent <= 99:
             raise ConfigError(f"percent is {percent}; wanted 1 to 99")
@@ -98,8 +98,8 @@ class Comparison:
         """Returns how many times faster a candidate is than another, by the ratios within rounds.
 
         Args:
-            index: Of the candidate.
-            over: Of the one that it is compared with.
+            index: Index of the candidate.
+            over: Index of the one that it is compared with.
         """
         pairs = zip(self._samples(over), self._samples(index), strict=True)
         return Spread.of([slow.seconds_per_pass / fast.seconds_per_pass for slow, fast in pairs])

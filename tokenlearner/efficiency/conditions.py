@@ -32,7 +32,7 @@ class Conditions:
         threads: That PyTorch computes with on the CPU.
         clocks: As the driver or the kernel gives them, in MHz (`cpu_mhz`, `sm_mhz`, ...), with
             power in watts and temperature in degrees Celsius where the driver tells.
-        versions: Of the software that matters.
+        versions: Versions of the relevant software.
         date: ISO 8601, UTC.
     """
 

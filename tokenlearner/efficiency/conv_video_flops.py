@@ -26,8 +26,8 @@ def count_conv_video(
 
     Args:
         config: The model.
-        image_size: Height and width in pixels; the model's own unless given.
-        num_frames: Of a clip; the model's own unless given.
+        image_size: Height and width in pixels; by default the model's own.
+        num_frames: Frames per clip; by default the model's own.
 
     Raises:
         ConfigError: If the image or the clip is too small.

@@ -26,7 +26,7 @@ def replace_parts(
 
     Args:
         module: Changed in place.
-        dtype: Of what blocks multiply.
+        dtype: Number format of the products in blocks.
         in_block: Whether the module belongs to a transformer block.
     """
     product_dtype = dtype if in_block else torch.float32

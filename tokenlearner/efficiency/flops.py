@@ -83,8 +83,8 @@ def count_macs(
 
     Args:
         config: The model.
-        image_size: Height and width in pixels; the model's own unless given.
-        num_frames: Of a clip; the model's own unless given.
+        image_size: Height and width in pixels; by default the model's own.
+        num_frames: Frames per clip; by default the model's own.
         linear_fuser_maps: Count fusers as the paper describes them; see `layers.fuser`.
 
     Raises:

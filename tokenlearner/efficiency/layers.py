@@ -36,8 +36,8 @@ def convolution(
         inputs: Channels before it.
         outputs: Channels after it.
         kernel: Extent of the kernel along each axis.
-        stride: Step along each axis; 1 unless given.
-        padding: Zeros on both sides of each axis; none unless given.
+        stride: Step along each axis; by default 1.
+        padding: Zeros on both sides of each axis; by default none.
         groups: Groups of channels.
         bias: Whether it has one.
     """
@@ -153,8 +153,8 @@ def fuser(
     Args:
         config: Its learner.
         dim: Channels of a token.
-        positions: Of the grid.
-        activation: Of the MLP that draws the weights.
+        positions: Number of positions of the grid.
+        activation: Activation of the MLP that computes the weights.
         linear_maps: Draw the weights by one linear layer, as the paper says, instead of the
             official code's MLP.
     """

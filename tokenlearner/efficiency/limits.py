@@ -22,7 +22,7 @@ class Limits:
     """The ceilings under which a model runs.
 
     Attributes:
-        macs_per_second: Of one large matrix product in the number format asked for.
+        macs_per_second: Rate of one large matrix product in the given number format.
         bytes_per_second: Read and written together, of one large copy.
         seconds_per_call: What an operation on next to nothing takes: the price of calling it.
     """
@@ -44,7 +44,7 @@ def measure_limits(
 
     Args:
         device: Where to compute.
-        dtype: Of the matrix product.
+        dtype: Number format of the matrix product.
         synchronize: Waits for the device; None where calls return only when they are done.
         clock: Tells seconds.
     """

@@ -36,9 +36,9 @@ def activation_bytes(
 
     Args:
         model: Is left as it is.
-        shape: Of a batch of images or clips.
-        dtype: Of the activations.
-        device: Where the batch would go through.
+        shape: Shape of a batch of images or clips.
+        dtype: Number format of the activations.
+        device: The device the model would run on.
     """
     bare = on_meta(model)
     writes_out = device.type == "cpu" and dtype == torch.bfloat16
@@ -99,7 +99,7 @@ def watch_memory(work: Callable[[], Result], device: torch.device) -> tuple[Resu
         device: Where it computes.
 
     Returns:
-        result: Of the work.
+        result: Result of the work.
         taken: None on MPS, which keeps no peak.
     """
     if device.type == "cuda":

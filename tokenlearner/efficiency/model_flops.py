@@ -18,8 +18,8 @@ def count_model(
 
     Args:
         model: Is left as it is.
-        image_size: Height and width in pixels; the model's own unless given.
-        num_frames: Of a clip; the model's own unless given.
+        image_size: Height and width in pixels; by default the model's own.
+        num_frames: Frames per clip; by default the model's own.
     """
     if isinstance(model, TimmVisionTransformer):
         return count_timm_macs(model, image_size=image_size)

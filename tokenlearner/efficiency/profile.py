@@ -74,7 +74,7 @@ class Profile:
     """Where the time of a pass goes.
 
     Attributes:
-        name: Of the model.
+        name: Name of the model.
         batch_size: Images or clips in a pass.
         dtype: Number format.
         stages: In order of computation.
@@ -130,8 +130,8 @@ def profile(
         dtype: Number format of weights and activations.
         optimised: Whether the copies get the fast parts of `optimise`, which in bf16 and fp16
             leaves some parts in fp32.
-        passes: Of each model that are timed, after two that are not.
-        limits: Of this device in this format, if they were measured before.
+        passes: Timed passes of each model, after two that are not timed.
+        limits: Limits of this device in this format, if they were measured before.
         clock: Tells seconds.
         others: Tells what other processes computed; passes that they disturbed are left out.
 

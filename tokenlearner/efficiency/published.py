@@ -109,7 +109,7 @@ class Row:
         gflops: Published; for one view, of the module alone in Tables 11 and 12.
         views: Crops in space and time that an answer takes; the whole costs `views` times as much.
         image_size_px: Height and width.
-        num_frames: Of a clip.
+        num_frames: Frames per clip.
         pretraining: Data of the training before.
         modality: `RGB`, `RGB+Flow`, ...
         inferred: Fields that follow from the GFLOPs or from other rows; the source is silent.
@@ -164,8 +164,8 @@ class Table:
         """Returns the rows with a result on a data set, and of a base model.
 
         Args:
-            dataset: One of `datasets`; any unless given.
-            base: One of `bases`; any, or none, unless given.
+            dataset: One of `datasets`; by default any.
+            base: One of `bases`; by default any, or none.
         """
         return tuple(
             row

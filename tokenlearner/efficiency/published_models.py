@@ -96,7 +96,7 @@ def published_config(name: str) -> VisionTransformerConfig | None:
     """Returns the configuration of a published value's model; None where we have no such model.
 
     Args:
-        name: Of a `published.Count`.
+        name: Name of a `published.Count`.
     """
     return (IMAGE_MODELS | CLIP_MODELS | MINI_MODELS).get(name)
 
@@ -106,7 +106,7 @@ def published_cost(name: str) -> Cost:
     """Counts the model of a published value.
 
     Args:
-        name: Of a `published.Count`.
+        name: Name of a `published.Count`.
     """
     config = published_config(name)
     if config is None:

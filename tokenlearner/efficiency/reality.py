@@ -99,8 +99,8 @@ def find_losses(base: Profile, fast: Profile) -> tuple[Loss, ...]:
     profiles.
 
     Args:
-        base: Of the model that it is compared with, on the same device, in the same batches.
-        fast: Of the model in question.
+        base: Profile of the model to compare with, on the same device, in the same batches.
+        fast: Profile of the model in question.
     """
     price = base.seconds / base.macs  # seconds for one multiply-accumulate
     own = {stage.name: stage.macs for stage in base.stages}
@@ -122,7 +122,7 @@ def explain_losses(
 
     Args:
         realised_ratio: As measured, by whole passes.
-        losses: Of `find_losses`.
+        losses: Result of `find_losses`.
         without_stages: What was measured, such as `bf16 compile`, if it has no stages that could be
             timed and the losses are those of the same models run eagerly in the same number format.
     """

@@ -144,7 +144,7 @@ def run_rounds(
         plan: How long.
         synchronize: Waits until the device has done everything; None where `runs` return only then.
         clock: Tells seconds.
-        others: Tells what other processes computed; `others_cpu_seconds` unless given.
+        others: Tells what other processes computed; by default `others_cpu_seconds`.
 
     Yields:
         None after each pass of a candidate's warm-up, then rounds.

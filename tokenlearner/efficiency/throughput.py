@@ -103,10 +103,10 @@ def input_shape(
     """Returns the shape of a batch that a model is made for, of images or of clips.
 
     Args:
-        model: Of this library.
+        model: A model of this library.
         batch_size: Images or clips.
-        image_size: Height and width in pixels; the model's own unless given.
-        num_frames: Of clips; the model's own unless given.
+        image_size: Height and width in pixels; by default the model's own.
+        num_frames: Frames per clip; by default the model's own.
     """
     frames = num_frames or getattr(model.config, "num_frames", None)
     time_axis = () if frames is None else (frames,)
@@ -130,7 +130,7 @@ def compare(
         device: Where to compute.
         plan: How long; by default 30 seconds at most, and on a GPU 20 passes to warm up.
         clock: Tells seconds.
-        others: Tells what other processes computed; `others_cpu_seconds` unless given.
+        others: Tells what other processes computed; by default `others_cpu_seconds`.
 
     Yields:
         After each candidate's preparation, each pass of its warm-up, and each round.

@@ -30,7 +30,7 @@ def count_timm_macs(
 
     Args:
         model: Is left as it is.
-        image_size: Height and width in pixels; the model's own unless given.
+        image_size: Height and width in pixels; by default the model's own.
 
     Raises:
         ShapeError: If the model does not take images of this size.

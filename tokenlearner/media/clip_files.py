@@ -46,7 +46,7 @@ class OpenClip:
     Attributes:
         container: As PyAV opened it.
         stream: The one with the pictures.
-        kind: Of the file, as `recognise` names it.
+        kind: File type, as `recognise` names it.
     """
 
     container: "InputContainer"

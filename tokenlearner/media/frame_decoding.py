@@ -104,8 +104,8 @@ class FrameDecoder:
 
     Args:
         source: The file's bytes, or its path.
-        index: Of that clip.
-        limits: Of what may be decoded.
+        index: Frame index of that clip.
+        limits: Limits on what may be decoded.
         deadline: For all of it.
         jump_frames: As `plan_runs` has it.
 

@@ -19,7 +19,7 @@ class FrameIndex:
     """The frames of a clip as they will be shown.
 
     Attributes:
-        kind: Of the file, as `recognise` names it.
+        kind: File type, as `recognise` names it.
         codec: How the pictures are coded: `"h264"`.
         pixel_format: How a pixel is stored, in FFmpeg's words: `"yuv420p"`.
         has_audio: Whether there is sound, too.

@@ -68,7 +68,7 @@ class Image:
     Attributes:
         pixels: uint8 RGB [height, width, 3], upright, transparent parts on white, C-contiguous
             and read-only.
-        sha256: Of the file's bytes, in hexadecimal digits.
+        sha256: SHA-256 of the file's bytes, in hexadecimal digits.
         format: `"JPEG"`, `"PNG"`, `"WebP"`, `"BMP"` or `"TIFF"`.
         original_mode: How the file stores colour, in Pillow's terms: `"RGB"`, `"CMYK"`, `"I;16"`.
         notes: What was done to show it, in plain words; empty for an ordinary photo.

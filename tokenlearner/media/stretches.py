@@ -40,8 +40,8 @@ class Stretch:
         times_s: When each frame comes on the screen, in seconds since the first frame of the file;
             the first of the stretch when the stretch begins.
         end_s: Where it ends.
-        width_px: Of the frames as they will come.
-        height_px: Of the frames as they will come.
+        width_px: Width of the frames as decoded.
+        height_px: Height of the frames as decoded.
     """
 
     facts: ClipFacts

@@ -39,7 +39,7 @@ def require_list_of_counts(config: object, *names: str, of: str) -> None:
 
     Args:
         config: Has these fields.
-        names: Of them.
+        names: Names of the fields.
         of: What is counted.
 
     Raises:

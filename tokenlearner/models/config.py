@@ -77,7 +77,7 @@ class VisionTransformerConfig:
         num_heads: Attention heads of a block.
         mlp_dim: Hidden width of a block's MLP.
         patch_size: Height and width of a patch in pixels.
-        head_dim: Channels of a head; `dim / num_heads` unless given.
+        head_dim: Channels of a head; by default `dim / num_heads`.
         stem_widths: Empty for a linear patch embedding. Otherwise the channels of a convolutional
             stem's stages but the last; the patch size must be 2 to the power of the stages.
         token_learner: None for a plain vision transformer.

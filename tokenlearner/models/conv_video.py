@@ -27,7 +27,7 @@ class ConvVideoBlock(nn.Module):
         width: Channels that go out.
         inner_width: Channels in the middle.
         middle: The operation.
-        stride: Of the middle operation.
+        stride: Stride of the middle operation.
         squeeze_width: Inner width of squeeze-and-excitation; None for none.
     """
 

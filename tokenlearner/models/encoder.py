@@ -98,7 +98,7 @@ class Encoder(nn.Module):
 
         Args:
             tokens: Patch tokens, row by row, in clips step after step; without the class token.
-            grid: Rows and columns of a step; the grid the encoder was made for unless given. For
+            grid: Rows and columns of a step; by default the grid the encoder was made for. For
                 another grid the position embedding is resampled.
             steps: Time steps, likewise.
 

@@ -34,7 +34,7 @@ def vit(
         image_size: Height and width in pixels.
         num_classes: Answers.
         num_tokens: Tokens to learn; None for no learner.
-        at: Blocks before the learner; half of the size's own unless given.
+        at: Blocks before the learner; by default half of the size's own.
         version: Of the learner. The papers' results are those of 1.0, the official configuration
             takes 1.1.
         fuser: Write the result of every block after the learner back onto the grid.

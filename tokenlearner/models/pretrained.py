@@ -184,11 +184,11 @@ class PretrainedModel(nn.Module, ABC):
 
         Args:
             name: A model folder, or `owner/name` or `owner/name@revision` on the Hugging Face Hub.
-            revision: Branch, tag or commit on the Hub; `main` unless given.
+            revision: Branch, tag or commit on the Hub; by default `main`.
             cache_dir: The Hub's local cache, if not the usual one.
             force_download: Download again what is in the cache.
             local_files_only: Take from the cache alone.
-            token: For private repositories; the one of `hf auth login` unless given.
+            token: Access token for private repositories; by default the one of `hf auth login`.
 
         Returns:
             The model in eval mode on the CPU, with its `info`.
@@ -294,11 +294,11 @@ class PretrainedModel(nn.Module, ABC):
 
         Args:
             repo_id: `owner/name`; created if there is none.
-            commit_message: Of that commit.
-            private: Whether a new repository is private; the owner's default unless given.
-            branch: Where to; `main` unless given.
+            commit_message: Message of that commit.
+            private: Whether a new repository is private; by default as the owner's settings say.
+            branch: Target branch; by default `main`.
             create_pr: Open a pull request instead of changing the branch.
-            token: The one of `hf auth login` unless given.
+            token: Access token; by default the one of `hf auth login`.
             dtype: Number format of the floating-point weights in the file.
 
         Returns:

@@ -27,13 +27,13 @@ def describe_timm(
         model.info = describe_timm(model, provenance=Provenance(trained_on="my birds"))  # yours
 
     Args:
-        model: Its backbone made by `timm.create_model`.
-        pretrained: Whether the backbone has timm's weights, which it does not tell itself.
-        provenance: Of a backbone that was trained elsewhere, its head included. With neither, the
-            weights are random.
-        name: Of the model; made of timm's name and the number of tokens unless given.
-        class_names: Of its answers; those of ImageNet, or `class 0` and so on for a fresh head,
-            unless given.
+        model: Model whose backbone was created by `timm.create_model`.
+        pretrained: Whether the backbone has timm's weights; the backbone itself does not say.
+        provenance: Provenance of a backbone that was trained elsewhere, its head included. If
+            neither is given, the weights are random.
+        name: Name of the model; by default timm's name and the number of tokens.
+        class_names: Class names; by default those of ImageNet, or `class 0` and so on for a new
+            head.
 
     Raises:
         ConfigError: If the model has no head or timm does not name its answers, if timm prepares

@@ -37,7 +37,7 @@ class Attention(nn.Module):
     Args:
         dim: Channels of the tokens.
         num_heads: Attention heads.
-        head_dim: Channels of a head; `dim / num_heads` unless given.
+        head_dim: Channels of a head; by default `dim / num_heads`.
         dropout: Probability, after the output projection.
         attention_dropout: Probability, on the attention weights.
     """

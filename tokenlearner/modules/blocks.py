@@ -33,7 +33,7 @@ class Block(nn.Module):
         dim: Channels of the tokens.
         num_heads: Attention heads.
         mlp_dim: Hidden width of the MLP.
-        head_dim: Channels of a head; `dim / num_heads` unless given.
+        head_dim: Channels of a head; by default `dim / num_heads`.
         activation: GELU variant of the MLP.
         mlp_activates_output: Activation after both layers of the MLP (the Keras example).
         dropout: Probability, after the attention's projection and after both layers of the MLP.

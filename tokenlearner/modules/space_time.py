@@ -28,8 +28,8 @@ class SplitConvolution(nn.Sequential):
 
     Args:
         width: Channels that come in and go out.
-        stride: Of the spatial one.
-        groups: Of both; as many as channels mixes none, as in X3D.
+        stride: Stride of the spatial convolution.
+        groups: Groups of both; with one group per channel, channels are not mixed, as in X3D.
     """
 
     def __init__(self, width: int, *, stride: int = 1, groups: int = 1) -> None:

@@ -73,7 +73,7 @@ def inflate_kernel(
     """Makes a kernel for tubelets of one for images.
 
     Args:
-        kernel: Of an image model's patch embedding, or of the last stage of its stem.
+        kernel: Kernel of an image model's patch embedding, or of the last stage of its stem.
         num_frames: Frames of a tubelet.
         how: `central` puts it on frame `num_frames // 2` and zeros on the others, so that a tubelet
             starts as that frame's patch; `average` puts an equal part of it on every frame.

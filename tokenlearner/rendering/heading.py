@@ -32,7 +32,7 @@ class Heading:
 
     Args:
         explanation: Names the model and what is random about it.
-        size_px: Of the letters.
+        size_px: Font size.
 
     Attributes:
         width_px: From the first letter to the end of the last.

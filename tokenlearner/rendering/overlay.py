@@ -157,7 +157,7 @@ def paint(
         geometry: Which part of it the model saw.
         maps: What to paint.
         settings: How.
-        steps: Of a clip, the maps of all its steps, which share one scale; `maps` is one of them.
+        steps: For a clip, the maps of all its steps, which share one scale; `maps` is one of them.
 
     Returns:
         A new picture of the photo's size; outside of what the model saw it equals the photo.

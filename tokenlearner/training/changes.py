@@ -28,9 +28,9 @@ class Changes:
         image_size: Side of what the model is made for, in pixels. Stages of other sizes and the
             canvas change by the same factor, the stages to whole patches.
         num_tokens: Tokens to learn; a model without TokenLearner gets one.
-        at: First block that sees them; for a new learner the middle unless given, or the last stage
+        at: First block that sees them; for a new learner by default the middle, or the last stage
             of a convolutional network.
-        version: Of the learner; see `TokenLearnerConfig`.
+        version: Version of the learner; see `TokenLearnerConfig`.
         fuser: Whether results are written back onto the grid.
         diversity: What maps that are all alike cost, in nats; see `Recipe`.
         teacher_weight: Share of the loss that compares with the teacher; see `Distillation`.

@@ -82,7 +82,7 @@ def read_state(path: Path, *, fingerprint: str) -> dict[str, Any]:
 
     Args:
         path: As for `write_state`.
-        fingerprint: Of the run that wants to go on from it.
+        fingerprint: Fingerprint of the run that is to resume from it.
 
     Raises:
         TrainingError: If it is broken, something else or of another run.

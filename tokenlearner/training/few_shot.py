@@ -46,7 +46,7 @@ class Accuracy:
         strength: What is added to the diagonal of the features' Gram matrix.
         mean_percent: Test photos answered rightly, mean over the draws.
         spread_percent: Standard deviation over the draws; None for a single one.
-        draws_percent: Of each draw.
+        draws_percent: Accuracy of each draw.
     """
 
     strength: float
@@ -115,7 +115,7 @@ def few_shot(
         test: Photos to measure on, of the same classes.
         shots: Training photos per class.
         seeds: One draw per seed; the same seed draws the same photos for every model.
-        strengths: Of the regularisation, to measure besides `STRENGTH`.
+        strengths: Regularisation strengths to measure besides `STRENGTH`.
         device: Where to compute the features.
         batch_size: Photos in a pass; changes the speed, not the result.
 
@@ -195,7 +195,7 @@ def score(
         train_features: Those of `draws.photos`.
         test: The test photos.
         test_features: Their features.
-        strengths: Of the regularisation, to measure besides `STRENGTH`.
+        strengths: Regularisation strengths to measure besides `STRENGTH`.
 
     Raises:
         ConfigError: If a strength is not above 0.
@@ -235,7 +235,7 @@ def report(
     """Returns what was measured, of what, on what and how, ready for JSON.
 
     Args:
-        result: Of `model` on `draws` and `test`.
+        result: Result of `model` on `draws` and `test`.
         model: As loaded from its folder.
         draws: The training photos.
         test: The test photos.

@@ -79,7 +79,7 @@ def with_classes(
         source: Left as it is; it has its info.
         class_names: In the order of the answers.
         image_size: Height and width in pixels that the copy is for, with its position embedding
-            resampled; the source's unless given. One of timm's has no other.
+            resampled; by default the source's. A timm model keeps its own.
     """
     assert source.info is not None
     image_size = image_size or source.config.image_size

@@ -98,7 +98,7 @@ def in_order(teacher: nn.Module | None, class_names: tuple[str, ...]) -> nn.Modu
 
     Args:
         teacher: Fits the classes, as `check_fit` found.
-        class_names: Of the data.
+        class_names: Class names of the data.
     """
     info = getattr(teacher, "info", None)
     if teacher is None or info is None or info.class_names == class_names:

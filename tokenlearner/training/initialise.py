@@ -34,7 +34,7 @@ class Initialised:
         resampled: Taken for another grid or other time steps.
         inflated: Kernels for images, made kernels for tubelets.
         fresh: Left as they were: the other model has none, or of another shape.
-        unused: Of the other model, without a place in this one.
+        unused: Weights of the other model that have no place in this one.
         kept_classes: Classes whose rows of the head were taken; with some but not all of them the
             head counts as fresh.
     """

@@ -50,7 +50,7 @@ class Metrics:
         real_num_images: How many these are.
         map_percent: With several labels: mean average precision over the classes with photos; a
             class ranks the photos by its logit.
-        average_precision_percent: Of each of these classes.
+        average_precision_percent: Average precision of each of these classes.
         without_photos: With several labels: the other classes.
         map_overlap: What two maps of the first learner have in common on average, 0 to 1, as
             `mean_overlap` measures it; None where it was not.
@@ -252,7 +252,7 @@ def report(
     """Returns the content of `metrics.json`: what was measured, of what, on what and how.
 
     Args:
-        metrics: Of `model` on `data`; what was not measured is left out.
+        metrics: Metrics of `model` on `data`; what was not measured is left out.
         model: As loaded from its folder.
         data: The photos or clips.
         split: Their split's name.
@@ -309,11 +309,11 @@ def match_classes(
     """Returns which of a model's answers each class of a data set is.
 
     Args:
-        class_names: Of the data set.
-        info: Of the model.
+        class_names: Class names of the data set.
+        info: Info of the model.
         source: What messages call the data set.
-        what: And the model; its name unless given.
-        place: And the place of its classes.
+        what: What messages call the model; by default its name.
+        place: What messages call the place of its classes.
         advice: What to do if there is no such order, after a semicolon.
 
     Raises:

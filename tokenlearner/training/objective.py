@@ -24,7 +24,7 @@ class Objective:
 
     Args:
         recipe: Decides augmentation and loss.
-        labels: Of all training photos, as `LabelledImages.labels`.
+        labels: Labels of all training photos, as `LabelledImages.labels`.
         device: Where to compute.
         mixed_precision: Compute in bfloat16 where it is safe.
         teacher: What the recipe's distillation learns from.

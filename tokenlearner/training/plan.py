@@ -19,11 +19,11 @@ class Size:
     """How large a run is: all that can be known without computing.
 
     Attributes:
-        num_parameters: Of the model.
+        num_parameters: Number of parameters of the model.
         things: What the training data are, `photos` or `clips`.
         gmacs: Billions of multiply-accumulates for one of them: the papers' GFLOPs.
         num_photos: How many there are in an epoch, without those held out.
-        num_steps: Of the whole run.
+        num_steps: Number of steps of the whole run.
     """
 
     num_parameters: int
@@ -55,7 +55,7 @@ class Plan:
         memory_is_measured: On CUDA it is the peak of real steps; elsewhere it is added up from
             weights, gradients, averages and what a real step kept for its backward pass.
         images_per_second: Mean over the run.
-        seconds: Of all steps, without reading the data, validation and checkpoints.
+        seconds: Time for all steps, without reading the data, validation and checkpoints.
     """
 
     size: Size

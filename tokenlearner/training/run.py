@@ -83,10 +83,10 @@ def export(
         trainer: At its last step.
         data: What the data set is called in the command that repeats the run, and by the model,
             unless it is known to be the one that the recipe is for.
-        name: Of the model; the recipe's unless given.
-        recipe_name: What that command calls the recipe; its name unless given.
-        started_from: Of the model whose weights the run began with.
-        teacher: Of the model whose answers it learned from.
+        name: Name of the model; by default the recipe's.
+        recipe_name: The recipe's name in that command; by default its own name.
+        started_from: Info of the model whose weights the run began with.
+        teacher: Info of the model whose answers it learned from.
         options: What else that command says.
 
     Raises:

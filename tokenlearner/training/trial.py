@@ -44,7 +44,7 @@ class Trial:
     Attributes:
         seconds_per_step: At each of the recipe's sizes of photos.
         peak_bytes: The most that was in use on the device at once; None where it is not measured.
-        fixed_bytes: Of weights, gradients, optimisers' states and averages.
+        fixed_bytes: Memory for weights, gradients, optimisers' states and averages.
         kept_bytes: The most that a step kept for its backward pass, of all its photos.
     """
 

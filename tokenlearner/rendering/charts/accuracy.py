@@ -27,8 +27,8 @@ class Point:
     Attributes:
         gflops: What an answer costs.
         value: Accuracy, in percent.
-        kind: Of the model, and whose number it is.
-        name: Of the model.
+        kind: Kind of model, and whose number it is.
+        name: Name of the model.
         label: What the pointer brings up; HTML line breaks are kept.
     """
 

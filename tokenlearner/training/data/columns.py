@@ -32,7 +32,7 @@ def find_columns(
     """Returns the columns named, or those that the features of `datasets` tell.
 
     Args:
-        schema: Of the file.
+        schema: Schema of the file.
         image_column: None for the one of the feature `Image`.
         label_column: None for the one of the feature `ClassLabel`, or of lists of these.
         file: For messages.

@@ -34,7 +34,7 @@ def read_table(
             one may be without class names: these are then "0", "1", ... up to the highest found.
 
     Returns:
-        photos: Of all rows that have one.
+        photos: Photos of all rows that have one.
         labels: Their labels, int64 `[n]` or bool `[n, classes]`.
         class_names: Name of each class; those of ImageNet as `wordnet_names`.
         unusable: Rows without a photo.

@@ -37,9 +37,9 @@ def read_images(
             or commit, and then `:CONFIGURATION`, the folder of the files where a split is held more
             than once: `owner/name@refs/convert/parquet:small`.
         split: `train`, `val`, `test`, ...: as it is called there.
-        image_column: Of parquet files; by default the one of the feature `Image`.
-        label_column: Of parquet files; by default the one of the feature `ClassLabel`, or of lists
-            of these. A named one may be without class names: "0", "1", ... then.
+        image_column: Image column of Parquet files; by default that of feature `Image`.
+        label_column: Label column of Parquet files; by default that of feature `ClassLabel`, or of
+            lists of these. One given here may lack class names; they are then "0", "1", ...
         max_unusable: Share of the photos that may be missing or corrupt, 0..1.
 
     Raises:

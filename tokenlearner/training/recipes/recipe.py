@@ -115,7 +115,7 @@ class Recipe:
             most probable class is most often a label.
         fresh_weights: How random weights are drawn: as the official code does (`flax`), or by
             Keras' defaults (`keras`).
-        seed: Of weights, order and augmentation.
+        seed: Random seed for weights, order and augmentation.
         weights_dtype: Number format of the shipped weights.
     """
 
