@@ -1,4 +1,4 @@
-"""TokenLearner in PyTorch: exact modules, models that show where they look, and honest costs.
+"""TokenLearner in PyTorch: exact modules, models that show where they look, and measured costs.
 
     import tokenlearner
 
@@ -6,7 +6,7 @@
     explanation = tokenlearner.explain(model, "photo.jpg")
     explanation.predictions[0], explanation.maps.shape
 
-The method is that of Ryoo, Piergiovanni, Arnab, Dehghani and Angelova, "TokenLearner: Adaptive
+The method is by Ryoo, Piergiovanni, Arnab, Dehghani and Angelova, "TokenLearner: Adaptive
 Space-Time Tokenization for Videos", NeurIPS 2021 (arXiv:2106.11297).
 """
 

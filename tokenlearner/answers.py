@@ -37,25 +37,24 @@ class LearnerMaps:
     tokens: NDArray[np.float32]
 
     def of_one(self, index: int) -> "LearnerMaps":
-        """Of maps and tokens of several photos or clips, their first axis, a copy of one's."""
+        """Returns a copy of one photo's or clip's, where the first axis counts these."""
         return replace(self, maps=self.maps[index].copy(), tokens=self.tokens[index].copy())
 
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True, slots=True)
 class Answer:
-    """A model's answer to something it was shown, and how the model came to it.
+    """A model's predictions for an input, and how the model came to them.
 
     Attributes:
         model_name: Name of the model.
-        weights_sha256: Checksum of the weights file that it was read from, whatever was done to it
-            since; empty for a model made by hand.
+        weights_sha256: Checksum of the weights file that the model was read from, even if the model
+            was changed since; empty for a model made by hand.
         geometry: Which part of the picture the model saw.
         class_names: Name of each class.
         probabilities: Probability of each class, float32 `[classes]`; they add up to 1 unless
             several classes can be right at once.
         learners: One entry per TokenLearner in order of use; empty for a baseline.
-        stages: What each part of the model cost for all that is shown here, in
-            multiply-accumulates.
+        stages: Cost of each part of the model for the whole input, in multiply-accumulates.
         num_parameters: Number of parameters of the model.
         trained: Whether the weights were trained; false means random.
         untrained_parts: Parts still randomly initialised in an otherwise trained model:
@@ -77,7 +76,7 @@ class Answer:
     untrained_parts: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
-        """In a line, as arrays and a thousand names would fill the screen."""
+        """One line; arrays and a thousand names would fill the screen."""
         name, probability = self.predictions[0]
         maps = ", ".join("×".join(map(str, learner.maps.shape)) for learner in self.learners)
         return (
@@ -87,7 +86,7 @@ class Answer:
 
     @property
     def predictions(self) -> list[tuple[str, float]]:
-        """Answers and their probabilities, the most probable first."""
+        """Class names and probabilities, the most probable first."""
         order = np.argsort(-self.probabilities, kind="stable")
         return [(self.class_names[index], float(self.probabilities[index])) for index in order]
 
@@ -109,7 +108,7 @@ class Answer:
         """Returns the entry of one TokenLearner.
 
         Args:
-            index: Which of the model's, counted from 0.
+            index: Which of the model's TokenLearners, counted from 0.
 
         Raises:
             ConfigError: If the model has no such learner.

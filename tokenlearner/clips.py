@@ -27,17 +27,18 @@ DEFAULT_NUM_FRAMES = 16
 """How many frames an image model is shown of a file."""
 
 MAX_SIDE_PX = 1920
-"""The longer side of the frames that are kept of a file."""
+"""Longest side at which the frames of a file are kept."""
 
 _FRAMES_AT_ONCE = 4  # so that a stop takes effect soon
 
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True, slots=True)
 class ClipExplanation(Answer):
-    """A clip, a model's answer to it, and how the model came to it.
+    """A clip, a model's predictions for it, and how the model came to them.
 
-    It is the same for an image model, which sees one frame after the other, as for a video model,
-    which sees them together; so the two can be compared. `stages` is what the whole clip cost.
+    Image models, which see one frame at a time, and video models, which see all frames together,
+    give the same kind of explanation, so the two can be compared. `stages` is the cost of the
+    whole clip.
 
     Attributes:
         frames: The frames that the model saw, RGB, uint8 `[time, height, width, 3]`.
@@ -95,31 +96,32 @@ def explain_clip(
     max_side_px: int | None = MAX_SIDE_PX,
     progress: Callable[[int, int], bool | None] | None = None,
 ) -> ClipExplanation:
-    """Runs a clip through a model, where the model is, and keeps what the model looked at.
+    """Runs a clip through a model, on the model's device, and returns what the model looked at.
 
-    A model for images is shown frame by frame, a few at once; its answer is the mean over the
-    frames. A model for clips is shown all frames at once.
+    An image model sees the frames one by one, in small batches; its prediction is the mean over
+    the frames. A clip model sees all frames at once.
 
     Args:
         model: From `tokenlearner.load`, or made by hand with its `info` set.
         clip: From `read_clip` or `Clip.of_frames`, or a file's path or bytes.
-        num_frames: How many frames to sample evenly from a file; the default is what a model for
-            clips was made for, and 16 for images. A `Clip` is taken as it is.
-        start_s: Where the stretch of a file begins, in seconds since its first frame.
-        end_s: Where it ends; None is the end of the file.
-        max_side_px: Larger frames of a file are reduced until neither side is above this; models
-            look at far fewer pixels, but many frames of 4K fill the memory. None to keep them.
-        progress: Called with the number of frames done and of all frames, after each few. If it
-            returns False, the explanation is that of the frames done, and holds no others; a model
-            for clips is done with all by then.
+        num_frames: How many frames to sample evenly from a file; by default what a clip model was
+            made for, and 16 for an image model. A `Clip` is taken as it is.
+        start_s: Start of the section of a file to explain, in seconds since its first frame.
+        end_s: End of that section; None is the end of the file.
+        max_side_px: Larger frames of a file are downscaled until neither side exceeds this. Models
+            see far fewer pixels anyway, but many 4K frames fill the memory. None keeps them.
+        progress: Called with the number of frames done and of all frames, after every few frames.
+            If it returns False, the explanation covers only the frames done; a clip model has
+            processed all of them by then.
 
     Raises:
-        ConfigError: If the model is none of this library, does not know its preprocessing and
-            classes, is training, or has patches that straddle frames; or if `num_frames` is below
-            1, or not what a `Clip` has; or if the stretch is impossible, or one of a `Clip`.
+        ConfigError: If the model is not of this library, has no info (preprocessing and classes),
+            is in training mode, or has patches that straddle frames; or if `num_frames` is below
+            1, or differs from what a `Clip` has; or if the section is impossible, or a `Clip` is
+            given one.
         MediaError: If a file cannot be used.
-        ShapeError: If a `Clip` holds no frames, too few for the model, or no RGB frames; or if
-            `clip` is something else.
+        ShapeError: If a `Clip` has no frames, too few for the model, or frames that are not RGB;
+            or if `clip` is something else.
     """
     model = require_model(model)
     info_of(model)

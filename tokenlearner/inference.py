@@ -24,7 +24,7 @@ from tokenlearner.preprocess import prepare
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True, slots=True)
 class Explanation(Answer):
-    """A photo, a model's answer to it, and how the model came to it.
+    """A photo, a model's predictions for it, and how the model came to them.
 
     Attributes:
         image: The photo, RGB, uint8 `[height, width, 3]`.
@@ -49,21 +49,21 @@ class Explanation(Answer):
 
 
 Photo: TypeAlias = Image | PillowImage.Image | NDArray[np.uint8] | bytes | str | Path
-"""A photo of `read_image` or Pillow, RGB uint8 `[height, width, 3]`, or a file's path or bytes."""
+"""A photo from `read_image` or Pillow, RGB uint8 `[height, width, 3]`, or a path, or bytes."""
 
 
 def explain(model: AnyModel, image: Photo) -> Explanation:
-    """Runs a photo through a model, where the model is, and keeps what the model looked at.
+    """Runs a photo through a model, on the model's device, and returns what the model looked at.
 
     Args:
         model: From `tokenlearner.load`, or made by hand with its `info` set.
         image: A photo.
 
     Raises:
-        ConfigError: If the model takes clips, does not know its preprocessing and classes, is
-            training, or none of this library.
+        ConfigError: If the model takes clips, has no info (preprocessing and classes), is in
+            training mode, or is not a model of this library.
         MediaError: If a file cannot be used.
-        ShapeError: If the image is an array of another shape or type, or no image.
+        ShapeError: If the image is an array of another shape or type, or not an image.
     """
     return next(explain_all(model, [image]))
 
@@ -71,20 +71,20 @@ def explain(model: AnyModel, image: Photo) -> Explanation:
 def explain_all(
     model: AnyModel, images: Iterable[Photo], *, batch_size: int = 16
 ) -> Iterator[Explanation]:
-    """Does for many photos what `explain` does for one, several at once.
+    """Explains many photos in batches, each like `explain`.
 
     Args:
         model: As `explain` takes it.
         images: Photos of any sizes; read as they are needed.
-        batch_size: How many go through the model at once.
+        batch_size: Photos per forward pass.
 
     Returns:
-        One explanation for each photo, in their order, made as they are asked for.
+        One explanation per photo, in the same order, computed lazily.
 
     Raises:
         ConfigError: As `explain`, or if `batch_size` is below 1.
-        MediaError: If a file cannot be used, after the explanations of those before it. That ends
-            it: to leave such files out, open each with `read_image` first.
+        MediaError: If a file cannot be used, after the explanations of the photos before it. The
+            iterator then ends; to skip such files, open each with `read_image` first.
         ShapeError: As `explain`, or if `images` is a single photo.
     """
     is_photo = isinstance(images, Image | PillowImage.Image | bytes | str | Path)

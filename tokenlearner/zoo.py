@@ -123,7 +123,7 @@ def entry(name: str) -> ZooEntry:
     """Returns the facts about a shipped model.
 
     Raises:
-        CheckpointError: If there is none of that name; the message lists them all.
+        CheckpointError: If the name is unknown; the message lists all names.
     """
     for candidate in ENTRIES:
         if candidate.name == name:
@@ -132,12 +132,12 @@ def entry(name: str) -> ZooEntry:
 
 
 def counterpart(name: str) -> str | None:
-    """Returns the baseline of a shipped model or, of a baseline, the first that learns tokens.
+    """Returns the baseline of a shipped model or, for a baseline, the first model with a learner.
 
-    None if there is no such model.
+    Returns None if there is no such model.
 
     Raises:
-        CheckpointError: If there is none of that name.
+        CheckpointError: If the name is unknown.
     """
     learners = (other.name for other in ENTRIES if other.baseline == name)
     return entry(name).baseline or next(learners, None)
@@ -147,10 +147,10 @@ def card(name: str | Path) -> str:
     """Returns a model's card, in Markdown, without the Hub's front matter.
 
     Args:
-        name: As `load` takes it.
+        name: Name, as `load` takes it.
 
     Raises:
-        CheckpointError: If there is none.
+        CheckpointError: If there is no card.
     """
     text = _read(_place(name) / CARD_FILE)
     if text.startswith("---\n"):
@@ -159,7 +159,7 @@ def card(name: str | Path) -> str:
 
 
 def metrics(name: str) -> dict[str, Any]:
-    """Returns what `tokenlearner evaluate --save` measured of a shipped model.
+    """Returns the metrics that `tokenlearner evaluate --save` wrote for a shipped model.
 
     Raises:
         CheckpointError: If there is no such file.
@@ -170,8 +170,8 @@ def metrics(name: str) -> dict[str, Any]:
 def folder(name: str) -> Path:
     """Returns the folder of a shipped model.
 
-    In a clone that is one in `checkpoints/`, of which an installed package holds a copy;
-    `TOKENLEARNER_CHECKPOINTS` names another place.
+    In a clone, it is in `checkpoints/`, which an installed package has a copy of;
+    `TOKENLEARNER_CHECKPOINTS` overrides the location.
 
     Raises:
         CheckpointError: If the folder is not there.
@@ -181,8 +181,8 @@ def folder(name: str) -> Path:
     path = base.resolve() / entry(name).name
     if not path.is_dir():
         raise CheckpointError(
-            f"the folder {path} of the shipped model {name} is missing; install the project again, "
-            "or let TOKENLEARNER_CHECKPOINTS name a folder that holds it"
+            f"the folder {path} of the shipped model {name} is missing; reinstall the project, or "
+            "set TOKENLEARNER_CHECKPOINTS to a folder that holds it"
         )
     return path
 
@@ -208,18 +208,18 @@ def load(
     Args:
         name: One of `names()`, the path of a model folder, or `hf-hub:owner/name`, optionally with
             `@revision`, for a repository on the Hugging Face Hub (downloaded to the local cache;
-            with `HF_HUB_OFFLINE=1` only taken from it).
-        revision: Branch, tag or commit on the Hub; `main` unless given.
+            with `HF_HUB_OFFLINE=1`, read from the cache only).
+        revision: Branch, tag or commit on the Hub; by default `main`.
         cache_dir: The Hub's local cache, if not the usual one.
         force_download: Download again what is in the cache.
-        local_files_only: Take from the cache alone.
-        token: For private repositories; the one of `hf auth login` unless given.
+        local_files_only: Read from the cache only.
+        token: For private repositories; by default the one of `hf auth login`.
 
     Returns:
-        The model in eval mode on the CPU; `model.info` tells its classes, preprocessing and origin.
+        The model in eval mode on the CPU; `model.info` has its classes, preprocessing and origin.
 
     Raises:
-        CheckpointError: If there is no such model, or its files are not what they should be.
+        CheckpointError: If there is no such model, or its files are invalid.
     """
     text = str(name)
     if not text.startswith(HUB_PREFIX):
@@ -236,10 +236,10 @@ def load(
 
 
 def reference(info: ModelInfo) -> str:
-    """Returns what to call a loaded model in a command that others can give.
+    """Returns the name of a loaded model for a command that others can run.
 
-    A repository on the Hub with its commit; a shipped model's name, if it is this very one; else
-    the name of its folder, as the whole path says nothing elsewhere.
+    A repository on the Hub with its commit; a shipped model's name, if the weights are the shipped
+    ones; otherwise the name of its folder, as a full path means nothing on another machine.
     """
     if info.source.startswith(HUB_PREFIX):
         return info.source
