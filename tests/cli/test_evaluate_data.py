@@ -291,7 +291,7 @@ def test_the_card_of_a_learner_in_a_model_of_timm(tmp_path: Path) -> None:
     result = call(tmp_path / "timm", "--data", tmp_path / "data", "--save")
     assert result.exit_code == 0, result.output
     card = (tmp_path / "timm/README.md").read_text()
-    assert "timm's `test_vit`, that tells 3 classes apart" in card
+    assert "timm's `test_vit`, that classifies photos into 3 classes" in card
     assert "**Not trained yet: TokenLearner and head. Until then" in card
     assert "| started from | timm/test_vit.r160_in1k |" in card
     assert "On the test split of data, 6 photos" in card

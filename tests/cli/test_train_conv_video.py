@@ -106,8 +106,8 @@ def test_evaluate_looks_several_times_and_writes_the_card(data: Path, trained: P
     assert f"mAP    {metrics['map_percent']:6.2f} % over 3 classes" in result.stdout
     card = (trained / "README.md").read_text()
     assert f"| mean average precision | {metrics['map_percent']:.2f} % |" in card
-    assert "A convolutional network, X(2+1)D, that tells 3 classes" in card
-    assert "It gives every clip a probability of each of its 3 classes" in card
+    assert "A convolutional network, X(2+1)D, that classifies clips into 3 classes" in card
+    assert "It gives every clip a probability for each of its 3 classes" in card
 
 
 def test_explain(data: Path, trained: Path, tmp_path: Path) -> None:
@@ -124,7 +124,7 @@ def test_explain(data: Path, trained: Path, tmp_path: Path) -> None:
 def test_dry_run(data: Path, tmp_path: Path) -> None:
     result = train(data, tmp_path, "--dry-run")
     assert result.exit_code == 0, result.output
-    assert "GFLOPs a clip" in result.stdout
+    assert "GFLOPs per clip" in result.stdout
     assert list(tmp_path.iterdir()) == []
 
 

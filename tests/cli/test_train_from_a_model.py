@@ -36,7 +36,7 @@ class TestDryRun:
     def test_tells_what_a_run_takes_and_writes_nothing(self, data: Path, tmp_path: Path) -> None:
         result = call(data, tmp_path / "run", NAME, "--dry-run")
         assert result.exit_code == 0, result.output
-        for wanted in ("parameters", "GFLOPs a photo", "steps", "GiB", "photos/s", "second"):
+        for wanted in ("parameters", "GFLOPs per photo", "steps", "GiB", "photos/s", "second"):
             assert wanted in result.stdout
         assert not (tmp_path / "run").exists()
 

@@ -77,8 +77,11 @@ class TestCard:
         assert model.info is not None
         model.info = replace(model.info, provenance=tiny.model().info.provenance)  # pyright: ignore[reportOptionalMemberAccess]
         text = card_of(model, content)
-        assert "A convolutional network, X(2+1)D, that tells 3 classes of Imagenette apart" in text
-        assert "In 1 of 3 blocks a TokenLearner (version 1.0) sums the grid of every frame" in text
+        assert (
+            "A convolutional network, X(2+1)D, that classifies clips into 3 classes of Imagenette"
+            in text
+        )
+        assert "In 1 of 3 blocks a TokenLearner (version 1.0) summarises the grid of every" in text
         assert "| blocks | 1 of width 4, 2 of width 8 |" in text
         assert "convolutional-network" in ModelCard(text).data.to_dict()["tags"]
 
@@ -97,7 +100,7 @@ class TestCard:
         model.info = replace(model.info, multi_label=True)
         content["metrics"]["map_percent"] = 12.345
         text = card_of(model, content)
-        assert "It gives every photo a probability of each of its 3 classes" in text
+        assert "It gives every photo a probability for each of its 3 classes" in text
         (result,) = ModelCard(text).data.to_dict()["model-index"][0]["results"]
         assert result["metrics"][0]["type"] == "mean_average_precision"
         assert result["metrics"][0]["value"] == 12.35
@@ -119,13 +122,13 @@ class TestCard:
             "the test split of Imagenette, 6 photos",
             f"| top-1 | {metrics['top1_percent']:.2f} % |",
             f"| green | {metrics['per_class_percent']['green']:.1f} % |",
-            "| by guessing | 33.3 % |",
+            "| chance level | 33.3 % |",
             "evaluate it",
             content["data"]["sha256"],
             "published under Apache-2.0. Training data: licence of the photos",
             "non-commercial research and education",
             "squashed to one square size",
-            "It is not made for decisions about people",
+            "It is not intended for decisions about people",
             "Jeremy Howard",
             "arXiv:2106.11297",
         ):
@@ -197,8 +200,8 @@ class TestCard:
         assert "| started from | that-one |" in text
         assert "| teacher | another |" in text
         assert (
-            "It was trained further on Imagenette, starting from the weights of that-one and with "
-            "the answers of another, to show"
+            "It was trained further on Imagenette, starting from the weights of that-one, with "
+            "another as the teacher, to show"
         ) in text
         assert "alone" not in text
 
@@ -209,7 +212,7 @@ class TestCard:
         text = card_of(network, content)
         assert "The model was made from that-one, trained on their photos (no trade)." in text
         assert "The licence of the weights is not known." in text
-        assert "Data behind what it was made from: their photos (no trade)." in text
+        assert "Data behind the weights it was made from: their photos (no trade)." in text
         assert "license" not in ModelCard(text).data.to_dict()
 
     def test_several_licences(self, content: dict[str, Any]) -> None:
@@ -222,7 +225,10 @@ class TestCard:
         origin = Provenance(trained_on="unknown data", recipe="converted from Keras, x.h5")
         network.info = replace(network.info, provenance=origin)
         text = card_of(network, content)
-        assert "A vision transformer with a convolutional stem that tells 3 classes apart:" in text
+        assert (
+            "A vision transformer with a convolutional stem that classifies photos into 3 classes:"
+            in text
+        )
         assert "| recipe | converted from Keras, x.h5 |" in text
         for unknown in (
             "None",
@@ -272,7 +278,7 @@ class TestCard:
 )
 def test_how_sure_a_top_1_is(right: int, count: int, interval: str) -> None:
     metrics = {"top1_percent": 100 * right / count, "num_images": count}
-    assert f"number (Wilson) | {interval} % |" in card._certainty(metrics, 10)
+    assert f"size (Wilson) | {interval} % |" in card._certainty(metrics, 10)
 
 
 def _interval(card: str) -> str:

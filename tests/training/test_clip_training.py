@@ -225,7 +225,7 @@ class TestCommands:
         assert "4 clips" in result.output
         card = (run / "model" / "README.md").read_text()
         assert "--temporal-views 2 --frames-per-second 7.5" in card
-        assert "GFLOPs a clip" in card
+        assert "GFLOPs per clip" in card
         assert "4 clips" in card
 
     def test_dry_run(self, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -235,7 +235,7 @@ class TestCommands:
         words = ["train", "tiny-clips", "--data", str(folder), "--out", str(tmp_path), "--dry-run"]
         result = CliRunner().invoke(app, words)
         assert result.exit_code == 0, result.output
-        assert "GFLOPs a clip" in result.output
+        assert "GFLOPs per clip" in result.output
 
     def test_views_of_photos(self, tmp_path: Path) -> None:
         save_model(tmp_path / "image", tiny.model())

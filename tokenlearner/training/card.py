@@ -62,7 +62,7 @@ def check_describable(model: AnyModel) -> None:
     """Refuses a model that no card can be written for.
 
     Raises:
-        ConfigError: If it has no provenance.
+        ConfigError: If the model has no provenance.
     """
     if model.info is None or model.info.provenance is None:
         raise ConfigError("a model card needs provenance; this model does not state its origin")
@@ -75,7 +75,7 @@ _PAPER = (
 
 
 def _is_training_set(report: Mapping[str, Any], provenance: Provenance, dataset: Dataset) -> bool:
-    """Whether what was measured on is known to be of the data set that was trained on."""
+    """Whether the model is known to be measured on the data set it was trained on."""
     words = shlex.split(provenance.command)
     trained_on = words[words.index("--data") + 1] if "--data" in words else dataset.title
     return report["data"]["source"] in {trained_on, dataset.title, dataset.hub_id}
@@ -128,7 +128,7 @@ def _front_matter(
 def _training_data(
     provenance: Provenance, dataset: Dataset, report: Mapping[str, Any] | None
 ) -> str:
-    """Tells what the model learned from; the report of a measurement knows the copy used."""
+    """Describes the training data; the report of a measurement knows the copy used."""
     title = f"[{dataset.title}]({dataset.url})" if dataset.url else dataset.title
     notes = [f"{title}. {dataset.about} Licence: {dataset.licence}."]
     if provenance.inherited_data:
@@ -174,7 +174,7 @@ def _licences(provenance: Provenance, dataset: Dataset) -> str:
     data = f"Training data: {provenance.data_licence or dataset.licence}."
     data += f" {dataset.weights_note}"
     if provenance.inherited_data:
-        data += f" Data behind what it was made from: {provenance.inherited_data}."
+        data += f" Data behind the weights it was made from: {provenance.inherited_data}."
     return f"{weights} {data}"
 
 
@@ -193,7 +193,7 @@ def _results(measured: Dataset | None, report: Mapping[str, Any], num_classes: i
     return (
         f"On the {data['split']} split of {measured.title if measured else data['source']}, "
         f"{metrics['num_images']:,} {things}, "
-        "with the file of weights whose checksum stands below:\n\n"
+        "with the weights file whose checksum is given below:\n\n"
         "| | |\n| --- | ---: |\n"
         f"| top-1 | {metrics['top1_percent']:.2f} % |\n"
         f"{_certainty(metrics, num_classes)}"
@@ -209,36 +209,36 @@ def _results(measured: Dataset | None, report: Mapping[str, Any], num_classes: i
 
 
 _FORM_OF_PHOTOS = (
-    "`--data` takes a folder with the photos as `test/CLASS/NAME.jpg`; one with `train-*.parquet` "
-    "and `test-*.parquet` as the Hugging Face Hub lays them out, with a column of image files and "
-    "one of class labels; or a data set's id on the Hub."
+    "`--data` takes a folder with the photos as `test/CLASS/NAME.jpg`; a folder with "
+    "`train-*.parquet` and `test-*.parquet` laid out as on the Hugging Face Hub, with a column of "
+    "image files and one of class labels; or the id of a data set on the Hub."
 )
 _FORM_OF_CLIPS = (
     "`--data` takes a folder with the clips as `test/CLASS/NAME.mp4`, or a CSV file with the "
-    "columns `path`, `class` (or `classes`, several names between semicolons) and `split`."
+    "columns `path`, `class` (or `classes`, several names separated by semicolons) and `split`."
 )
 
 
 def _more_results(metrics: Mapping[str, Any]) -> str:
     rows = {
-        "class_mean_percent": "mean of the classes' top-1",
+        "class_mean_percent": "mean of per-class top-1",
         "map_percent": "mean average precision",
         "real_percent": "among the valid labels",
     }
     found = {text: metrics[name] for name, text in rows.items() if name in metrics}
     if "map_overlap" in metrics:
-        found["shared by two of its maps, on average"] = 100 * metrics["map_overlap"]
+        found["overlap of two maps, on average"] = 100 * metrics["map_overlap"]
     return "".join(f"| {text} | {value:.2f} % |\n" for text, value in found.items())
 
 
 def _certainty(metrics: Mapping[str, Any], num_classes: int) -> str:
-    """Returns how far top-1 may be off for the number of samples alone, and what guessing gives."""
+    """Returns the uncertainty of top-1 from the sample size alone, and the chance level."""
     count = metrics["num_images"] - (metrics.get("num_unlabelled") or 0)
     low, high = _wilson(metrics["top1_percent"] / 100, count)
     interval = f"{100 * low:.1f} to {100 * high:.1f} %"
-    rows = f"| 95 % interval of it, from their number (Wilson) | {interval} |\n"
+    rows = f"| 95 % interval of top-1, given the sample size (Wilson) | {interval} |\n"
     if "map_percent" not in metrics:  # several may be right at once
-        rows += f"| by guessing | {100 / num_classes:.3g} % |\n"
+        rows += f"| chance level | {100 / num_classes:.3g} % |\n"
     return rows
 
 

@@ -12,7 +12,7 @@ from tokenlearner.models.video_config import VideoVisionTransformerConfig
 from tokenlearner.training.datasets import Dataset
 
 FEW_CLASSES = 20
-"""So many can be listed one by one."""
+"""Up to this number, classes are listed one by one."""
 
 
 def describe(model: AnyModel, dataset: Dataset) -> str:
@@ -30,21 +30,21 @@ def describe(model: AnyModel, dataset: Dataset) -> str:
     else:
         learner, layers = _learner(config), _layers(config)
     height, width = config.image_size
-    resizing = {"squash": f"of the whole {thing}, its aspect ignored", "crop": "of its centre"}
+    resizing = {"squash": f"the whole {thing}, aspect ratio ignored", "crop": "centre crop"}
     return (
-        f"{_kind(model)} that tells {config.num_classes:,} classes{_of_data(model, dataset)} apart"
-        f"{_classes(model.info.class_names)}. "
+        f"{_kind(model)} that classifies {thing}s into {config.num_classes:,} classes"
+        f"{_of_data(model, dataset)}{_classes(model.info.class_names)}. "
         f"{learner}\n\n"
         f"| | |\n| --- | --- |\n"
         f"| input | {frames}{width} × {height} px, {resizing[model.info.preprocessing.resize]} |\n"
         f"{layers}"
         f"| parameters | {parameters / 1e6:.3g} million |\n"
-        f"| cost | {cost.gmacs:.3g} GFLOPs a {thing} (1 multiply-accumulate counts 1) |"
+        f"| cost | {cost.gmacs:.3g} GFLOPs per {thing} (a multiply-accumulate counts as 1) |"
     )
 
 
 def describe_use(model: AnyModel, place: str) -> str:
-    """Returns the Python that loads the model from there and asks it."""
+    """Returns Python code that loads the model from there and runs it."""
     explain = 'explain(model, "photo.jpg")'
     if isinstance(model.config, ClipConfig):
         explain = 'explain_clip(model, "clip.mp4")'
@@ -57,27 +57,26 @@ def describe_use(model: AnyModel, place: str) -> str:
 
 
 def describe_limits(model: AnyModel, dataset: Dataset) -> str:
-    """Returns what the model is not made for."""
+    """Returns what the model is not intended for."""
     info, thing = model.info, _thing(model)
     assert info is not None
     assert info.provenance is not None
-    answer = f"It answers every {thing} with one of its {len(info.class_names):,} classes"
+    answer = f"It assigns every {thing} to one of its {len(info.class_names):,} classes"
     hint = "a low probability is the only hint"
     if info.multi_label:
-        answer = (
-            f"It gives every {thing} a probability of each of its {len(info.class_names):,} classes"
-        )
+        num_classes = f"{len(info.class_names):,}"
+        answer = f"It gives every {thing} a probability for each of its {num_classes} classes"
         hint = "low probabilities are the only hint"
     return (
-        f"{answer}, also one that shows none of them; {hint}. {_purpose(info.provenance, dataset)}"
-        "It is not made for decisions about people, for safety or for any use where a wrong answer "
-        "does harm. The attention maps show where information was taken from, not why an answer "
-        "was given."
+        f"{answer}, even one that shows none of them; {hint}. {_purpose(info.provenance, dataset)}"
+        "It is not intended for decisions about people, for safety or for any use where a wrong "
+        "answer does harm. The attention maps show where information was taken from, not why a "
+        "class was predicted."
     )
 
 
 def _purpose(provenance: Provenance, dataset: Dataset) -> str:
-    """Returns how and why it was trained; nothing of a model that was trained elsewhere."""
+    """Returns how and why it was trained; empty for a model trained elsewhere."""
     if not provenance.command:
         return ""
     how = f"from scratch on {dataset.title} alone"
@@ -85,7 +84,7 @@ def _purpose(provenance: Provenance, dataset: Dataset) -> str:
         how = f"further on {dataset.title}, starting from the weights of {provenance.started_from}"
     elif provenance.teacher:
         how = f"from scratch on {dataset.title}"
-    taught = f" and with the answers of {provenance.teacher}" if provenance.teacher else ""
+    taught = f", with {provenance.teacher} as the teacher" if provenance.teacher else ""
     return f"It was trained {how}{taught}, to show what learned tokens look at and what they save. "
 
 
@@ -137,16 +136,16 @@ def _learner(config: VisionTransformerConfig | TimmConfig) -> str:
     of_step = ""
     if isinstance(config, VideoVisionTransformerConfig):
         of_step = f" at each of {config.steps} time steps"
-    tokens = f"{learner.num_tokens} tokens{of_step}, each under an attention map of its own"
+    tokens = f"{learner.num_tokens} tokens{of_step}, each with its own attention map"
     if learner.fuser:
         return (
             f"After {learner.at} of {depth} layers, each layer has a TokenLearner "
-            f"({_version(learner)}), which sums the grid up into {tokens}; the layer sees only "
+            f"({_version(learner)}), which summarises the grid as {tokens}; the layer sees only "
             "these, and a TokenFuser writes its result back onto the grid."
         )
     return (
-        f"After {learner.at} of {depth} layers a TokenLearner ({_version(learner)}) sums the "
-        f"grid up into {tokens}, and the layers after it see only these."
+        f"After {learner.at} of {depth} layers a TokenLearner ({_version(learner)}) summarises "
+        f"the grid as {tokens}, and the layers after it see only these."
     )
 
 
@@ -156,8 +155,8 @@ def _learner_of_convolutions(config: ConvVideoConfig) -> str:
         return _NO_LEARNER
     return (
         f"In {len(config.learner_blocks)} of {config.depth} blocks a TokenLearner "
-        f"({_version(learner)}) sums the grid of every frame up into {learner.num_tokens} tokens, "
-        "each under an attention map of its own; those of all frames attend to each other, and "
+        f"({_version(learner)}) summarises the grid of every frame as {learner.num_tokens} tokens, "
+        "each with its own attention map; those of all frames attend to each other, and "
         "TokenFuser writes the result back onto the grids."
     )
 

@@ -86,8 +86,8 @@ DATASETS = {
                 *("tench", "English springer", "cassette player", "chain saw", "church"),
                 *("French horn", "garbage truck", "gas pump", "golf ball", "parachute"),
             ),
-            about="Photos of ten easily told classes of ImageNet; the test split is the official "
-            "validation split.",
+            about="Photos of ten easily distinguished classes of ImageNet; the test split is the "
+            "official validation split.",
             licence=(
                 "repository Apache-2.0; the photos under ImageNet's terms: non-commercial "
                 "research and education"
@@ -102,7 +102,7 @@ DATASETS = {
             ),
             if_one_size=(
                 "The copy used holds every photo squashed to one square size, without keeping its "
-                "aspect ratio; the model learned from such photos."
+                "aspect ratio; the model was trained on such photos."
             ),
         ),
         Dataset(

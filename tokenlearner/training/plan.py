@@ -37,8 +37,8 @@ class Size:
         return _lines(
             {
                 "parameters": f"{self.num_parameters / 1e6:.3g} million",
-                "cost": f"{self.gmacs:.3g} GFLOPs a {self.things[:-1]} (1 multiply-accumulate "
-                "counts 1)",
+                "cost": f"{self.gmacs:.3g} GFLOPs per {self.things[:-1]} (a multiply-accumulate "
+                "counts as 1)",
                 self.things: f"{self.num_photos:,} an epoch",
                 "steps": f"{self.num_steps:,}",
             }
