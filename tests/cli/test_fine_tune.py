@@ -185,4 +185,4 @@ def test_says_that_a_learner_has_no_teacher(data: Path, tmp_path: Path) -> None:
     result = fine_tune(data, tmp_path / "run", "--init", tmp_path / "inserted", "--dry-run")
     assert result.exit_code == 0, result.output
     assert "the learner in backbone-tl2 learns from the labels alone" in result.stdout
-    assert f"not trained to answer with the classes of {data}" in result.stdout
+    assert f"not trained on the classes of {data}" in result.stdout

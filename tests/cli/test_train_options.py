@@ -278,7 +278,7 @@ def test_compiled(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_dry_run_says_that_it_does_not_compile(data: Path, tmp_path: Path) -> None:
-    said = "memory, speed and time are those without --compile"
+    said = "memory, speed and time are without --compile"
     result = call(data, tmp_path / "run", NAME, "--dry-run", "--compile")
     assert result.exit_code == 0, result.output
     assert said in result.stdout

@@ -131,7 +131,9 @@ def test_json_round_trip() -> None:
     assert content["conditions"]["device"] == "cpu"
     assert content["entries"][0]["peak_bytes"] == 0  # a pass of the clock's takes none
     del content["rounds"]
-    with pytest.raises(MeasurementError, match=r"no recorded measurement \(KeyError: 'rounds'\)"):
+    with pytest.raises(
+        MeasurementError, match=r"not a recorded measurement \(KeyError: 'rounds'\)"
+    ):
         Comparison.from_dict(content)
 
 

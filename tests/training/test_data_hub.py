@@ -85,7 +85,7 @@ class TestNames:
     )
     def test_others(self, text: str) -> None:
         assert hub.parse(text) is None
-        with pytest.raises(DataError, match=r"these are owner/name\[@REVISION\]\[:CONFIGURATION\]"):
+        with pytest.raises(DataError, match=r"ids are owner/name\[@REVISION\]\[:CONFIGURATION\]"):
             read_images(text, "train")
 
 
