@@ -74,7 +74,7 @@ def test_other_classes_than_the_model_s(model: Path, tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     assert "2 photos of each of 2 classes, 1 draw, 6 test photos" in result.stdout
     assert "±" not in result.stdout
-    assert "no transfer" not in result.stdout
+    assert "does not measure transfer" not in result.stdout
 
 
 def test_broken_photos_are_named(model: Path, tmp_path: Path) -> None:
