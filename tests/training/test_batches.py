@@ -1,12 +1,15 @@
 """Which photos a step uses: every one once per epoch, the same ones however they are divided."""
 
+import os
+
 import pytest
 import torch
 from torch.utils.data import Dataset
 
 from tests import tiny
 from tokenlearner.errors import DataError
-from tokenlearner.training.batches import Part, divide, load, schedule
+from tokenlearner.training.augment import Augmentation, RandAugment
+from tokenlearner.training.batches import Part, default_workers, divide, load, schedule
 from tokenlearner.training.recipes import Recipe
 from tokenlearner.training.samples import Sample
 
@@ -118,3 +121,27 @@ def test_a_stack_is_indexed() -> None:
     (loaded,) = load([part], stack, num_workers=0, device=CPU)
     assert loaded.images[:, 0, 0, 0].tolist() == [4, 0]
     assert torch.equal(loaded.rows, rows)
+
+
+@pytest.mark.parametrize(
+    ("canvas", "rand_augment", "processes", "workers"),
+    [
+        (None, None, "1", 6),
+        (None, None, "3", 2),
+        (None, None, "6", 0),  # a single core has no use for another process
+        ((16, 16), None, "1", 0),
+        ((16, 16), RandAugment(), "1", 6),
+    ],
+)
+def test_reading_processes(
+    canvas: tuple[int, int] | None,
+    rand_augment: RandAugment | None,
+    processes: str,
+    workers: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(6)), raising=False)
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", processes)
+    augmentation = Augmentation(rand_augment=rand_augment)
+    recipe = tiny.recipe(canvas=canvas, augmentation=augmentation)
+    assert default_workers(recipe) == workers

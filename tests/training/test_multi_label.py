@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import torch
 from tests import tiny
 from tokenlearner.errors import DataError
 from tokenlearner.training.data import LabelledImages, read_images
+from tokenlearner.training.loop import Trainer
 from tokenlearner.training.multi_label import (
     average_precisions,
     multi_label_accuracy,
@@ -72,6 +74,18 @@ class TestAveragePrecision:
 
     def test_a_single_photo(self) -> None:
         assert self.one([3], "x") == 1
+
+
+def test_held_out_photos_without_a_label_do_not_count(tmp_path: Path) -> None:
+    """What has no label cannot be answered rightly."""
+    folder = tiny.write_dataset(tmp_path / "data", train=24, test=3)
+    data = read_images(folder, "train")
+    labels = np.ones((len(data), 3), bool)
+    labels[::2] = False
+    recipe = tiny.recipe(loss="sigmoid", holdout=8)
+    trainer = Trainer(recipe, replace(data, labels=labels), tmp_path, device=torch.device("cpu"))
+    assert 0 < int(trainer.heldout_labels.any(dim=1).sum()) < 8
+    assert trainer._validate() == 1
 
 
 class TestReal:

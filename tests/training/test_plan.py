@@ -101,8 +101,9 @@ def test_every_kind_of_recipe(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_with_a_teacher() -> None:
-    taught = replace(RECIPE, distillation=Distillation())
+@pytest.mark.parametrize("loss", ["softmax", "sigmoid"])
+def test_with_a_teacher(loss: str) -> None:
+    taught = tiny.recipe(loss=loss, distillation=Distillation())
     assert plan(taught, 1100, CPU, teacher=tiny.model()).seconds > 0
 
 

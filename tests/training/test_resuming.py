@@ -17,6 +17,7 @@ import torch
 from tests import tiny
 from tests.training import worker
 from tokenlearner.errors import TrainingError
+from tokenlearner.training.checkpoint import alone_in
 from tokenlearner.training.data import LabelledImages
 from tokenlearner.training.loop import CHECKPOINT, Trainer
 from tokenlearner.training.recipes import Recipe
@@ -209,6 +210,25 @@ class TestResuming:
         other = replace(data, labels=data.labels[::-1].copy())
         with pytest.raises(TrainingError, match="belongs to another recipe, other data, other"):
             start(other, tmp_path)
+
+    def test_processes_without_a_common_folder_are_refused(
+        self, data: LabelledImages, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("tokenlearner.training.loop.gather", lambda step: [step, step + 7])
+        with pytest.raises(
+            TrainingError, match=r"after the steps 0, 7; wanted one folder .* share"
+        ):
+            start(data, tmp_path)
+
+    def test_one_run_in_a_folder(self, tmp_path: Path) -> None:
+        with (
+            alone_in(tmp_path),
+            pytest.raises(TrainingError, match="another run is going on in"),
+            alone_in(tmp_path),
+        ):
+            raise AssertionError("two runs in one folder")
+        with alone_in(tmp_path):
+            pass
 
     def test_divided_otherwise_it_goes_on(self, data: LabelledImages, tmp_path: Path) -> None:
         next(start(data, tmp_path).run(checkpoint_every=1))

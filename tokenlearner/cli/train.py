@@ -1,6 +1,5 @@
 """`tokenlearner train`: runs a recipe, or resumes it where it stopped."""
 
-import os
 import shlex
 from contextlib import nullcontext
 from pathlib import Path
@@ -26,6 +25,7 @@ from tokenlearner.efficiency.machine import choose_device, describe_hardware, ha
 from tokenlearner.errors import ConfigError
 from tokenlearner.models.config import Version
 from tokenlearner.modules.tubelets import Inflation
+from tokenlearner.training.batches import default_workers
 from tokenlearner.training.changes import Changes
 from tokenlearner.training.checkpoint import alone_in
 from tokenlearner.training.data import (
@@ -39,7 +39,7 @@ from tokenlearner.training.distributed import joined_processes, num_processes, r
 from tokenlearner.training.fine_tune import FINE_TUNE
 from tokenlearner.training.fit import check_fit
 from tokenlearner.training.loop import Trainer
-from tokenlearner.training.recipes import RECIPES, Recipe
+from tokenlearner.training.recipes import RECIPES
 from tokenlearner.training.recipes.own import reference
 from tokenlearner.training.run import export, run
 
@@ -229,7 +229,7 @@ def train(
         )
         check_fit(job.recipe, photos, model=job.model, teacher=job.teacher)
         if num_workers is None:
-            num_workers = _default_workers(job.recipe)
+            num_workers = default_workers(job.recipe)
         if dry_run:
             return say_plan(
                 job,
@@ -284,15 +284,6 @@ def _say_done(folder: Path, data: str, columns: list[str]) -> None:
     words = ["tokenlearner", "evaluate", str(folder), "--data", data, *columns]
     words += [] if split == "test" else ["--split", split]
     say(f"wrote {folder}; to measure it: `{shlex.join(words)} --save`")
-
-
-def _default_workers(recipe: Recipe) -> int:
-    """Returns the number of reading processes: none if photos in memory are varied together."""
-    may_use = getattr(os, "sched_getaffinity", None)  # Linux knows what this process may use
-    cores = len(may_use(0)) if may_use else os.cpu_count() or 1
-    cores //= int(os.environ.get("LOCAL_WORLD_SIZE", "1"))  # torchrun's processes share them
-    one_by_one = recipe.canvas is None or recipe.augmentation.rand_augment is not None
-    return min(8, cores) if one_by_one and cores > 1 else 0
 
 
 D = TypeVar("D", bound=LabelledImages | LabelledClips)

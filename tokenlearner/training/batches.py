@@ -1,6 +1,7 @@
 """Which photos a step uses, how they are divided among processes, and how they get there."""
 
 import math
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import tee
@@ -57,6 +58,15 @@ class Loaded:
     images: Tensor
     rows: Tensor
     unusable: dict[int, str]
+
+
+def default_workers(recipe: Recipe) -> int:
+    """Returns the number of reading processes: none if photos in memory are varied together."""
+    may_use = getattr(os, "sched_getaffinity", None)  # Linux knows what this process may use
+    cores = len(may_use(0)) if may_use else os.cpu_count() or 1
+    cores //= int(os.environ.get("LOCAL_WORLD_SIZE", "1"))  # torchrun's processes share them
+    one_by_one = recipe.canvas is None or recipe.augmentation.rand_augment is not None
+    return min(8, cores) if one_by_one and cores > 1 else 0
 
 
 def divide(count: int, num_parts: int) -> list[Tensor]:

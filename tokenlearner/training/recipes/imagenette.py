@@ -124,12 +124,13 @@ def imagenette_fine_vit_tl8_fuser() -> Recipe:
     tokenlearner train imagenette-fine-vit-tl8-fuser --data IMAGENETTE --out runs/fine-vit-tl8-fuser
 
     83.75 % on the test split with seed 0; 1.24 hours on two cores of an Intel Xeon with AVX-512 and
-    bfloat16, beside other work.
+    bfloat16, beside other work. Without `diversity` 83.59 %, and maps of the first learner that
+    share 0.29 instead of 0.11.
     """
     learner = TokenLearnerConfig(num_tokens=8, at=2, fuser=True)
     return replace(
         imagenette_fine_vit(),
-        diversity=0.03,
         name="imagenette-fine-vit-tl8-fuser",
         model=fine_vit(token_learner=learner),
+        diversity=0.03,
     )
