@@ -90,7 +90,9 @@ class TestRoundTrip:
     def test_a_model_that_was_changed_is_not_saved(self, tmp_path: Path) -> None:
         model = tiny.model()
         model.head = nn.Linear(8, 5)
-        with pytest.raises(CheckpointError, match="it was changed since, and could not be opened"):
+        with pytest.raises(
+            CheckpointError, match="it was changed since, and could not be reloaded"
+        ):
             save_model(tmp_path / "x", model)
         assert not (tmp_path / "x").exists()
 

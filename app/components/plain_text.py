@@ -7,7 +7,9 @@ from html import escape
 _MARKUP = re.compile(r"([\\`*_{}\[\]()#+\-!|$:<>~&])")
 _LIST_NUMBER = re.compile(r"^(\d+)\.(?=\s|$)")
 # Addresses become links even where they are escaped, but not with a word joiner, which nobody sees.
-_IN_ADDRESS = re.compile(r"(?<=www)(?=\.)|(?<=http)(?=:)|(?<=https)(?=:)|(?=@)", re.IGNORECASE)
+_IN_ADDRESS = re.compile(
+    r"(?<=www)(?=\.)|(?<=http)(?=:)|(?<=https)(?=:)|(?=@[\w-]+\.)", re.IGNORECASE
+)
 _WORD_JOINER = "\u2060"
 
 # A word that starts with a slash or a drive: /srv/models, 'C:\models', https://….

@@ -248,5 +248,6 @@ def test_activation_memory_is_known_before_anything_is_measured() -> None:
     (found,) = measurements()
     sizes = [resources.activations(name, "cpu", 1, torch.float32) for name in PAIR]
     assert sizes == [entry.activation_bytes for entry in found.comparison.entries]
-    assert resources.activations(PAIR[0], "cpu", 1, torch.bfloat16) == sizes[0] // 2
+    # In bfloat16 a CPU writes the scores of attention out.
+    assert sizes[0] // 2 < resources.activations(PAIR[0], "cpu", 1, torch.bfloat16) < sizes[0]
     assert resources.activations(PAIR[0], "cpu", 8, torch.float32) > 4 * sizes[0]

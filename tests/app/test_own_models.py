@@ -19,6 +19,7 @@ from tokenlearner import zoo
 from tokenlearner.checkpoints import save_model
 from tokenlearner.inference import explain
 from tokenlearner.models import describe_timm, insert_token_learner
+from tokenlearner.storage import read_repository
 
 FIRST = load_samples()[0]
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -283,8 +284,8 @@ class TestFromTheHub:
         assert "GFLOPs" in texts(page)
 
     def test_the_hub_is_asked_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        fetched = Mock(side_effect=zoo.fetch)
-        monkeypatch.setattr(zoo, "fetch", fetched)
+        fetched = Mock(side_effect=read_repository)
+        monkeypatch.setattr(zoo, "read_repository", fetched)
         st.cache_resource.clear()
         page = open_page(model="hf-hub:owner/allowed")
         page.run()

@@ -256,7 +256,9 @@ class TestEvaluate:
         (repository / "refs/main").write_text(commit)
         result = call("evaluate", "hf-hub:owner/tiny", "--data", data, "--save")
         assert result.exit_code == 1
-        assert "--save writes into a model folder, and hf-hub:owner/tiny is none" in result.stderr
+        assert (
+            "--save writes into a model folder, and hf-hub:owner/tiny is not one" in result.stderr
+        )
         file = tmp_path / "metrics.json"
         result = call("evaluate", "hf-hub:owner/tiny", "--data", data, "--json", file)
         assert result.exit_code == 0, result.output

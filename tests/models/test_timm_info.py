@@ -71,13 +71,17 @@ class TestFolders:
     def test_a_model_that_was_changed_by_hand(self, tmp_path: Path) -> None:
         model = described(with_learner())
         model.backbone.blocks[0].mlp = nn.Linear(16, 16)
-        with pytest.raises(CheckpointError, match="it was changed since, and could not be opened"):
+        with pytest.raises(
+            CheckpointError, match="it was changed since, and could not be reloaded"
+        ):
             save_model(tmp_path / "x", model)
         assert not (tmp_path / "x").exists()
 
     def test_a_model_made_without_create_model(self, tmp_path: Path) -> None:
         plain = timm.models.VisionTransformer(depth=2, embed_dim=32, num_heads=2, num_classes=5)
-        with pytest.raises(CheckpointError, match=r"make it with timm\.create_model, of timm 1\.0"):
+        with pytest.raises(
+            CheckpointError, match=r"create it with timm\.create_model from timm 1\.0"
+        ):
             save_model(tmp_path, described(insert_token_learner(plain, num_tokens=3)))
 
     def test_a_setting_that_no_file_can_hold(self, tmp_path: Path) -> None:

@@ -228,6 +228,7 @@ def test_composite_has_the_color_of_the_winner_and_the_strength_of_its_value() -
     assert picture[0, 25] == pytest.approx(0.8 * np.array(token_rgb(0)), abs=0.51)
 
 
+@pytest.mark.usefixtures("_as_users_run_it")
 @pytest.mark.parametrize(
     ("field", "value", "message"),
     [
