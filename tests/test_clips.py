@@ -264,7 +264,7 @@ class TestErrors:
 
     @pytest.mark.parametrize("stretch", [{"start_s": 0.5}, {"end_s": 1.0}])
     def test_a_stretch_of_frames(self, stretch: Any) -> None:
-        with pytest.raises(ConfigError, match="a Clip is taken as it is; read that stretch of the"):
+        with pytest.raises(ConfigError, match="a Clip is taken as it is; read that section of the"):
             explain_clip(tiny.model(), clip(3), **stretch)
 
     def test_no_frames(self, tmp_path: Path) -> None:

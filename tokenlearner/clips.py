@@ -151,7 +151,7 @@ def explain_clip(
     elif (start_s, end_s) != (0.0, None):
         raise ConfigError(
             f"start_s is {start_s} and end_s is {end_s}, but a Clip is taken as it is; read that "
-            "stretch of the file with read_clip"
+            "section of the file with read_clip"
         )
     _check(clip)
     if isinstance(model, ClipModel):

@@ -191,7 +191,7 @@ class TestResults:
         self, model: Path, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def refuse(*_: object, **__: object) -> bytes:
-            raise MediaTooLargeError("40,000 frames. Choose a shorter stretch of it.")
+            raise MediaTooLargeError("40,000 frames. Choose a shorter section of it.")
 
         monkeypatch.setattr("tokenlearner.cli.explain_clip.render_overlay_video", refuse)
         out = tmp_path / "out"
@@ -264,9 +264,9 @@ class TestErrors:
     @pytest.mark.parametrize(
         ("options", "message"),
         [
-            (["--end", "nan"], "The stretch goes from 0 s to nan s; wanted"),
+            (["--end", "nan"], "The section goes from 0 s to nan s; wanted"),
             (["--start", "5"], "begins at 5 s, but the clip lasts 3.00 s"),
-            (["--start", "2", "--end", "1"], "The stretch goes from 2 s to 1.0 s; wanted"),
+            (["--start", "2", "--end", "1"], "The section goes from 2 s to 1.0 s; wanted"),
         ],
     )
     def test_stretches_that_are_not_there(

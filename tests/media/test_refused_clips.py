@@ -262,7 +262,7 @@ class TestTime:
             display_clip(make_clip(20), end_s=0.9, progress=dawdle, limits=ClipLimits(max_wait_s=1))
         assert str(caught.value) == (
             "Preparing the clip for the screen took longer than 1 s, so it was given up. Choose a "
-            "shorter stretch of it."
+            "shorter section of it."
         )
 
     def test_a_slow_decoder_stops_at_its_next_step(self, monkeypatch: pytest.MonkeyPatch) -> None:

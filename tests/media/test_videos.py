@@ -71,7 +71,7 @@ class TestSampling:
         assert numbers_on(read.frames) == [5, 9, 9, 9, 9, 9, 9, 9, 9]
         assert read.times_s.tolist() == [0.5] + [0.9] * 8
         assert read.notes == (
-            "the stretch has 2 frames to choose from, so some appear more than once among the 9",
+            "the section has 2 frames to choose from, so some appear more than once among the 9",
         )
 
     def test_times_begin_with_the_first_frame(self) -> None:
@@ -160,7 +160,7 @@ class TestSampling:
         clip = make_clip(90, gop=6)
         assert numbers_on(read_clip(clip, num_frames=45).frames) == list(range(1, 90, 2))
         # And what that costs is limited.
-        with pytest.raises(MediaTooLargeError, match="Choose a shorter stretch"):
+        with pytest.raises(MediaTooLargeError, match="Choose a shorter section"):
             read_clip(clip, num_frames=45, limits=ClipLimits(max_decoded_frames=100))
 
 

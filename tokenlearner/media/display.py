@@ -87,6 +87,6 @@ def display_clip(
         )
 
     deadline = Deadline(
-        limits.max_wait_s, "Preparing the clip for the screen", "Choose a shorter stretch of it."
+        limits.max_wait_s, "Preparing the clip for the screen", "Choose a shorter section of it."
     )
     return within(deadline, make)

@@ -204,7 +204,7 @@ class FrameDecoder:
         if num_frames > self._limits.max_decoded_frames:
             raise MediaTooLargeError(
                 f"{num_frames:,} frames of this clip would have to be decoded; the limit is "
-                f"{self._limits.max_decoded_frames:,}. Choose a shorter stretch of it."
+                f"{self._limits.max_decoded_frames:,}. Choose a shorter section of it."
             )
 
     def _count_decoded(self) -> None:

@@ -66,7 +66,7 @@ def read_sound(
     if end_s - start_s > _MAX_S:
         raise MediaTooLargeError(
             f"The sound of {end_s - start_s:,.0f} s was asked for; the limit is {_MAX_S:.0f} s. "
-            "Choose a shorter stretch, or leave the sound out."
+            "Choose a shorter section, or leave the sound out."
         )
 
     def read(deadline: Deadline) -> Sound | None:

@@ -270,12 +270,12 @@ def end_of_stretch(
     # Written so that NaN is refused, too.
     if not start_s >= 0 or (end_s is not None and not end_s > start_s):
         raise ConfigError(
-            f"The stretch goes from {start_s:g} s to {end_s} s; wanted a start of at least 0 and "
+            f"The section goes from {start_s:g} s to {end_s} s; wanted a start of at least 0 and "
             "an end after it."
         )
     if start_s >= duration_s:
         raise MediaError(
-            f"The stretch begins at {start_s:g} s, but the clip lasts {duration_s:.2f} s. Begin "
+            f"The section begins at {start_s:g} s, but the clip lasts {duration_s:.2f} s. Begin "
             "earlier."
         )
     if end_s is None or end_s <= duration_s:
@@ -317,6 +317,6 @@ def _notes_on_repeats(num_distinct: int, num_frames: int) -> tuple[str, ...]:
     if num_distinct == num_frames:
         return ()
     return (
-        f"the stretch has {num_distinct} frame{'s' * (num_distinct > 1)} to choose from, so some "
+        f"the section has {num_distinct} frame{'s' * (num_distinct > 1)} to choose from, so some "
         f"appear more than once among the {num_frames}",
     )

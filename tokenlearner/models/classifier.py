@@ -97,7 +97,10 @@ class TransformerClassifier(PretrainedModel):
         self.info = None
 
     def no_weight_decay(self) -> set[str]:
-        """Returns the names of parameters that weight decay should spare."""
+        """Returns the names of parameters that timm's optimisers spare from weight decay.
+
+        The official recipes decay them, and so do those of this library.
+        """
         wanted = {"encoder.position_embedding", "encoder.class_token"}
         return {name for name, _ in self.named_parameters() if name in wanted}
 

@@ -36,7 +36,7 @@ function intentOf(event, stage) {
 }
 
 // Listens on the whole page, so that keys work before anything was clicked, but gives way to
-// whatever else has the focus, except on stage. `act(intent)` is called for what remains;
+// whatever else has the focus and may want the key. `act(intent)` is called for what remains;
 // `ownIntentOf(event)` comes before the keys of this file.
 export function listenToKeys(root, { isStage, act, ownIntentOf = () => null }) {
   const onKey = (event) => {
@@ -47,7 +47,9 @@ export function listenToKeys(root, { isStage, act, ownIntentOf = () => null }) {
     if (wanted && !target.matches("[data-keys]")) return;
     const inside = root.contains(target);
     if (!inside && document.querySelector("[role=dialog]")) return;
-    const free = target.contains?.(root.getRootNode().host ?? root); // the page, or what scrolls it
+    // On the page itself, or on what scrolls it; nothing but an input wants digits, least of all the
+    // button of the photo that was just chosen.
+    const free = isDigit || target.contains?.(root.getRootNode().host ?? root);
     if (!inside && !free && !isStage()) return;
     const intent = ownIntentOf(event) ?? intentOf(event, isStage());
     if (!intent || (intent.onlyInside && !target.closest?.(".strip"))) return;
