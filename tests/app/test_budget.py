@@ -39,8 +39,8 @@ def test_the_last_result_may_take_more_than_a_shelf_has() -> None:
 def test_the_shelf_that_was_not_used_for_longest_gives() -> None:
     budget = Budget(max_bytes=10)
     away, back, now = (Shelf(8, budget) for _ in range(3))
-    away.put("a", "one", 4)
     back.put("a", "one", 4)
+    away.put("a", "one", 4)
     assert back.get("a") == "one"
     now.put("a", "one", 4)
     assert away.get("a") is None
