@@ -94,6 +94,7 @@ def evaluate(
             name, image_column=image_column, label_column=label_column, real=real
         )
         photos = read_checked_clips(data, split, max_unusable=max_unusable)
+        photos = photos.numbered_as(network.info.class_names)
         step = 1
     else:
         if views != Views():
@@ -108,7 +109,6 @@ def evaluate(
         photos = photos.numbered_as(network.info.class_names)
         valid = None if real is None else read_real(real, photos)
         step = batch_size
-    photos = photos.numbered_as(network.info.class_names)
     answers = iter_logits(network, photos, device=computer, batch_size=batch_size, views=views)
     logits = torch.cat(list(watch(answers, len(photos), step, "measuring")))
     metrics = measure(logits, torch.from_numpy(photos.labels), photos.class_names, real=valid)

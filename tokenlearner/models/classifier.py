@@ -71,9 +71,7 @@ class TransformerClassifier(PretrainedModel):
         Returns:
             Logits `[batch, classes]`; with `pre_logits`, or without head, `[batch, features]`.
         """
-        features = self._represent(x)
-        if self.pre_logits is not None:
-            features = features.tanh()
+        features = self._activate(self._represent(x))
         return features if pre_logits or self.head is None else self.head(features)
 
     def get_classifier(self) -> nn.Linear | None:
@@ -113,12 +111,14 @@ class TransformerClassifier(PretrainedModel):
         return encoded if self.head is None else self.forward_head(encoded)
 
     def _trace(self, tokens: Tensor, grid: Grid, steps: int | None = None) -> Trace:
+        assert self.head is not None
         encoder = self.encoder.trace(tokens, grid=grid, steps=steps)
+        representation = self._represent(encoder.encoded)
         return Trace(
-            logits=self.forward_head(encoder.encoded),
+            logits=self.head(self._activate(representation)),
             embedded=tokens,
             encoder=encoder,
-            representation=self._represent(encoder.encoded),
+            representation=representation,
             grid=grid,
             steps=steps,
         )
@@ -137,6 +137,9 @@ class TransformerClassifier(PretrainedModel):
         else:
             pooled = encoded.sum(dim=1)
         return pooled if self.pre_logits is None else self.pre_logits(pooled)
+
+    def _activate(self, representation: Tensor) -> Tensor:
+        return representation if self.pre_logits is None else representation.tanh()
 
 
 def _make_head(config: VisionTransformerConfig) -> nn.Linear | None:
