@@ -9,17 +9,15 @@ import pytest
 import timm
 import torch
 from playwright.sync_api import Browser, Locator, expect
-from typer.testing import CliRunner
 
 from app.gallery import load_samples
-from tests import tiny
+from tests import shell, tiny
 from tests.browser import test_clip_player as clips
 from tests.browser.conftest import SCREEN
 from tests.browser.explorer import Explorer
 from tests.browser.running import dashboard, read_complaints
 from tests.browser.test_explore import settle
 from tokenlearner import zoo
-from tokenlearner.cli.main import app
 from tokenlearner.clips import explain_clip
 from tokenlearner.geometry import Interpolation
 from tokenlearner.inference import Explanation, explain
@@ -32,8 +30,8 @@ GOLDEN = Path(__file__).parents[1] / "golden"
 FIRST = load_samples()[0]
 
 
-def call(*arguments: object) -> None:
-    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+def call(*words: object) -> None:
+    result = shell.call(*words)
     assert result.exit_code == 0, result.output
 
 

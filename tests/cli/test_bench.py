@@ -2,16 +2,15 @@
 
 import json
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner
 
-from tests import tiny
+from tests import shell, tiny
 from tokenlearner.checkpoints import save_model
 from tokenlearner.cli import bench_session
-from tokenlearner.cli.main import app
 from tokenlearner.efficiency import count_macs
 from tokenlearner.efficiency.comparison import Comparison
 from tokenlearner.efficiency.throughput import Progress, Stopped, sweep
@@ -26,9 +25,7 @@ from tokenlearner.models.presets import PUBLISHED
 SHORT = ("--seconds", "0.01", "--rounds", "2", "--device", "cpu")
 
 
-def call(*arguments: object) -> Any:
-    words = ["bench", *map(str, arguments), *SHORT]
-    return CliRunner(env={"COLUMNS": "200"}).invoke(app, words)
+call = partial(shell.call, "bench", *SHORT, env={"COLUMNS": "200"})
 
 
 @pytest.fixture

@@ -2,17 +2,16 @@
 
 import json
 from dataclasses import replace
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from typer.testing import CliRunner
 
-from tests import tiny
+from tests import shell, tiny
 from tokenlearner.cli import bench_session
-from tokenlearner.cli.main import app
 from tokenlearner.efficiency import reality, rounds
 from tokenlearner.efficiency.execution import Execution
 from tokenlearner.efficiency.profile import Profile, profile
@@ -28,9 +27,7 @@ def _quiet(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bench_session, "KEPT", float("inf"))
 
 
-def call(*arguments: object) -> Any:
-    words = ["bench", *map(str, arguments), "--seconds", "0.01", "--device", "cpu"]
-    return CliRunner(env={"COLUMNS": "200"}).invoke(app, words)
+call = partial(shell.call, "bench", "--seconds", 0.01, "--device", "cpu", env={"COLUMNS": "200"})
 
 
 def test_what_was_disturbed_gets_no_reason(

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner
+from typer.testing import Result
 
+from tests import shell
 from tests.efficiency.fake_clock import FakeClock
 from tokenlearner.cli import bench_session
-from tokenlearner.cli.main import app
 from tokenlearner.efficiency import throughput
 from tokenlearner.efficiency.comparison import Comparison
 from tokenlearner.efficiency.execution import Execution
@@ -46,9 +46,9 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
     return clock
 
 
-def call(*arguments: object) -> Any:
-    words = ["bench", *map(str, arguments), *WAYS, "--rounds", "3", "--seconds", "50"]
-    return CliRunner(env={"COLUMNS": "200"}).invoke(app, [*words, "--device", "cpu"])
+def call(*arguments: object) -> Result:
+    words = [*arguments, *WAYS, "--rounds", 3, "--seconds", 50, "--device", "cpu"]
+    return shell.call("bench", *words, env={"COLUMNS": "200"})
 
 
 def times(output: str) -> list[list[str]]:

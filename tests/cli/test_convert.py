@@ -9,12 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from typer.testing import CliRunner
 
 from tests import tiny
 from tests.golden.cases import FOLDER, load_case
+from tests.shell import call
 from tokenlearner.checkpoints import load_model, save_model
-from tokenlearner.cli.main import app
 from tokenlearner.conversion.flax_files import read_checkpoint, write_checkpoint
 from tokenlearner.conversion.torch_ports import load_learner
 from tokenlearner.models import (
@@ -25,10 +24,6 @@ from tokenlearner.models import (
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 NEW = GOLDEN / "scenic_checkpoint_new"
-
-
-def call(*arguments: object) -> Any:
-    return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 
 def refused(result: Any, message: str) -> None:

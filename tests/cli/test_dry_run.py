@@ -1,14 +1,12 @@
 """`tokenlearner train --dry-run` over a folder that holds a run: this one, or another."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
-from typer.testing import CliRunner
+from typer.testing import Result
 
-from tests import tiny
-from tokenlearner.cli.main import app
+from tests import shell, tiny
 from tokenlearner.efficiency.machine import has_bfloat16
 from tokenlearner.training.data import read_images
 from tokenlearner.training.loop import Trainer
@@ -23,9 +21,9 @@ def _recipe(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(RECIPES, NAME, lambda: tiny.recipe(stages=((2, 16),)))
 
 
-def dry_run(data: Path, out: Path, *arguments: object) -> Any:
-    words = ["train", NAME, *arguments, "--data", data, "--out", out, "--device", "cpu"]
-    return CliRunner().invoke(app, [*map(str, words), "--dry-run"])
+def dry_run(data: Path, out: Path, *arguments: object) -> Result:
+    words = [NAME, *arguments, "--data", data, "--out", out, "--device", "cpu", "--dry-run"]
+    return shell.call("train", *words)
 
 
 def take_steps(data: Path, out: Path, count: int) -> None:

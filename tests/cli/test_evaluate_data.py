@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +10,9 @@ import pyarrow as pa
 import pytest
 import timm
 import torch
-from typer.testing import CliRunner
 
-from tests import tiny
+from tests import shell, tiny
 from tokenlearner.checkpoints import for_images, load_model, save_model
-from tokenlearner.cli.main import app
 from tokenlearner.errors import ConfigError
 from tokenlearner.models import VisionTransformer, describe_timm
 from tokenlearner.models.timm_vit import insert_token_learner
@@ -30,8 +29,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def call(*arguments: object) -> Any:
-    return CliRunner().invoke(app, ["evaluate", *map(str, arguments), "--device", "cpu"])
+call = partial(shell.call, "evaluate", "--device", "cpu")
 
 
 def write_folder(folder: Path) -> Path:

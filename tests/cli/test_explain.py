@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,10 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image as PillowImage
-from typer.testing import CliRunner
 
-from tests import tiny
+from tests import shell, tiny
 from tokenlearner.attention.token_facts import facts_csv
 from tokenlearner.checkpoints import load_model, save_model
-from tokenlearner.cli.main import app
 from tokenlearner.inference import Explanation, explain
 from tokenlearner.media import read_image
 from tokenlearner.models import VisionTransformer
@@ -38,8 +37,7 @@ def photo(tmp_path: Path) -> Path:
     return path
 
 
-def call(*arguments: object) -> Any:
-    return CliRunner().invoke(app, ["explain", *map(str, arguments)])
+call = partial(shell.call, "explain")
 
 
 def names(folder: Path) -> list[str]:

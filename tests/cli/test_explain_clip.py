@@ -3,18 +3,16 @@
 import csv
 import os
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image as PillowImage
-from typer.testing import CliRunner
 
-from tests import tiny
+from tests import shell, tiny
 from tests.media.clip_makers import HEIGHT, WIDTH, make_clip, make_tone
 from tokenlearner.checkpoints import load_model, save_model
-from tokenlearner.cli.main import app
 from tokenlearner.clips import ClipExplanation, explain_clip
 from tokenlearner.errors import MediaTooLargeError
 from tokenlearner.media import probe, read_clip
@@ -55,8 +53,7 @@ def with_two_learners(folder: Path) -> Path:
     return folder / "two"
 
 
-def call(*arguments: object) -> Any:
-    return CliRunner().invoke(app, ["explain", *map(str, arguments)])
+call = partial(shell.call, "explain")
 
 
 def names(folder: Path) -> list[str]:

@@ -1,16 +1,14 @@
 """`tokenlearner few-shot`: the library's numbers in a small table, and errors in a line."""
 
 import json
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
-from typer.testing import CliRunner
 
-from tests import tiny
+from tests import shell, tiny
 from tokenlearner.checkpoints import for_images, load_model, save_model
-from tokenlearner.cli.main import app
 from tokenlearner.training.data import read_images
 from tokenlearner.training.few_shot import few_shot
 
@@ -27,8 +25,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny.write_dataset(tmp_path_factory.mktemp("data") / "colours", train=30, test=9)
 
 
-def call(*arguments: object) -> Any:
-    return CliRunner().invoke(app, ["few-shot", *map(str, arguments), "--device", "cpu"])
+call = partial(shell.call, "few-shot", "--device", "cpu")
 
 
 def test_prints_what_the_library_measures(model: Path, data: Path, tmp_path: Path) -> None:

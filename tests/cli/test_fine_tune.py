@@ -8,12 +8,11 @@ import numpy as np
 import pytest
 import timm
 import torch
-from typer.testing import CliRunner
+from typer.testing import Result
 
-from tests import tiny, tiny_clips
+from tests import shell, tiny, tiny_clips
 from tokenlearner import zoo
 from tokenlearner.checkpoints import load_model, save_model
-from tokenlearner.cli.main import app
 from tokenlearner.cli.train_job import prepare
 from tokenlearner.inference import explain
 from tokenlearner.models import ConvVideoNetwork
@@ -24,9 +23,9 @@ from tokenlearner.training.data import LabelledClips
 from tokenlearner.training.fine_tune import teacher_of, with_classes
 
 
-def fine_tune(data: Path, out: Path, *arguments: object) -> Any:
-    words = ["train", "fine-tune", *arguments, "--data", data, "--out", out, "--device", "cpu"]
-    return CliRunner().invoke(app, list(map(str, words)))
+def fine_tune(data: Path, out: Path, *arguments: object) -> Result:
+    words = ["fine-tune", *arguments, "--data", data, "--out", out, "--device", "cpu"]
+    return shell.call("train", *words)
 
 
 def test_reads_the_model_once(

@@ -1,21 +1,17 @@
 """`tokenlearner flops`: the counter's numbers, as a table and as JSON."""
 
 import json
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
-from typer.testing import CliRunner
 
-from tests import tiny
-from tokenlearner.cli.main import app
+from tests import shell, tiny
 from tokenlearner.efficiency import CONVENTIONS, count_model
 from tokenlearner.efficiency.memory import activation_bytes, weight_bytes
 
-
-def call(*arguments: object) -> Any:
-    return CliRunner().invoke(app, ["flops", *map(str, arguments)])
+call = partial(shell.call, "flops")
 
 
 def test_the_table_of_a_model_of_the_paper() -> None:

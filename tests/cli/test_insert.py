@@ -7,19 +7,14 @@ import pytest
 import timm
 import torch
 from safetensors.torch import load_file, save_file
-from typer.testing import CliRunner
 
 from tests import tiny
+from tests.shell import call
 from tokenlearner.checkpoints import load_model
-from tokenlearner.cli.main import app
 from tokenlearner.models import TokenLearnerConfig
 from tokenlearner.training.fine_tune import teacher_of
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
-
-
-def call(verb: str, *arguments: object, color: bool = False) -> Any:
-    return CliRunner().invoke(app, [verb, *map(str, arguments)], color=color)
 
 
 @pytest.fixture

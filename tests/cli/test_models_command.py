@@ -1,16 +1,15 @@
 """`tokenlearner models` and `--version`."""
 
 import torch
-from typer.testing import CliRunner
 
 import tokenlearner
+from tests.shell import call
 from tokenlearner import zoo
-from tokenlearner.cli.main import app
 from tokenlearner.efficiency import count_model
 
 
 def test_lists_every_shipped_model_with_what_it_costs_and_can() -> None:
-    result = CliRunner().invoke(app, ["models"])
+    result = call("models")
     assert result.exit_code == 0, result.output
     lines = {line.split()[0]: line for line in result.output.splitlines()[1:-1]}
     assert tuple(lines) == zoo.names()
@@ -24,7 +23,7 @@ def test_lists_every_shipped_model_with_what_it_costs_and_can() -> None:
 
 
 def test_version() -> None:
-    result = CliRunner().invoke(app, ["--version"])
+    result = call("--version")
     assert result.exit_code == 0
     assert (
         result.output == f"tokenlearner {tokenlearner.__version__}, PyTorch {torch.__version__}\n"

@@ -9,15 +9,13 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
-from typer.testing import CliRunner
 
 from tests import tiny
+from tests.shell import call
 from tokenlearner.checkpoints import for_images, load_model, save_model
-from tokenlearner.cli.main import app
 from tokenlearner.training.data import read_images
 from tokenlearner.training.loop import CHECKPOINT, Trainer
 from tokenlearner.training.metrics import evaluate
@@ -35,10 +33,6 @@ def _recipe(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny.write_dataset(tmp_path_factory.mktemp("data") / "colours", test=6)
-
-
-def call(*arguments: object) -> Any:
-    return CliRunner().invoke(app, list(map(str, arguments)))
 
 
 class TestTrain:

@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from typer.testing import CliRunner
 
 from tests import tiny, tiny_clips
+from tests.shell import call
 from tokenlearner.checkpoints import load_model, save_model
-from tokenlearner.cli.main import app
 from tokenlearner.clips import ClipExplanation, explain_clip
 from tokenlearner.models import ConvVideoNetwork
 from tokenlearner.training.augment import Augmentation
@@ -64,10 +63,6 @@ def trained(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         result = train(data, out)
     assert result.exit_code == 0, result.output
     return out / "model"
-
-
-def call(*arguments: object) -> Any:
-    return CliRunner().invoke(app, list(map(str, arguments)))
 
 
 def train(data: Path, out: Path, *options: object, name: str = NAME) -> Any:

@@ -2,16 +2,14 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
-from typer.testing import CliRunner
+from typer.testing import Result
 
-from tests import tiny
+from tests import shell, tiny
 from tokenlearner import zoo
 from tokenlearner.checkpoints import load_model, save_model
-from tokenlearner.cli.main import app
 from tokenlearner.cli.train_job import find_recipe, prepare
 from tokenlearner.errors import ConfigError
 from tokenlearner.models import VisionTransformer, VisionTransformerConfig
@@ -27,9 +25,8 @@ def _recipe(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(RECIPES, NAME, lambda: tiny.recipe(stages=((1, 16),)))
 
 
-def call(data: Path, out: Path, *arguments: object) -> Any:
-    words = ["train", *arguments, "--data", data, "--out", out, "--device", "cpu"]
-    return CliRunner().invoke(app, list(map(str, words)))
+def call(data: Path, out: Path, *arguments: object) -> Result:
+    return shell.call("train", *arguments, "--data", data, "--out", out, "--device", "cpu")
 
 
 class TestDryRun:

@@ -8,11 +8,10 @@ import pytest
 import timm
 import torch
 from torch import nn
-from typer.testing import CliRunner
+from typer.testing import Result
 
-from tests import tiny
+from tests import shell, tiny
 from tokenlearner.checkpoints import AnyModel, load_model
-from tokenlearner.cli.main import app
 from tokenlearner.cli.train_job import Job, find_recipe, prepare
 from tokenlearner.errors import ConfigError
 from tokenlearner.models.config import TokenLearnerConfig
@@ -40,9 +39,9 @@ def _recipes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(RECIPES, "baseline", lambda: baseline)
 
 
-def call(data: Path, out: Path, *arguments: object) -> Any:
-    words = ["train", *arguments, "--data", data, "--out", out, "--device", "cpu"]
-    return CliRunner().invoke(app, [*map(str, words), "--num-workers", "0"])
+def call(data: Path, out: Path, *arguments: object) -> Result:
+    words = [*arguments, "--data", data, "--out", out, "--device", "cpu", "--num-workers", 0]
+    return shell.call("train", *words)
 
 
 def origin_of(out: Path) -> Provenance:
@@ -218,7 +217,7 @@ class TestOwnRecipe:
             "--accumulate 2"
         )
         words = ("evaluate", str(tmp_path / "run/model"), "--data", str(data), "--save")
-        assert CliRunner().invoke(app, [*words, "--device", "cpu"]).exit_code == 0
+        assert shell.call(*words, "--device", "cpu").exit_code == 0
         card = (tmp_path / "run/model/README.md").read_text(encoding="utf-8")
         assert "| recipe | mine.py:mine |" in card
         assert origin.command in card

@@ -8,13 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from typer.testing import CliRunner
 
 from tests import tiny, tiny_clips
+from tests.shell import call
 from tests.training.test_loop import assert_equal, finish
 from tokenlearner import zoo
 from tokenlearner.checkpoints import save_model
-from tokenlearner.cli.main import app
 from tokenlearner.errors import ConfigError, DataError
 from tokenlearner.models import VideoVisionTransformer, VisionTransformer
 from tokenlearner.training import recipes
@@ -203,24 +202,24 @@ class TestCommands:
             recipes.RECIPES, "tiny-clips", lambda: tiny_clips.recipe(stages=((2, 16),))
         )
         save_model(tmp_path / "image", tiny.model())
-        runner, run = CliRunner(), tmp_path / "run"
-        words = ["train", "tiny-clips", "--data", str(folder), "--out", str(run)]
-        words += ["--init", str(tmp_path / "image"), "--device", "cpu"]
-        result = runner.invoke(app, [*words, "--image-column", "image"])
+        run = tmp_path / "run"
+        words = ["train", "tiny-clips", "--data", folder, "--out", run]
+        words += ["--init", tmp_path / "image", "--device", "cpu"]
+        result = call(*words, "--image-column", "image")
         assert result.exit_code == 1
         assert "leave out the options for photos: --image-column" in result.stderr
-        result = runner.invoke(app, words)
+        result = call(*words)
         assert result.exit_code == 0, result.output
         assert "preparing 12 clips" in result.output
         model = zoo.load(run / "model")
         assert isinstance(model, VideoVisionTransformer)
         assert model.info is not None
         assert model.info.class_names == tiny_clips.CLASSES
-        words = ["evaluate", str(run / "model"), "--data", str(folder), "--save"]
-        result = runner.invoke(app, [*words, "--label-column", "label"])
+        words = ["evaluate", run / "model", "--data", folder, "--save"]
+        result = call(*words, "--label-column", "label")
         assert result.exit_code == 1
         assert "takes clips; leave out the options for photos: --label-column" in result.stderr
-        result = runner.invoke(app, [*words, "--temporal-views", "2", "--frames-per-second", "7.5"])
+        result = call(*words, "--temporal-views", 2, "--frames-per-second", 7.5)
         assert result.exit_code == 0, result.output
         assert "4 clips" in result.output
         card = (run / "model" / "README.md").read_text()
@@ -232,15 +231,15 @@ class TestCommands:
         monkeypatch.setitem(
             recipes.RECIPES, "tiny-clips", lambda: tiny_clips.recipe(stages=((2, 16),))
         )
-        words = ["train", "tiny-clips", "--data", str(folder), "--out", str(tmp_path), "--dry-run"]
-        result = CliRunner().invoke(app, words)
+        words = ["train", "tiny-clips", "--data", folder, "--out", tmp_path, "--dry-run"]
+        result = call(*words)
         assert result.exit_code == 0, result.output
         assert "GFLOPs per clip" in result.output
 
     def test_views_of_photos(self, tmp_path: Path) -> None:
         save_model(tmp_path / "image", tiny.model())
-        words = ["evaluate", str(tmp_path / "image"), "--data", "x"]
+        words = ["evaluate", tmp_path / "image", "--data", "x"]
         for option in ("--temporal-views", "--frames-per-second"):
-            result = CliRunner().invoke(app, [*words, option, "2"])
+            result = call(*words, option, 2)
             assert result.exit_code == 1
             assert "tiny takes photos; views and frame rates are for clips" in result.output

@@ -6,17 +6,15 @@ The photos are the gallery's (`app/samples`; its README names authors and licenc
 import io
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image as PillowImage
-from typer.testing import CliRunner
+from typer.testing import Result
 
-from tests import tiny
+from tests import shell, tiny
 from tokenlearner.checkpoints import load_model
-from tokenlearner.cli.main import app
 from tokenlearner.media.images import read_image
 from tokenlearner.models import TokenLearnerConfig
 from tokenlearner.models.presets import fine_vit
@@ -104,8 +102,8 @@ def cut_out(part: np.ndarray, count: int, side: int) -> list[bytes]:
     return files
 
 
-def call(*arguments: object) -> Any:
-    result = CliRunner().invoke(app, list(map(str, arguments)))
+def call(*words: object) -> Result:
+    result = shell.call(*words)
     assert result.exit_code == 0, result.output
     return result
 
