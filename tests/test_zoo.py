@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from app.gallery import load_samples
-from tests import tiny
+from tests import hub_cache, tiny
+from tests.hub_cache import COMMIT
 from tokenlearner import explain, zoo
 from tokenlearner.checkpoints import save_model
 from tokenlearner.errors import CheckpointError
@@ -19,7 +20,6 @@ from tokenlearner.training.datasets import DATASETS
 from tokenlearner.training.recipes import RECIPES
 from tokenlearner.zoo import ZooEntry
 
-COMMIT = "0123456789abcdef0123456789abcdef01234567"
 FIRST_SAMPLE = load_samples()[0]
 
 
@@ -116,18 +116,12 @@ class TestByName:
 
 
 class TestFromTheHub:
-    """A cache as huggingface_hub lays it out; nothing leaves the machine."""
-
     @pytest.fixture(autouse=True)
     def _cache(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-        repository = tmp_path / "models--owner--tiny"
-        for commit, name in ((COMMIT, "newest"), (COMMIT[::-1], "older")):
-            save_model(repository / "snapshots" / commit, tiny.model(name=name))
-        (repository / "refs").mkdir()
-        (repository / "refs/main").write_text(COMMIT)
-        (repository / "refs/v1").write_text(COMMIT[::-1])
+        hub_cache.use(monkeypatch, tmp_path)
+        older = hub_cache.add(tmp_path, "owner/tiny", revision="v1", commit=COMMIT[::-1])
+        save_model(older, tiny.model(name="older"))
+        save_model(hub_cache.add(tmp_path, "owner/tiny"), tiny.model(name="newest"))
 
     @pytest.mark.parametrize(
         ("wanted", "name", "commit"),
@@ -168,12 +162,12 @@ class TestFromTheHub:
     def test_its_card(self, tmp_path: Path) -> None:
         with pytest.raises(CheckpointError, match=r"cannot read .*README\.md: No such file"):
             zoo.card("hf-hub:owner/tiny@v1")
-        card = tmp_path / "models--owner--tiny/snapshots" / COMMIT / "README.md"
+        card = hub_cache.add(tmp_path, "owner/tiny") / "README.md"
         card.write_text("---\nlicense: mit\n---\n\n# newest\n")
         assert zoo.card("hf-hub:owner/tiny") == "# newest\n"
 
     def test_a_broken_file_in_the_cache(self, tmp_path: Path) -> None:
-        folder = tmp_path / "models--owner--tiny/snapshots" / COMMIT
+        folder = hub_cache.add(tmp_path, "owner/tiny")
         (folder / "config.json").write_text("{}")
         with pytest.raises(CheckpointError, match=r"config\.json does not say format"):
             zoo.load("hf-hub:owner/tiny")

@@ -13,8 +13,9 @@ import timm
 from streamlit.testing.v1 import AppTest
 
 from app.gallery import load_samples
-from tests import tiny
+from tests import hub_cache, tiny
 from tests.app.test_explore_page import MAIN, alerts, can_leave_stage, open_page, texts
+from tests.hub_cache import COMMIT
 from tokenlearner import zoo
 from tokenlearner.checkpoints import save_model
 from tokenlearner.inference import explain
@@ -22,7 +23,6 @@ from tokenlearner.models import describe_timm, insert_token_learner
 from tokenlearner.storage import read_repository
 
 FIRST = load_samples()[0]
-COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
 @pytest.fixture
@@ -267,13 +267,9 @@ def test_the_card_fetches_no_pictures(folder: Path) -> None:
 class TestFromTheHub:
     @pytest.fixture(autouse=True)
     def _cache(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+        hub_cache.use(monkeypatch, tmp_path)
         for repository in ("owner/allowed", "owner/other", "owner/broken"):
-            root = tmp_path / f"models--{repository.replace('/', '--')}"
-            save_model(root / "snapshots" / COMMIT, tiny.model())
-            (root / "refs").mkdir()
-            (root / "refs/main").write_text(COMMIT)
+            save_model(hub_cache.add(tmp_path, repository), tiny.model())
         monkeypatch.setenv("TOKENLEARNER_ALLOW_HUB", "owner/allowed,owner/missing,owner/broken")
 
     def test_what_is_allowed(self) -> None:
@@ -293,7 +289,7 @@ class TestFromTheHub:
         assert fetched.call_count == 1
 
     def test_a_broken_one(self, tmp_path: Path) -> None:
-        snapshot = tmp_path / "models--owner--broken/snapshots" / COMMIT
+        snapshot = hub_cache.add(tmp_path, "owner/broken")
         (snapshot / "config.json").write_text("{}")
         page = open_page()
         picker(page).set_value("hf-hub:owner/broken").run()

@@ -8,27 +8,20 @@ import timm
 import torch
 from safetensors.torch import load_file, save_file
 
-from tests import tiny
+from tests import hub_cache, tiny
 from tests.shell import call
 from tokenlearner.checkpoints import load_model
 from tokenlearner.models import TokenLearnerConfig
 from tokenlearner.training.fine_tune import teacher_of
 
-COMMIT = "0123456789abcdef0123456789abcdef01234567"
-
 
 @pytest.fixture
 def timms_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, torch.Tensor]:
-    """Timm's repository of a small model, in a cache as huggingface_hub lays it out, offline."""
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
-    repository = tmp_path / "cache/models--timm--test_vit.r160_in1k"
-    snapshot = repository / "snapshots" / COMMIT
-    snapshot.mkdir(parents=True)
-    (repository / "refs").mkdir()
-    (repository / "refs/main").write_text(COMMIT)
+    """Timm's repository of a small model, in the cache."""
+    hub_cache.use(monkeypatch, tmp_path / "cache")
     weights = timm.create_model("test_vit").state_dict()
-    save_file(weights, snapshot / "model.safetensors")
+    repository = hub_cache.add(tmp_path / "cache", "timm/test_vit.r160_in1k")
+    save_file(weights, repository / "model.safetensors")
     return weights
 
 
@@ -165,8 +158,7 @@ class TestErrors:
     def test_weights_that_are_out_of_reach(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
+        hub_cache.use(monkeypatch, tmp_path / "cache")
         result = call("insert", "test_vit", "--pretrained", "--out", tmp_path / "model")
         assert result.exit_code == 1
         assert "tokenlearner: timm cannot make test_vit: " in result.stderr

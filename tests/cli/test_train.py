@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests import tiny
+from tests import hub_cache, tiny
+from tests.hub_cache import COMMIT
 from tests.shell import call
 from tokenlearner.checkpoints import for_images, load_model, save_model
 from tokenlearner.training.data import read_images
@@ -241,13 +242,8 @@ class TestEvaluate:
     def test_a_model_of_the_hub_is_named_with_its_commit_and_nothing_is_saved_into_it(
         self, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-        commit = "0123456789abcdef0123456789abcdef01234567"
-        repository = tmp_path / "models--owner--tiny"
-        save_model(repository / "snapshots" / commit, tiny.model())
-        (repository / "refs").mkdir()
-        (repository / "refs/main").write_text(commit)
+        hub_cache.use(monkeypatch, tmp_path)
+        save_model(hub_cache.add(tmp_path, "owner/tiny"), tiny.model())
         result = call("evaluate", "hf-hub:owner/tiny", "--data", data, "--save")
         assert result.exit_code == 1
         assert (
@@ -257,7 +253,7 @@ class TestEvaluate:
         result = call("evaluate", "hf-hub:owner/tiny", "--data", data, "--json", file)
         assert result.exit_code == 0, result.output
         command = json.loads(file.read_text())["command"]
-        assert command.startswith(f"tokenlearner evaluate hf-hub:owner/tiny@{commit} --data ")
+        assert command.startswith(f"tokenlearner evaluate hf-hub:owner/tiny@{COMMIT} --data ")
 
     def test_other_classes(self, model: Path, tmp_path: Path) -> None:
         features = {

@@ -8,26 +8,22 @@ from typing import Any, ClassVar
 import pytest
 import torch
 
-from tests import tiny
+from tests import hub_cache, tiny
+from tests.hub_cache import COMMIT
 from tokenlearner.checkpoints import load_model, save_model
 from tokenlearner.errors import CheckpointError, ConfigError
 from tokenlearner.models import VisionTransformer
 
-COMMIT = "0123456789abcdef0123456789abcdef01234567"
-
 
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A cache as huggingface_hub lays it out, offline."""
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "nothing"))
-    repository = tmp_path / "cache/models--owner--tiny"
-    for commit, name in ((COMMIT, "newest"), (COMMIT[::-1], "older")):
-        save_model(repository / "snapshots" / commit, tiny.model(name=name))
-    (repository / "refs").mkdir()
-    (repository / "refs/main").write_text(COMMIT)
-    (repository / "refs/v1").write_text(COMMIT[::-1])
-    return tmp_path / "cache"
+    """A cache that is not the one which is used unless another is named."""
+    hub_cache.use(monkeypatch, tmp_path / "nothing")
+    cache = tmp_path / "cache"
+    older = hub_cache.add(cache, "owner/tiny", revision="v1", commit=COMMIT[::-1])
+    save_model(older, tiny.model(name="older"))
+    save_model(hub_cache.add(cache, "owner/tiny"), tiny.model(name="newest"))
+    return cache
 
 
 class TestFromPretrained:

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests import tiny
+from tests import hub_cache, tiny
 from tokenlearner.errors import DataError
 from tokenlearner.media import read_image
 from tokenlearner.preprocess import Preprocessing, prepare
@@ -87,25 +87,18 @@ class TestReading:
 
 
 class TestFromTheHub:
-    """A cache as huggingface_hub lays it out; nothing leaves the machine."""
+    @pytest.fixture(autouse=True)
+    def _cache(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        hub_cache.use(monkeypatch, tmp_path)
 
-    @pytest.fixture
-    def cache(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-        return tmp_path
-
-    def test_from_the_cache(self, cache: Path) -> None:
-        repository = cache / "datasets--owner--colours"
-        commit = "0123456789abcdef0123456789abcdef01234567"
-        tiny.write_dataset(repository / "snapshots" / commit / "plain_text", train=5)
-        (repository / "refs").mkdir()
-        (repository / "refs/main").write_text(commit)
+    def test_from_the_cache(self, tmp_path: Path) -> None:
+        repository = hub_cache.add(tmp_path, "owner/colours", kind="datasets")
+        tiny.write_dataset(repository / "plain_text", train=5)
         data = read_images("owner/colours", "train")
         assert len(data) == 5
         assert data.source_name == "owner/colours"
 
-    def test_not_in_the_cache(self, cache: Path) -> None:
+    def test_not_in_the_cache(self) -> None:
         with pytest.raises(
             DataError, match=r"no folder owner/none.*not in the local cache.*check the path"
         ):

@@ -9,12 +9,12 @@ from unittest.mock import Mock
 import pytest
 from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, RepositoryNotFoundError
 
-from tests import tiny
+from tests import hub_cache, tiny
+from tests.hub_cache import COMMIT
 from tokenlearner.errors import DataError
 from tokenlearner.training.data import hub, read_images
 from tokenlearner.training.data.hub import HubDataset
 
-COMMIT = "0123456789abcdef0123456789abcdef01234567"
 OTHER = "fedcba9876543210fedcba9876543210fedcba98"
 
 Put = Callable[..., Path]
@@ -23,17 +23,14 @@ Put = Callable[..., Path]
 @pytest.fixture
 def put(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Put:
     """Puts files of as many photos as the numbers say into the cache, of one revision."""
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    hub_cache.use(monkeypatch, tmp_path)
 
     def put(sizes: dict[str, int], *, revision: str = "main", commit: str = COMMIT) -> Path:
-        repository = tmp_path / "datasets--owner--colours"
-        folder = repository / "snapshots" / commit
+        folder = hub_cache.add(
+            tmp_path, "owner/colours", kind="datasets", revision=revision, commit=commit
+        )
         for name, size in sizes.items():
             tiny.write_parquet(folder / name, [tiny.photo(0, 0)] * size, [0] * size)
-        reference = repository / "refs" / revision
-        reference.parent.mkdir(parents=True, exist_ok=True)
-        reference.write_text(commit)
         return folder
 
     return put
