@@ -219,7 +219,7 @@ def _media(
                     start_s=start,
                     end_s=end,
                     with_sound=sound,
-                    progress=lambda share: progress.say(text, share),
+                    progress=lambda done, total: progress.say(text, done / total),
                 )
                 media = ClipMedia(
                     content=content,

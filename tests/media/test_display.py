@@ -119,16 +119,16 @@ class TestDisplay:
         assert not probe(display_clip(make_clip(20), end_s=1.0, with_sound=True)).has_audio
 
     def test_progress_until_it_raises(self) -> None:
-        shares: list[float] = []
+        told: list[tuple[int, int]] = []
 
-        def progress(share: float) -> None:
-            shares.append(share)
-            if share == 0.5:
+        def progress(done: int, total: int) -> None:
+            told.append((done, total))
+            if done == 4:
                 raise InterruptedError
 
         with pytest.raises(InterruptedError):
             display_clip(make_clip(8, container="mov"), progress=progress)
-        assert shares == [0.0, 0.125, 0.25, 0.375, 0.5]
+        assert told == [(done, 8) for done in range(5)]
 
     def test_a_stretch_after_the_end(self) -> None:
         with pytest.raises(MediaError, match="begins at 9 s, but the clip lasts"):

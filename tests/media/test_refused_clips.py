@@ -255,7 +255,7 @@ class TestTime:
             release.set()
 
     def test_encoding_that_takes_too_long_has_its_own_advice(self) -> None:
-        def dawdle(_: float) -> None:
+        def dawdle(*_: int) -> None:
             time.sleep(0.3)
 
         with pytest.raises(MediaTimeoutError) as caught:

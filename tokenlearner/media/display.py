@@ -26,7 +26,7 @@ def display_clip(
     end_s: float | None = None,
     max_side_px: int = 960,
     with_sound: bool = False,
-    progress: Callable[[float], None] | None = None,
+    progress: Callable[[int, int], None] | None = None,
     limits: ClipLimits = DEFAULT_CLIP_LIMITS,
 ) -> bytes:
     """Makes a clip that every browser plays, upright and small enough for a page.
@@ -41,7 +41,7 @@ def display_clip(
         end_s: Where it ends; None is the end of the clip.
         max_side_px: In a new file, larger frames are reduced until neither side is above this.
         with_sound: Whether a new file has the original's sound.
-        progress: Called with the share that is done, before each frame of a new file is encoded.
+        progress: Called with the number of frames done and of all, before each of a new file.
             What it raises ends the work, and is raised.
         limits: What the clip may measure and what reading and writing it may cost.
 
@@ -74,7 +74,7 @@ def display_clip(
             for number, frame in enumerate(stretch.frames_to_encode()):
                 deadline.check()
                 if progress is not None:
-                    progress(number / len(stretch.times_s))
+                    progress(number, len(stretch.times_s))
                 yield frame
 
         return encode_pictures(
