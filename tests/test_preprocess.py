@@ -185,13 +185,19 @@ class TestPreprocessing:
     @pytest.mark.parametrize(
         ("changes", "message"),
         [
-            ({"image_size": (0, 160)}, "wanted a height and a width of at least 1 px"),
+            ({"image_size": (0, 160)}, "wanted a height and a width, whole numbers of at least 1"),
+            ({"image_size": 160}, "image_size is 160; wanted a height and a width"),
+            ({"image_size": (32.5, 160.0)}, r"image_size is \(32.5, 160.0\); wanted a height"),
             ({"image_size": [160]}, "wanted a height and a width"),
             ({"std": (1.0, 0.0, 1.0)}, "those of std above 0"),
+            ({"std": 0.5}, "and std is 0.5; wanted one number each"),
             ({"mean": (1.0, 1.0)}, "one number each for red, green and blue"),
+            ({"mean": (1.0, 1.0, float("nan"))}, "one number each for red, green and blue"),
+            ({"mean": ("1", "1", "1")}, "one number each for red, green and blue"),
             ({"resize": "stretch"}, "resize is 'stretch'; wanted 'squash' or 'crop'"),
             ({"interpolation": "nearest"}, "wanted one of bilinear, bicubic, area"),
             ({"crop_ratio": 0}, "crop_ratio is 0; wanted above 0 and up to 1"),
+            ({"crop_ratio": "1"}, "crop_ratio is '1'; wanted above 0 and up to 1"),
             ({"crop_ratio": 1.1}, "crop_ratio is 1.1; wanted above 0 and up to 1"),
             ({"resize": "squash", "crop_ratio": 0.9}, "'squash' takes the whole photo"),
             (

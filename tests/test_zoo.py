@@ -165,6 +165,9 @@ class TestFromTheHub:
         card = hub_cache.add(tmp_path, "owner/tiny") / "README.md"
         card.write_text("---\nlicense: mit\n---\n\n# newest\n")
         assert zoo.card("hf-hub:owner/tiny") == "# newest\n"
+        card.write_bytes(b"\xff\xfe caf\xe9")
+        with pytest.raises(CheckpointError, match=r"cannot read .*README\.md: it is not UTF-8"):
+            zoo.card("hf-hub:owner/tiny")
 
     def test_a_broken_file_in_the_cache(self, tmp_path: Path) -> None:
         folder = hub_cache.add(tmp_path, "owner/tiny")

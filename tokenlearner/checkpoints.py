@@ -46,6 +46,7 @@ def save_model(folder: str | Path, model: AnyModel, *, dtype: torch.dtype = torc
     Raises:
         ConfigError: If the model has no `info`, or one that does not fit it.
         CheckpointError: If it could not be built again from its folder.
+        OSError: If the folder cannot be written.
     """
     model.write(folder, dtype=dtype)
 

@@ -1,7 +1,9 @@
 """From pixels to a model's input."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from numbers import Integral, Real
 from typing import Any, Literal
 
 import numpy as np
@@ -46,14 +48,15 @@ class Preprocessing:
     interpolation: Literal["bilinear", "bicubic", "area"] = "bicubic"
 
     def __post_init__(self) -> None:
-        if len(self.image_size) != 2 or min(self.image_size) < 1:
+        if not (_are(Integral, self.image_size, 2) and min(self.image_size) >= 1):
             raise ConfigError(
-                f"image_size is {self.image_size}; wanted a height and a width of at least 1 px."
+                f"image_size is {self.image_size!r}; wanted a height and a width, whole numbers of "
+                "at least 1 px."
             )
-        if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
+        if not (_are(Real, self.mean, 3) and _are(Real, self.std, 3) and min(self.std) > 0):
             raise ConfigError(
-                f"mean is {self.mean} and std is {self.std}; wanted one number each for red, green "
-                "and blue, those of std above 0."
+                f"mean is {self.mean!r} and std is {self.std!r}; wanted one number each for red, "
+                "green and blue, those of std above 0."
             )
         if self.resize not in ("squash", "crop"):
             raise ConfigError(f"resize is {self.resize!r}; wanted 'squash' or 'crop'.")
@@ -61,8 +64,8 @@ class Preprocessing:
             raise ConfigError(
                 f"interpolation is {self.interpolation!r}; wanted one of {', '.join(_FILTERS)}."
             )
-        if not 0 < self.crop_ratio <= 1:
-            raise ConfigError(f"crop_ratio is {self.crop_ratio}; wanted above 0 and up to 1.")
+        if not (isinstance(self.crop_ratio, Real) and 0 < self.crop_ratio <= 1):
+            raise ConfigError(f"crop_ratio is {self.crop_ratio!r}; wanted above 0 and up to 1.")
         if self.resize == "squash" and self.crop_ratio != 1:
             raise ConfigError(
                 f"crop_ratio is {self.crop_ratio}, but 'squash' takes the whole photo. Leave it at "
@@ -86,6 +89,15 @@ class Preprocessing:
         # JSON has no tuples.
         values = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
         return cls(**values)
+
+
+def _are(kind: type, values: object, count: int) -> bool:
+    """Whether these are as many finite numbers of a kind."""
+    return (
+        isinstance(values, tuple | list)
+        and len(values) == count
+        and all(isinstance(value, kind) and math.isfinite(value) for value in values)
+    )
 
 
 def locate(source_size: tuple[int, int], preprocessing: Preprocessing) -> Geometry:

@@ -110,6 +110,7 @@ def write_folder(
 
     Raises:
         CheckpointError: If the weights are not finite, or would not be in that format.
+        OSError: If the folder cannot be written.
     """
     folder = Path(folder)
     if not dtype.is_floating_point:

@@ -3,11 +3,13 @@
 import math
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from tokenlearner.attention import centroids, effective_area, overlap
+from tokenlearner.attention.statistics import Maps
 from tokenlearner.errors import ShapeError
 
 LEFT = [[0.5, 0.0, 0.0, 0.0], [0.5, 0.0, 0.0, 0.0]]  # all of the first column
@@ -102,6 +104,21 @@ def test_gradients_are_numbers(function: Callable[[Tensor], Tensor]) -> None:
     assert logits.grad is not None
     assert logits.grad.isfinite().all()
     assert logits.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize("function", [overlap, effective_area, centroids])
+def test_views_of_arrays(function: Callable[[Maps], Tensor]) -> None:
+    maps = np.random.default_rng(0).random((2, 3, 4))
+    mirrored = maps[:, :, ::-1]
+    maps.flags.writeable = False
+    assert torch.equal(function(maps), function(torch.from_numpy(maps.copy())))
+    assert torch.equal(function(mirrored), function(torch.from_numpy(mirrored.copy())))
+
+
+@pytest.mark.parametrize("function", [overlap, effective_area, centroids])
+def test_no_cells(function: Callable[[Tensor], Tensor]) -> None:
+    with pytest.raises(ShapeError, match=r"the maps are \(2, 0, 4\); wanted"):
+        function(torch.ones(2, 0, 4))
 
 
 def test_half_precision_is_computed_in_single() -> None:

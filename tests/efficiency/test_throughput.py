@@ -208,6 +208,11 @@ def test_the_model_is_left_as_it_is() -> None:
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
 
 
+def test_an_empty_batch() -> None:
+    with pytest.raises(ConfigError, match="batch_size is 0; it must be at least 1"):
+        next(compare([Candidate("base", tiny.model())], batch_size=0, device=CPU))
+
+
 def test_what_a_cpu_cannot_do() -> None:
     for execution, message in (
         (Execution(dtype="tf32"), "tf32 is a format of NVIDIA GPUs, and this is cpu; choose fp32"),

@@ -79,13 +79,13 @@ def test_agrees_with_our_formula(learner: TokenLearnerConfig | None) -> None:
 def test_stages_and_the_prefix() -> None:
     stages = count_model(with_learner("distilled DeiT", num_tokens=3, at=3, fuser=True)).stages
     assert [(stage.name, stage.tokens) for stage in stages] == [
-        ("embedding", 6),
+        ("embedding", 8),
         ("block 0", 8),
         ("block 1", 8),
         ("block 2", 8),
-        ("learner 3", 3),
+        ("learner 3", 5),
         ("block 3", 5),
-        ("fuser 3", 6),
+        ("fuser 3", 8),
         ("head", 1),
     ]
 

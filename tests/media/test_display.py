@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tests.media.clip_makers import make_clip, numbers_on
-from tokenlearner.errors import MediaError
+from tokenlearner.errors import ConfigError, MediaError
 from tokenlearner.media import display_clip, probe, read_clip, read_stretch
 
 ONE = 1 << 16
@@ -143,6 +143,8 @@ class TestStretch:
         assert numbers_on(stretch.frames()) == list(range(5, 14))  # as often as wanted
 
     def test_the_whole_clip(self) -> None:
+        with pytest.raises(ConfigError, match="max_side_px is 0; it must be at least 1"):
+            read_stretch(make_clip(10), max_side_px=0)
         stretch = read_stretch(make_clip(10), max_side_px=48)
         assert numbers_on(stretch.frames()) == list(range(10))
         assert (stretch.width_px, stretch.height_px, stretch.end_s) == (48, 32, 1.0)

@@ -151,6 +151,13 @@ class TestOtherFiles:
             probe(tmp_path / "no.mp4")
         with pytest.raises(MediaError, match=r"is not a file\. Give the path of a clip"):
             probe(tmp_path)
+        with pytest.raises(MediaError, match=r"cannot be read \(.*null byte\)"):
+            probe("a\0b.mp4")
+
+    @pytest.mark.usefixtures("_as_users_run_it")
+    def test_no_source(self) -> None:
+        with pytest.raises(MediaError, match="Got a BytesIO; wanted a clip: a file's path, or its"):
+            probe(BytesIO(b""))  # type: ignore[arg-type]
 
     def test_without_pyav(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(sys.modules, "av", None)

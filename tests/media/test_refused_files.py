@@ -3,6 +3,7 @@
 import struct
 import zlib
 from contextlib import suppress
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -139,6 +140,13 @@ class TestOtherFiles:
             read_image(tmp_path / "no.jpg")
         with pytest.raises(MediaError, match=r"cannot be read .* Give the path of a photo or clip"):
             read_image(tmp_path)
+        with pytest.raises(MediaError, match=r"cannot be read \(.*null byte\)"):
+            read_image("a\0b.jpg")
+
+    @pytest.mark.usefixtures("_as_users_run_it")
+    def test_no_source(self) -> None:
+        with pytest.raises(MediaError, match="Got a BytesIO; wanted a photo: a file's path, or it"):
+            read_image(BytesIO(b""))  # type: ignore[arg-type]
 
 
 class TestBrokenFiles:

@@ -131,6 +131,22 @@ class TestPictures:
         assert set(durations) <= {30, 40}
         assert sum(durations) == 1000
 
+    @pytest.mark.parametrize("times_s", [None, [number / 240 for number in range(480)]])
+    def test_a_gif_keeps_time_at_rates_that_it_cannot_show(
+        self, times_s: list[float] | None
+    ) -> None:
+        blank = [np.zeros((2, 2, 3), np.uint8)] * 480
+        facts = probe(encode_video(blank, fps=240, times_s=times_s, kind="gif"))
+        assert facts.duration_s == pytest.approx(2, abs=0.021)
+        assert 80 <= facts.num_frames <= 101
+
+    @pytest.mark.parametrize("kind", ["mp4", "webm"])
+    def test_frames_at_the_same_time(self, kind: str) -> None:
+        times = [0.0, 0.0, 1e-6, 0.1, 0.2]
+        data = encode_video(frames(5), fps=10, times_s=times, kind=kind)
+        assert numbers_on(read_clip(data, num_frames=3).frames) == [0, 3, 4]
+        assert probe(data).num_frames == 3
+
     def test_a_gif_is_written_while_its_frames_come(
         self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     ) -> None:

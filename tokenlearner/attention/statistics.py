@@ -23,7 +23,7 @@ def overlap(maps: Maps) -> Float[Tensor, "*batch"]:
     distance; this is the mean over all pairs of tokens. A single token shares nothing.
 
     Raises:
-        ShapeError: If there are fewer than three axes.
+        ShapeError: If there are fewer than three axes, or no cells.
     """
     shares = _distributions(maps).flatten(-2)
     num_tokens = shares.shape[-2]
@@ -41,7 +41,7 @@ def effective_area(maps: Maps) -> Float[Tensor, "*batch token"]:
     that looks at a quarter of the cells evenly, and at no others, has 0.25.
 
     Raises:
-        ShapeError: If there are fewer than three axes.
+        ShapeError: If there are fewer than three axes, or no cells.
     """
     shares = _distributions(maps).flatten(-2)
     nats = torch.special.entr(_away_from_zero(shares)).sum(dim=-1)
@@ -56,7 +56,7 @@ def centroids(maps: Maps) -> Float[Tensor, "*batch token 3"]:
     there, in the same unit, of the centres of the cells: 0 for a token that looks at one cell.
 
     Raises:
-        ShapeError: If there are fewer than three axes.
+        ShapeError: If there are fewer than three axes, or no cells.
     """
     shares = _distributions(maps)
     height, width = shares.shape[-2:]
@@ -74,8 +74,10 @@ def centroids(maps: Maps) -> Float[Tensor, "*batch token 3"]:
 
 
 def _distributions(maps: Maps) -> Float[Tensor, "*batch token height width"]:
-    maps = torch.as_tensor(maps).float()
-    if maps.ndim < 3:
+    if isinstance(maps, np.ndarray):
+        maps = torch.from_numpy(np.array(maps, np.float32))  # read-only and mirrored ones, too
+    maps = maps.float()
+    if maps.ndim < 3 or 0 in maps.shape[-2:]:
         raise ShapeError(f"the maps are {tuple(maps.shape)}; wanted [..., token, height, width]")
     total = maps.sum(dim=(-2, -1), keepdim=True)
     is_empty = total <= 0  # divided by 1, because the gradient of 0 / 0 would be no number

@@ -36,7 +36,7 @@ from tokenlearner.efficiency.memory import (
 )
 from tokenlearner.efficiency.model_flops import count_model
 from tokenlearner.efficiency.rounds import Clock, Others, Plan, Run, run_rounds
-from tokenlearner.errors import MeasurementError, is_out_of_memory
+from tokenlearner.errors import ConfigError, MeasurementError, is_out_of_memory
 from tokenlearner.modules.shapes import Tensor
 
 POWERS = tuple(2**exponent for exponent in range(10))
@@ -136,9 +136,11 @@ def compare(
         After each candidate's preparation, each pass of its warm-up, and each round.
 
     Raises:
-        ConfigError: If the device cannot run a candidate that way.
+        ConfigError: If the device cannot run a candidate that way, or a batch would be empty.
         MeasurementError: If memory runs out, or a model cannot be compiled.
     """
+    if batch_size < 1:
+        raise ConfigError(f"batch_size is {batch_size}; it must be at least 1")
     device = torch.device(device)
     plan = plan or Plan(warmup_passes=warmup_passes(device))
     for candidate in candidates:

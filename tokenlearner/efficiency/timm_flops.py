@@ -49,7 +49,7 @@ def count_timm_macs(
     if backbone.pos_embed is not None:
         work += (Operation("add", backbone.pos_embed.shape[1], config.dim),)
     work += record(on_meta(backbone.norm_pre), tokens(num_prefix + positions))
-    stages = [Stage("embedding", "embedding", positions, work)]
+    stages = [Stage("embedding", "embedding", num_prefix + positions, work)]
     length, learner = positions, config.token_learner
     of_kind: dict[Any, Operations] = {}  # blocks of the same shapes cost the same
     for index, block in enumerate(backbone.blocks):
@@ -58,7 +58,7 @@ def count_timm_macs(
             assert learner is not None
             length = learner.num_tokens
             work = layers.learner(learner, config.dim, (rows, columns), "gelu_tanh")
-            stages.append(Stage(f"learner {index}", "learner", length, work))
+            stages.append(Stage(f"learner {index}", "learner", num_prefix + length, work))
         kind = (length, tuple(parameter.shape for parameter in block.parameters()))
         if kind not in of_kind:
             of_kind[kind] = record(on_meta(block), tokens(num_prefix + length))
@@ -67,7 +67,7 @@ def count_timm_macs(
             assert learner is not None
             length = positions
             work = layers.fuser(learner, config.dim, positions, "gelu_tanh", linear_maps=False)
-            stages.append(Stage(f"fuser {index}", "fuser", length, work))
+            stages.append(Stage(f"fuser {index}", "fuser", num_prefix + length, work))
     bare = on_meta(backbone, without=(backbone.blocks, backbone.patch_embed))
     work = record(bare.norm, tokens(num_prefix + length))
     work += record(bare, tokens(num_prefix + length), method="forward_head")

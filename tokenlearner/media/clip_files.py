@@ -109,15 +109,20 @@ def _open_bytes(source: bytes | Path | str, limits: ClipLimits) -> Iterator[Buff
         _check_bytes(len(source), limits)
         yield BytesIO(source)
         return
+    if not isinstance(source, str | Path):
+        raise MediaError(
+            f"Got a {type(source).__name__}; wanted a clip: a file's path, or its bytes."
+        )
     path = Path(source)
     try:
         # A pipe or device would be waited for, or never end.
         if not stat.S_ISREG(path.stat().st_mode):
             raise MediaError(f"{str(source)!r} is not a file. Give the path of a clip.")
         file = path.open("rb")
-    except OSError as error:
+    except (OSError, ValueError) as error:  # no path has a zero in it
+        reason = getattr(error, "strerror", None) or error
         raise MediaError(
-            f"{str(source)!r} cannot be read ({error.strerror}). Give the path of a clip."
+            f"{str(source)!r} cannot be read ({reason}). Give the path of a clip."
         ) from error
     with file:
         _check_bytes(os.fstat(file.fileno()).st_size, limits)

@@ -105,7 +105,8 @@ def read_image(source: bytes | Path | str, *, limits: ImageLimits = DEFAULT_IMAG
         UnsupportedMediaError: The content is of another kind, or there is none.
         MediaTooLargeError: The file or the picture is over a limit.
         CorruptMediaError: The file is broken or cut off.
-        MediaError: There is no such file, or the picture is below `limits.min_side_px`.
+        MediaError: There is no such file, `source` is something else, or the picture is below
+            `limits.min_side_px`.
     """
     data = _read_bytes(source, limits)
     kind = recognise(data)
@@ -198,6 +199,10 @@ def _encode(pixels: np.ndarray, kind: str, **options: int) -> bytes:
 def _read_bytes(source: bytes | Path | str, limits: ImageLimits) -> bytes:
     if isinstance(source, bytes):
         data, num_bytes = source, len(source)
+    elif not isinstance(source, str | Path):
+        raise MediaError(
+            f"Got a {type(source).__name__}; wanted a photo: a file's path, or its bytes."
+        )
     else:
         path = Path(source)
         try:
@@ -209,10 +214,10 @@ def _read_bytes(source: bytes | Path | str, limits: ImageLimits) -> bytes:
             with path.open("rb") as file:
                 num_bytes = os.fstat(file.fileno()).st_size
                 data = file.read(limits.max_bytes + 1)
-        except OSError as error:
+        except (OSError, ValueError) as error:  # no path has a zero in it
+            reason = getattr(error, "strerror", None) or error
             raise MediaError(
-                f"{str(source)!r} cannot be read ({error.strerror}). Give the path of a photo or "
-                "clip."
+                f"{str(source)!r} cannot be read ({reason}). Give the path of a photo or clip."
             ) from error
     if len(data) > limits.max_bytes:
         raise MediaTooLargeError(

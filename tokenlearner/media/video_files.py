@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from av.container import OutputContainer
     from av.video.frame import VideoFrame
 
-_UNITS_PER_S = 90_000  # of timestamps that follow no rate
 _LEAST_FPS, _MOST_FPS = 1e-4, 1000.0  # a frame in three hours; a slow-motion camera
 _LATEST_S = 86_400.0
 _GIF_UNITS_PER_S = 100
@@ -37,6 +36,7 @@ class _Coding:
 
     video: str
     max_side_px: int
+    units_per_s: int  # of timestamps that follow no rate
     options: dict[str, str]
     audio: str
     container_options: dict[str, str]
@@ -46,6 +46,7 @@ _CODINGS = {
     "mp4": _Coding(
         video="libx264",
         max_side_px=16_384,
+        units_per_s=90_000,
         options={"preset": "veryfast", "crf": "20"},
         audio="aac",
         container_options={"movflags": "faststart"},  # the index first: plays while it loads
@@ -53,6 +54,7 @@ _CODINGS = {
     "webm": _Coding(
         video="libvpx-vp9",
         max_side_px=65_535,
+        units_per_s=1000,
         options={"deadline": "realtime", "cpu-used": "8", "crf": "32", "b": "0", "row-mt": "1"},
         audio="libopus",
         container_options={},
@@ -74,11 +76,12 @@ def encode_video(
 ) -> bytes:
     """Encodes frames as they come, one in memory at a time.
 
-    MP4 and WebM want even sides: an odd one gets its last row or column twice.
+    MP4 and WebM want even sides: an odd one gets its last row or column twice. Frames that come
+    faster than a kind of file can show them are left out: in a GIF those above 50 per second.
 
     Args:
         frames: uint8 RGB [height, width, 3], all of one size.
-        fps: Frames per second; broadcast rates such as 29.97 are kept exactly.
+        fps: Frames per second; broadcast rates such as 29.97 are kept exactly in an MP4.
         times_s: When each frame is shown, ascending, where it is not at a constant rate; `fps`
             then only says how long the last one stays.
         end_s: Until when the last one stays, if that is longer; only with `times_s`.
@@ -230,7 +233,7 @@ def _write(
     # Kept exact are 30000/1001 frames per second as well as one frame per 3600 seconds.
     slow = fps < 1
     rate = Fraction(1 / fps if slow else fps).limit_denominator(1001) ** (-1 if slow else 1)
-    unit = 1 / rate if times_s is None else Fraction(1, _UNITS_PER_S)
+    unit = 1 / rate if times_s is None else Fraction(1, coding.units_per_s)
     stream: Any = out.add_stream(coding.video, rate=rate, options=coding.options)
     context = stream.codec_context
     context.width, context.height = size
@@ -246,7 +249,7 @@ def _write(
         again_s = end_s - 1 / fps
         if again_s - times_s[-1] > 0.5 / fps:  # less is how unevenly frames come
             last = len(times_s) - 1, round(again_s / unit)
-    for picture, stamp in _with_last_again(timed, last):
+    for picture, stamp in _spaced(_with_last_again(timed, last), 1):
         picture.pts, picture.time_base = stamp, unit
         picture.pict_type = PictureType.NONE  # a decoded one still says what it was in its file
         out.mux(stream.encode(picture))
@@ -270,6 +273,15 @@ def _with_last_again(
         yield picture, stamp
         if last is not None and number == last[0]:
             yield picture, last[1]
+
+
+def _spaced(timed: Iterable[tuple[_Picture, int]], least: int) -> Iterator[tuple[_Picture, int]]:
+    """Leaves out what comes sooner after the picture before it than a file can show."""
+    before = None
+    for picture, stamp in timed:
+        if before is None or stamp - before >= least:
+            yield picture, stamp
+            before = stamp
 
 
 class _SoundTrack:
@@ -306,6 +318,7 @@ def _encode_gif(
 ) -> bytes:
     """Each frame with 256 colours of its own."""
     starts = (number / fps for number in count()) if times_s is None else iter(times_s)
+    stamps = (round(_GIF_UNITS_PER_S * start) for start in starts)
     last_s = 1 / fps
     if times_s is not None and end_s is not None:
         last_s = max(last_s, end_s - times_s[-1])
@@ -316,17 +329,16 @@ def _encode_gif(
         path = Path(folder, "clip.gif")
         options = {"loop": "0", "final_delay": str(max(final, _SHORTEST_GIF_FRAME))}
         with av.open(str(path), "w", format="gif", options=options) as out:
-            stream, stamp = None, -_SHORTEST_GIF_FRAME
-            for frame, start in zip(frames, starts, strict=False):
+            stream, before = None, None
+            for frame, stamp in _spaced(zip(frames, stamps, strict=False), _SHORTEST_GIF_FRAME):
                 picture = _with_palette(frame)
                 if stream is None:
                     stream = out.add_stream("gif", rate=_GIF_UNITS_PER_S)
                     stream.width, stream.height = picture.width, picture.height
                     stream.pix_fmt = "pal8"
-                before = stamp
-                stamp = max(round(_GIF_UNITS_PER_S * start), before + _SHORTEST_GIF_FRAME)
-                if before >= 0:
+                if before is not None:
                     _check_gif_frame(stamp - before)
+                before = stamp
                 picture.pts, picture.time_base = stamp, Fraction(1, _GIF_UNITS_PER_S)
                 out.mux(stream.encode(picture))
             if stream is not None:

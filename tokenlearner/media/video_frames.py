@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tokenlearner.errors import ConfigError
 from tokenlearner.media.clip_files import import_av
 
 if TYPE_CHECKING:
@@ -70,7 +71,13 @@ class Layout:
         )
 
     def fit(self, max_side_px: int | None) -> tuple[int, int]:
-        """Width and height as shown, reduced so that neither is above `max_side_px`."""
+        """Width and height as shown, reduced so that neither is above `max_side_px`.
+
+        Raises:
+            ConfigError: If no picture is that small.
+        """
+        if max_side_px is not None and max_side_px < 1:
+            raise ConfigError(f"max_side_px is {max_side_px}; it must be at least 1.")
         longest = max(self.width_px, self.height_px)
         if max_side_px is None or longest <= max_side_px:
             return self.width_px, self.height_px

@@ -3,6 +3,7 @@
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
+from tokenlearner.errors import ConfigError
 from tokenlearner.preprocess import Preprocessing
 
 
@@ -94,15 +95,25 @@ class ModelInfo:
 
     @classmethod
     def from_dict(cls, data: dict[str, Any], **where: str) -> "ModelInfo":
-        """Builds the information from what `to_dict` returned, and where it was read from."""
+        """Builds the information from what `to_dict` returned, and where it was read from.
+
+        Raises:
+            KeyError: If something is missing.
+            ConfigError: If something is of another type than it should be.
+        """
         provenance = data.get("provenance")
         return cls(
-            name=data["name"],
+            name=_typed(str, "name", data["name"]),
             class_names=tuple(data["class_names"]),
-            preprocessing=Preprocessing.from_dict(data["preprocessing"]),
+            preprocessing=Preprocessing.from_dict(
+                _typed(dict, "preprocessing", data["preprocessing"])
+            ),
             provenance=None if provenance is None else _provenance(provenance),
-            untrained_parts=tuple(data.get("untrained_parts", ())),
-            multi_label=bool(data.get("multi_label", False)),
+            untrained_parts=tuple(
+                _typed(str, "untrained_parts", part)
+                for part in _typed(list | tuple, "untrained_parts", data.get("untrained_parts", ()))
+            ),
+            multi_label=_typed(bool, "multi_label", data.get("multi_label", False)),
             **where,
         )
 
@@ -119,6 +130,27 @@ def name_random_parts(trained: bool, untrained_parts: tuple[str, ...]) -> str:
     return f"{' and '.join(untrained_parts)} not trained" if untrained_parts else ""
 
 
-def _provenance(data: dict[str, Any]) -> Provenance:
-    known = {f.name for f in fields(Provenance)}
-    return Provenance(**{name: value for name, value in data.items() if name in known})
+def _provenance(data: object) -> Provenance:
+    known = {f.name for f in fields(Provenance)}  # a newer version may tell more
+    return Provenance(
+        **{
+            name: _typed(_NOT_WORDS.get(name, str), name, value)
+            for name, value in _typed(dict, "provenance", data).items()
+            if name in known
+        }
+    )
+
+
+_NOT_WORDS: dict[str, Any] = {
+    "hours": float | int | None,
+    "epochs": int | None,
+    "seed": int | None,
+    "settings": dict,
+    "versions": dict,
+}
+
+
+def _typed(kind: Any, name: str, value: Any) -> Any:
+    if not isinstance(value, kind):
+        raise ConfigError(f"{name} is {value!r}; wanted {getattr(kind, '__name__', kind)}")
+    return value

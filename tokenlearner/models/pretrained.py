@@ -244,6 +244,7 @@ class PretrainedModel(nn.Module, ABC):
         Raises:
             ConfigError: If the model has no `info`, or one that does not fit it.
             CheckpointError: If it could not be built again.
+            OSError: If the folder cannot be written.
         """
         self._write_with_card(Path(folder), place=str(folder), dtype=dtype)
 
