@@ -151,7 +151,7 @@ def look_at(
     Args:
         clip: The clip.
         stretch: Start and end, in seconds.
-        num_frames: How many frames an image model sees.
+        num_frames: How many frames an image model sees, if the stretch has as many.
         models: Names: the chosen one, and the one to compare it with if there is one.
         device: Where the models are.
         report: Called between the steps. It may raise, to stop.
@@ -164,7 +164,8 @@ def look_at(
     media = _media(clip, stretch, shelf, report)
     seen, keys = [], []
     for index, name in enumerate(models):
-        count = frames_of(name, device) or num_frames
+        # More than there are would be some of them again.
+        count = frames_of(name, device) or min(num_frames, len(media.frames_s))
         key = (clip.sha256, stretch, count, name, resources.version_of(name, device), device)
         shares = (index / len(models), 1 / len(models))
         seen.append(_seen(clip, stretch, count, name, device, shelf, key, report, shares))

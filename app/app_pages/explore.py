@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from app import photo_resources, resources
+from app import resources
 from app.components.answer import answer
 from app.components.cost import cost_card
 from app.components.downloads import downloads
@@ -10,7 +10,7 @@ from app.components.gallery import gallery
 from app.components.maps import maps
 from app.components.model_input import model_input
 from app.components.notices import show_notices
-from app.components.photo import photo_line, photo_of
+from app.components.photo import photo_line, photo_of, result_of
 from app.components.plain_text import plain
 from app.components.predictions import predictions_chart
 from app.components.stage import stage_line
@@ -27,13 +27,10 @@ photo = photo_of(state)
 subject = photo.subject(dataset)
 subject_is_known = resources.is_subject_known(photo.sample, dataset, state.model, device)
 
-explain = (
-    photo_resources.explain_own_photo if photo.sample is None else photo_resources.explain_sample
-)
 if state.stage:
-    result = explain(photo.image, state.model, device)
+    result = result_of(photo, state, device)
     stage_line(result, subject=subject, subject_is_known=subject_is_known)
-    maps(state, photo, result)
+    maps(state, result)
 else:
     with st.container(key="status", horizontal=True):
         st.html(_HEADLINE, width="content")
@@ -41,14 +38,14 @@ else:
     top = st.container(key="gallery")
     try:
         with status:
-            result = explain(photo.image, state.model, device)
+            result = result_of(photo, state, device)
     except Exception:
         with top:  # the way to another photo
             gallery(state, dataset, device)
         raise
     left, right = st.columns([3, 2], gap="medium")
     with left, st.container(key="maps", gap="small"):
-        maps(state, photo, result)
+        maps(state, result)
     with right, st.container(key="numbers", gap="small"):
         _, problem = resources.counterpart(state.model, device)
         show_notices("Explore")

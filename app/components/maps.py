@@ -1,21 +1,24 @@
 """The attention viewer on a page, with what it asks the page for."""
 
+from functools import partial
+
 import streamlit as st
 
 from app import photo_resources, resources
 from app.components.attention_viewer import attention_viewer
+from app.components.drawing import save_in_browser
 from app.components.gallery import step_sample
 from app.components.learner_choice import learner_choice, learner_of
-from app.components.photo import Photo
+from app.components.photo import photo_of, result_of
 from app.components.stage import step_buttons
 from app.state import PageState, change_state
 from tokenlearner.media import encode_png
-from tokenlearner.rendering import render_overlay
+from tokenlearner.rendering import ViewSettings, render_overlay
 
-_PICTURE = "picture_to_save"
+_KEY = "viewer"
 
 
-def maps(state: PageState, photo: Photo, result: photo_resources.Result) -> None:
+def maps(state: PageState, result: photo_resources.Result) -> None:
     """Shows what the chosen model looks at, or why there is nothing to show of it."""
     if not result.chosen.learners:
         _explain_absence(state, result)
@@ -23,25 +26,24 @@ def maps(state: PageState, photo: Photo, result: photo_resources.Result) -> None
     if not state.stage:
         learner_choice(state, result.chosen)
     learner = learner_of(state, result.chosen)
-    event = attention_viewer(
+    attention_viewer(
         explanation=result.chosen,
         learner=learner,
         settings=state.view,
         photo_jpeg=result.photo_jpeg,
-        key="viewer",
+        key=_KEY,
         stage=state.stage,
-        download=st.session_state.get(_PICTURE),
+        on_export=partial(_save, state, learner),
+        on_step=partial(_step, state),
     )
-    st.session_state.pop(_PICTURE, None)  # not before it is sent, as this run may be ended early
-    if event is None:
-        return
-    if event.export is not None:
-        change_state(view=event.export)
-        picture = encode_png(render_overlay(result.chosen, event.export, learner=learner))
-        st.session_state[_PICTURE] = (f"{photo.file_stem}_attention.png", picture)
-    if event.step:
-        _step(state, event.step)
-    st.rerun()
+
+
+def _save(state: PageState, learner: int, settings: ViewSettings) -> None:
+    change_state(view=settings)
+    photo = photo_of(state)
+    result = result_of(photo, state, resources.pick_device(state.device), quietly=True)
+    picture = encode_png(render_overlay(result.chosen, settings, learner=learner))
+    save_in_browser(_KEY, (f"{photo.file_stem}_attention.png", picture))
 
 
 def _step(state: PageState, step: int) -> None:

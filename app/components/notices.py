@@ -17,13 +17,15 @@ def show_notices(here: PageTitle | None = None) -> None:
     Args:
         here: Which page this is: nobody is sent to where they are.
     """
-    for notice in notices():
-        if notice.page is not None and notice.page == here:
-            continue
-        st.warning(plain(notice.text), icon=":material/info:")
-        if notice.page is not None:
-            st.page_link(
-                _SCRIPTS[notice.page],
-                label=f"Go to the {notice.page} page",
-                icon=":material/arrow_forward:",
-            )
+    wanted = [notice for notice in notices() if notice.page is None or notice.page != here]
+    if not wanted:
+        return
+    with st.container(key="notices", gap="small"):
+        for notice in wanted:
+            st.warning(plain(notice.text), icon=":material/info:")
+            if notice.page is not None:
+                st.page_link(
+                    _SCRIPTS[notice.page],
+                    label=f"Go to the {notice.page} page",
+                    icon=":material/arrow_forward:",
+                )

@@ -76,6 +76,13 @@ def test_a_stretch_and_a_number_of_frames() -> None:
     assert f"## {name} · {100 * share:#.3g} %" in texts(page)
 
 
+def test_no_more_frames_than_there_are() -> None:
+    assert CLIPS[FIRST].id == "person-walking"
+    said = texts(open_page(frames="64"))
+    assert "The mean over 40 frames, each seen on its own." in said
+    assert "GFLOPs for 40 frames" in said
+
+
 def test_two_models_on_one_clip() -> None:
     entry = next(entry for entry in zoo.ENTRIES if entry.baseline)
     page = open_page(model=entry.name, frames="4", **{"with": str(entry.baseline)})

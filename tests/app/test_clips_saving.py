@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,7 @@ from streamlit.runtime.scriptrunner import StopException
 from streamlit.testing.v1 import AppTest
 
 from app import clip_resources
-from app.components import attention_player
+from app.components import attention_player, drawing
 from app.components.clips import film, look
 from tests.app.test_clips_page import CLIPS, FIRST, open_page
 from tests.app.test_explore_page import alerts
@@ -23,22 +22,32 @@ from tokenlearner.media import read_clip, read_image
 from tokenlearner.rendering import ViewSettings
 from tokenlearner.rendering.overlay import paint
 
+Pack = Callable[[tuple[str, bytes] | None, str], bytes]
+
 
 @pytest.mark.parametrize(("sent", "step"), [(3, 3), (1, 1), (99, 3), (-1, 0)])
 def test_the_picture_that_is_saved_is_of_the_step_on_the_screen(
     sent: int, step: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = [SimpleNamespace(export={"tokens": [2], "opacity": 0.8, "at": sent}, step=None)]
+    asked = [{"tokens": [2], "opacity": 0.8, "at": sent}]
     saved = []
 
-    def listen(widget: object, pack: Callable[[str], bytes], *, key: str, saves: bool) -> Any:
-        if saves:
-            saved.append(unpack(pack("1")))
-        return asked.pop() if asked else SimpleNamespace(export=None, step=None)
+    def listen(widget: Any, pack: Pack, *, on_export: Callable[[Any], None], **rest: Any) -> None:
+        if asked:
+            on_export(asked.pop())  # as the browser has it called before the page runs
+
+        def pack_and_keep(file: tuple[str, bytes] | None, file_id: str) -> bytes:
+            buffer = pack(file, file_id)
+            if file:
+                saved.append(unpack(buffer))
+            return buffer
+
+        drawing.listen(widget, pack_and_keep, on_export=on_export, **rest)
 
     monkeypatch.setattr(attention_player, "listen", listen)
-    open_page(frames="4")
-    ((header, body),) = saved
+    page = open_page(frames="4")
+    page.run()
+    ((header, body),) = saved  # once
     assert header["download"]["filename"] == f"{FIRST}_attention.png"
     found = explain_clip(zoo.load(zoo.names()[0]), read_clip(CLIPS[FIRST].path, num_frames=4))
     maps = found.learners[0].maps

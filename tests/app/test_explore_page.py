@@ -217,13 +217,13 @@ def test_an_upload_that_others_pushed_out_is_missed() -> None:
 def test_the_device_that_is_chosen_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     names = {"auto": "Automatic: CPU", "cpu": "CPU", "meta": "Another"}
     monkeypatch.setattr(resources, "devices", lambda: names)
-    used, real = [], photo_resources.explain_sample
+    used, real = [], photo_resources.look_at
 
-    def explain_sample(image: Image, model: str, device: str) -> photo_resources.Result:
+    def look_at(image: Image, model: str, device: str, **how: bool) -> photo_resources.Result:
         used.append(device)
-        return real(image, model, "cpu")
+        return real(image, model, "cpu", **how)
 
-    monkeypatch.setattr(photo_resources, "explain_sample", explain_sample)
+    monkeypatch.setattr(photo_resources, "look_at", look_at)
     page = open_page()
     picker = page.sidebar.selectbox(key="choice_device")
     assert picker.options == list(names.values())
@@ -302,10 +302,10 @@ def test_on_stage_there_is_a_way_on_from_a_photo_without_maps() -> None:
 def test_the_stage_can_be_left_where_the_page_cannot_be_drawn(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise MediaError("nothing to see")
 
-    monkeypatch.setattr(photo_resources, "explain_sample", fail)
+    monkeypatch.setattr(photo_resources, "look_at", fail)
     page = AppTest.from_file(str(MAIN), default_timeout=120)
     page.query_params["stage"] = "1"
     page.run()

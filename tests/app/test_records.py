@@ -11,7 +11,7 @@ from app.components.efficiency.cost_table import (
     describe_change,
     measured_rows,
 )
-from app.components.efficiency.records import Line, doubts, table_row
+from app.components.efficiency.records import Line, doubts, table_row, title_of
 from tests.app.measured import comparison
 from tokenlearner.efficiency import count_macs
 from tokenlearner.efficiency.comparison import Comparison
@@ -64,6 +64,27 @@ def test_the_table_of_costs() -> None:
 )
 def test_changes(before: float, after: float, text: str) -> None:
     assert describe_change(before, after) == text
+
+
+@pytest.mark.parametrize(
+    ("base", "last", "title"),
+    [
+        ("imagenette-fine-vit", "imagenette-fine-vit-tl8", "Imagenette fine, 8 tokens"),
+        (
+            "imagenette-fine-vit-tl16",
+            "imagenette-fine-vit-tl8",
+            "Imagenette fine, 8 tokens, against Imagenette fine, 16 tokens",
+        ),
+        ("one", "other", "other, against one"),
+    ],
+)
+def test_whom_a_model_stood_against(base: str, last: str, title: str) -> None:
+    found = comparison((3.0, 2.0))
+    names = zip(found.entries, (base, last), strict=True)
+    entries = tuple(replace(entry, name=name) for entry, name in names)
+    assert title_of(replace(found, entries=entries)) == title
+    alone = replace(found, entries=entries[1:])
+    assert title_of(alone) == title.partition(", against")[0]
 
 
 def test_what_files_say() -> None:

@@ -108,7 +108,7 @@ def test_small_display_photo_keeps_its_size() -> None:
 
 def test_link_with_every_setting() -> None:
     query = {
-        "token": "2,5",
+        "token": "5,2,2",
         "mode": "composite",
         "opacity": "0.45",
         "cmap": "cividis",

@@ -90,6 +90,14 @@ def test_what_a_button_says_is_announced_as_well(open_page: Open) -> None:
     expect(visitor.page.locator(".status")).to_have_text("")
 
 
+@pytest.mark.parametrize("size", [(360, 740), (768, 1024), (1440, 900)])
+def test_what_is_wrong_with_a_file_is_on_the_screen(open_page: Open, size: tuple[int, int]) -> None:
+    visitor = open_page()
+    visitor.page.set_viewport_size({"width": size[0], "height": size[1]})
+    visitor.upload("words.jpg", b"This is no picture.")
+    expect(visitor.page.get_by_role("alert")).to_be_in_viewport(ratio=1)
+
+
 def test_a_narrow_window_has_room_for_everything(open_page: Open) -> None:
     visitor = open_page()
 

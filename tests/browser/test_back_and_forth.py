@@ -73,6 +73,50 @@ def test_a_clip_is_where_it_was_left(open_page: Open) -> None:
     expect(now).to_have_text(left_at)
 
 
+def test_arrows_pass_frames_that_were_sampled_twice(open_page: Open) -> None:
+    visitor = open_page()
+    visitor.open_clips("?clip=stream&frames=64")  # at a variable rate
+    steps = [0]
+
+    def press(key: str, count: int) -> None:
+        for _ in range(count):
+            visitor.page.keyboard.press(key)
+            expect(visitor.viewer).not_to_have_attribute("data-step", str(steps[-1]))
+            steps.append(int(visitor.viewer.get_attribute("data-step") or -1))
+
+    press("ArrowRight", 12)
+    forth = steps[1:]
+    assert forth == sorted(set(forth))
+    assert forth[-1] > 12  # some were passed
+    press("ArrowLeft", 11)
+    back = steps[len(forth) + 1 :]
+    assert back == sorted(set(back), reverse=True)
+
+
+def test_space_plays_the_clip_that_was_just_chosen(open_page: Open) -> None:
+    visitor = open_page()
+    visitor.open_clips("?clip=flower&frames=4")
+    before = visitor.viewer.get_attribute("data-shows") or ""
+    visitor.pick_sample("cars")
+    expect(visitor.viewer).not_to_have_attribute("data-shows", before)
+    visitor.page.keyboard.press("Space")
+    expect(visitor.viewer).to_have_attribute("data-playing", "1")
+
+
+def test_a_picture_is_saved_whatever_is_clicked_next(open_page: Open) -> None:
+    visitor = open_page("?sample=tabby")
+    with visitor.page.expect_download() as picture:
+        visitor.page.get_by_role("button", name="Save picture").click()
+        visitor.pick_sample("coffee")
+    assert picture.value.suggested_filename == "tabby_attention.png"
+    visitor.page.wait_for_url("**sample=coffee**")
+    visitor.open_clips("?clip=flower&frames=4")
+    with visitor.page.expect_download() as frame:
+        visitor.page.get_by_role("button", name="Save picture").click()
+        visitor.pick_sample("cars")
+    assert frame.value.suggested_filename == "flower_attention.png"
+
+
 def test_the_view_survives_pages_without_a_viewer(open_page: Open) -> None:
     visitor = open_page("?cmap=magma")
     visitor.solo(4)

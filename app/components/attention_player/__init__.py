@@ -4,9 +4,10 @@ Clip and maps travel once; playing, seeking and every control work in the browse
 hears from the player only when someone wants to save a picture or to see another clip.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from streamlit.components.v2 import component
 
@@ -28,7 +29,6 @@ from tokenlearner.rendering.overlay import ViewSettings
 __all__ = [
     "ClipMedia",
     "PackedMaps",
-    "PlayerEvent",
     "attention_player",
     "pack_maps",
     "pack_payload",
@@ -37,21 +37,6 @@ __all__ = [
 FOLDER = Path(__file__).parent
 MODULES = ("clip", "timeline", "player")
 _STYLES = ("player",)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class PlayerEvent:
-    """What the user asked of the page, for the one run that follows.
-
-    Attributes:
-        export: Settings of the picture to save; hand it over as `download` in the next run.
-        at: The step that was on the screen then, counted from 0.
-        step: -1 or 1 for the previous or next clip, 0 for neither.
-    """
-
-    export: ViewSettings | None = None
-    at: int = 0
-    step: int = 0
 
 
 @cache
@@ -71,8 +56,9 @@ def attention_player(
     settings: ViewSettings,
     key: str,
     stage: bool = False,
-    download: tuple[str, bytes] | None = None,
-) -> PlayerEvent | None:
+    on_export: Callable[[ViewSettings, int], None],
+    on_step: Callable[[int], None],
+) -> None:
     """Shows a clip with an explanation's maps over it.
 
     Args:
@@ -80,16 +66,21 @@ def attention_player(
         media: The clip to play.
         settings: What to show first. Later changes belong to the user: the player keeps them when
             another explanation arrives, and in the query string.
-        key: Identifies the player from run to run.
+        key: Identifies the player from run to run, and for `save_in_browser`.
         stage: Fill the viewport; up and down ask for other clips.
-        download: File name and content for the browser to save, once, in answer to an `export`.
-
-    Returns:
-        What the user asked for, or None.
+        on_export: Called before the page runs, if somebody wants to save a picture of this view and
+            the step on the screen, counted from 0.
+        on_step: Called so with -1 or 1, for the previous or next clip.
     """
-    result = listen(
+    last = len(packed.header["step_frames"]) - 1
+
+    def export(values: dict[str, Any]) -> None:
+        step = min(max(int(values.get("at", 0)), 0), last)
+        on_export(settings_from_values(values), step)
+
+    listen(
         _component(),
-        lambda download_id: pack_payload(
+        lambda download, download_id: pack_payload(
             packed,
             media,
             settings,
@@ -98,14 +89,6 @@ def attention_player(
             download_id=download_id,
         ),
         key=key,
-        saves=download is not None,
-    )
-    if result.export is None and not result.step:
-        return None
-    export = result.export or {}
-    at = export.get("at", 0)
-    return PlayerEvent(
-        export=None if result.export is None else settings_from_values(export),
-        at=min(max(int(at), 0), len(packed.header["step_frames"]) - 1),
-        step=int(result.step or 0),
+        on_export=export,
+        on_step=lambda step: on_step(int(step)),
     )

@@ -5,7 +5,7 @@ string, which `settings_from_query` reads. Python hears from the viewer only whe
 save a picture or to see another sample.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -22,23 +22,10 @@ from app.components.drawing import (
 from tokenlearner.inference import Explanation
 from tokenlearner.rendering.overlay import ViewSettings
 
-__all__ = ["ViewerEvent", "attention_viewer", "pack_payload"]
+__all__ = ["attention_viewer", "pack_payload"]
 
 FOLDER = Path(__file__).parent
 MODULES = ("viewer",)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ViewerEvent:
-    """What the user asked of the page, for the one run that follows.
-
-    Attributes:
-        export: Settings of the picture to save; hand it over as `download` in the next run.
-        step: -1 or 1 for the previous or next sample, 0 for neither.
-    """
-
-    export: ViewSettings | None = None
-    step: int = 0
 
 
 @cache
@@ -59,9 +46,10 @@ def attention_viewer(
     photo_jpeg: bytes,
     key: str,
     stage: bool = False,
-    download: tuple[str, bytes] | None = None,
-) -> ViewerEvent | None:
-    """Show an explanation's maps over its photo.
+    on_export: Callable[[ViewSettings], None],
+    on_step: Callable[[int], None],
+) -> None:
+    """Shows an explanation's maps over its photo.
 
     Args:
         explanation: Photo, geometry and maps.
@@ -69,16 +57,14 @@ def attention_viewer(
         settings: What to show first. Later changes belong to the user: the viewer keeps them when
             another explanation arrives, and in the query string.
         photo_jpeg: The photo for the screen, from `encode_display_photo`.
-        key: Identifies the viewer from run to run.
+        key: Identifies the viewer from run to run, and for `save_in_browser`.
         stage: Fill the viewport; up and down ask for other samples.
-        download: File name and content for the browser to save, once, in answer to an `export`.
-
-    Returns:
-        What the user asked for, or None.
+        on_export: Called before the page runs, if somebody wants to save a picture of this view.
+        on_step: Called so with -1 or 1, for the previous or next sample.
     """
-    result = listen(
+    listen(
         _component(),
-        lambda download_id: pack_payload(
+        lambda download, download_id: pack_payload(
             explanation,
             photo_jpeg,
             settings,
@@ -88,11 +74,6 @@ def attention_viewer(
             download_id=download_id,
         ),
         key=key,
-        saves=download is not None,
-    )
-    if result.export is None and not result.step:
-        return None
-    return ViewerEvent(
-        export=None if result.export is None else settings_from_values(result.export),
-        step=int(result.step or 0),
+        on_export=lambda values: on_export(settings_from_values(values)),
+        on_step=lambda step: on_step(int(step)),
     )

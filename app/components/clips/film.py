@@ -11,7 +11,8 @@ from app.background import Progress, wait_for
 from app.clip_resources import ClipOnPage, ClipResult
 from app.clip_state import ClipState
 from app.components.clips.look import job_of
-from app.components.clips.player import file_stem, save_with_player, shown_of
+from app.components.clips.player import PLAYER, file_stem, shown_of
+from app.components.drawing import save_in_browser
 from app.problems import tell
 from app.state import PageState, add_notices
 from tokenlearner.errors import TokenLearnerError
@@ -100,7 +101,7 @@ def make_film(clip: ClipOnPage, result: ClipResult, *, place: DeltaGenerator) ->
         raise
     else:
         _forget()
-        save_with_player(f"{file_stem(clip)}_attention.{wish.kind}", film)
+        save_in_browser(PLAYER, (f"{file_stem(clip)}_attention.{wish.kind}", film))
     finally:
         place.empty()
     st.rerun()  # for the player to save it, or the notice to be read

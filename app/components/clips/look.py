@@ -1,10 +1,9 @@
 """The work: progress while it is done, and a Stop that stops it."""
 
-from collections.abc import Callable
-
 import streamlit as st
 
-from app import clip_resources
+from app import clip_resources, resources
+from app.background import Report
 from app.clip_resources import ClipOnPage, ClipResult
 from app.clip_state import ClipState
 from app.components.plain_text import plain
@@ -40,14 +39,7 @@ def look(page: PageState, state: ClipState, clip: ClipOnPage, device: str) -> Cl
     job = (*job_of(page, state, clip), device)
     place = st.empty()
     try:
-        result = clip_resources.look_at(
-            clip,
-            stretch=state.stretch(clip.facts.duration_s),
-            num_frames=state.num_frames,
-            models=models_of(page, state),
-            device=device,
-            report=_reporter(job, place),
-        )
+        result = _result_of(page, state, clip, device, _reporter(job, place))
     except _StoppedError:
         return ""
     except TokenLearnerError as error:
@@ -58,7 +50,25 @@ def look(page: PageState, state: ClipState, clip: ClipOnPage, device: str) -> Cl
     return result
 
 
-def _reporter(job: object, place) -> Callable[[str, float], None]:
+def look_quietly(page: PageState, state: ClipState, clip: ClipOnPage) -> ClipResult:
+    """The same for a callback, which must not draw on the page."""
+    return _result_of(page, state, clip, resources.pick_device(page.device), lambda *_: None)
+
+
+def _result_of(
+    page: PageState, state: ClipState, clip: ClipOnPage, device: str, report: Report
+) -> ClipResult:
+    return clip_resources.look_at(
+        clip,
+        stretch=state.stretch(clip.facts.duration_s),
+        num_frames=state.num_frames,
+        models=models_of(page, state),
+        device=device,
+        report=report,
+    )
+
+
+def _reporter(job: object, place) -> Report:
     """Makes what tells the user how far the work is; where there is none, it is never called."""
     bar = None
 

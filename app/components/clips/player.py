@@ -1,5 +1,7 @@
 """The player on the page, with what it asks the page for."""
 
+from functools import partial
+
 import streamlit as st
 
 from app import clip_resources, resources
@@ -7,6 +9,9 @@ from app.clip_resources import ClipOnPage, ClipResult
 from app.clip_state import ClipState, change_clip_state
 from app.components.attention_player import attention_player
 from app.components.clips.gallery import step_clip
+from app.components.clips.look import look_quietly
+from app.components.clips.source import clip_of
+from app.components.drawing import save_in_browser
 from app.components.learner_choice import learner_choice, learner_of
 from app.components.plain_text import plain
 from app.components.provenance import warning_badge
@@ -18,7 +23,9 @@ from tokenlearner.media import encode_png
 from tokenlearner.rendering.heading import warn_on
 from tokenlearner.rendering.overlay import ViewSettings, paint
 
-_TO_SAVE = "clip_to_save"
+PLAYER = "player"
+"""Its key."""
+
 _WHOSE = "clip_whose_maps"
 
 
@@ -42,29 +49,25 @@ def clip_maps(page: PageState, state: ClipState, clip: ClipOnPage, result: ClipR
     if shown is result.other:
         warning_badge(shown.random_parts)
     learner = learner_of(page, shown)
-    event = attention_player(
+    attention_player(
         packed=clip_resources.packed_maps(clip, result, shown, learner),
         media=result.media,
         settings=page.view,
-        key="player",
+        key=PLAYER,
         stage=page.stage,
-        download=st.session_state.get(_TO_SAVE),
+        on_export=partial(_save, page, state, learner),
+        on_step=partial(step_clip, state),
     )
-    st.session_state.pop(_TO_SAVE, None)  # not before it is sent, as this run may be ended early
-    if event is None:
-        return
-    if event.export is not None:
-        change_state(view=event.export)
-        picture = encode_png(picture_of(shown, event.export, learner=learner, step=event.at))
-        save_with_player(f"{file_stem(clip)}_attention.png", picture)
-    if event.step:
-        step_clip(state, event.step)
-    st.rerun()
 
 
-def save_with_player(filename: str, content: bytes) -> None:
-    """Has the browser save a file when the player is drawn next."""
-    st.session_state[_TO_SAVE] = (filename, content)
+def _save(
+    page: PageState, state: ClipState, learner: int, settings: ViewSettings, step: int
+) -> None:
+    change_state(view=settings)
+    clip = clip_of(state)
+    result = look_quietly(page, state, clip)
+    picture = picture_of(shown_of(state, result), settings, learner=learner, step=step)
+    save_in_browser(PLAYER, (f"{file_stem(clip)}_attention.png", encode_png(picture)))
 
 
 def picture_of(explanation: ClipExplanation, settings: ViewSettings, *, learner: int, step: int):

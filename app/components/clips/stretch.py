@@ -59,8 +59,12 @@ def _frame_count(page: PageState, state: ClipState, device: str) -> None:
         key=_FRAMES,
         on_change=lambda: change_clip_state(num_frames=st.session_state[_FRAMES]),
         disabled=fixed is not None,
-        help="How many frames of the section the model sees, evenly spaced."
-        + (" This model always takes this many." if fixed else ""),
+        help="How many frames of the section the model sees, evenly spaced. "
+        + (
+            "This model always takes this many."
+            if fixed
+            else "It sees no more than the section has."
+        ),
     )
 
 

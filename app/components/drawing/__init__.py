@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from app.components.drawing.buffer import encode_display_photo, identity_of, pack_buffer
-from app.components.drawing.listening import listen
+from app.components.drawing.listening import listen, save_in_browser
 from app.components.drawing.settings import settings_from_query, settings_from_values
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "listen",
     "pack_buffer",
     "read_markup",
+    "save_in_browser",
     "settings_from_query",
     "settings_from_values",
 ]

@@ -313,13 +313,20 @@ function rampOf(table, weak) {
 export function mountOnce(component, selector, create) {
   const root = component.parentElement.querySelector(selector);
   let widget = mounted.get(root);
-  if (!widget) mounted.set(root, (widget = { turn: 0, ...create(root) }));
+  if (!widget) {
+    // The height that the page leaves for a widget on stage.
+    const place = () => {
+      root.style.setProperty("--above", `${Math.max(0, root.getBoundingClientRect().top)}px`);
+    };
+    mounted.set(root, (widget = { turn: 0, place, ...create(root) }));
+    window.addEventListener("resize", place);
+  }
   const turn = ++widget.turn;
-  // The height that the page leaves for a widget on stage.
-  root.style.setProperty("--above", `${Math.max(0, root.getBoundingClientRect().top)}px`);
+  widget.place();
   widget.show(component);
   return () => {
     if (turn !== widget.turn) return;
+    window.removeEventListener("resize", widget.place);
     widget.destroy();
     mounted.delete(root);
   };

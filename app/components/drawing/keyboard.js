@@ -47,9 +47,10 @@ export function listenToKeys(root, { isStage, act, ownIntentOf = () => null }) {
     if (wanted && !target.matches("[data-keys]")) return;
     const inside = root.contains(target);
     if (!inside && document.querySelector("[role=dialog]")) return;
-    // On the page itself, or on what scrolls it; nothing but an input wants digits, least of all the
-    // button of the photo that was just chosen.
-    const free = isDigit || target.contains?.(root.getRootNode().host ?? root);
+    // On the page itself, or on what scrolls it. Nothing but an input wants digits, and the button
+    // of the photo or clip that was just chosen has no use for Space either.
+    const isChosen = event.key === " " && target.matches?.('[role=radio][aria-checked="true"]');
+    const free = isDigit || isChosen || target.contains?.(root.getRootNode().host ?? root);
     if (!inside && !free && !isStage()) return;
     const intent = ownIntentOf(event) ?? intentOf(event, isStage());
     if (!intent || (intent.onlyInside && !target.closest?.(".strip"))) return;

@@ -1,28 +1,60 @@
-"""What comes back from a widget in the browser."""
+"""What comes back from a widget in the browser, and the files that it saves there."""
 
+import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import streamlit as st
 
+_PATIENCE_S = 20.0  # as long as the button in the browser says that a file is being made
+
+
+def save_in_browser(key: str, file: tuple[str, bytes]) -> None:
+    """Has the widget of this key save a file, name and content, when it is drawn next, if soon."""
+    st.session_state[_name_of(key)] = time.monotonic(), file
+
 
 def listen(
-    widget: Callable[..., Any], pack: Callable[[str], bytes], *, key: str, saves: bool
-) -> Any:
-    """Draws a widget and returns what it asked for: `export`, `step`, or nothing.
+    widget: Callable[..., Any],
+    pack: Callable[[tuple[str, bytes] | None, str], bytes],
+    *,
+    key: str,
+    on_export: Callable[[Any], None],
+    on_step: Callable[[Any], None],
+) -> None:
+    """Draws a widget that may ask for something.
+
+    What it asks for is done before the page runs again: a run that another click ends early would
+    lose it.
 
     Args:
         widget: A component.
-        pack: Makes its buffer, given a text that differs from one file to save to the next.
+        pack: Makes its buffer, given a file for it to save, and a text that differs from one file
+            to the next.
         key: Identifies the widget from run to run.
-        saves: Whether there is a file to save in the buffer.
+        on_export: Takes what comes with the wish to save a picture.
+        on_step: Takes how far to go, to another photo or clip.
     """
-    files = f"{key}:files"
-    st.session_state[files] = st.session_state.get(files, 0) + saves
-    buffer = pack(str(st.session_state[files]))
-    # A name without a callback is not reported, and the return value says all there is to say.
-    return widget(data=buffer, key=key, on_export_change=_ignore, on_step_change=_ignore)
+    file, files = st.session_state.get(_name_of(key)), f"{key}:files"
+    download = None
+    if file is not None and time.monotonic() - file[0] < _PATIENCE_S:
+        download = file[1]
+    st.session_state[files] = st.session_state.get(files, 0) + (download is not None)
+    widget(
+        data=pack(download, str(st.session_state[files])),
+        key=key,
+        on_export_change=partial(_act, key, "export", on_export),
+        on_step_change=partial(_act, key, "step", on_step),
+    )
+    # Not before it is sent, as this run may be ended early.
+    st.session_state.pop(_name_of(key), None)
 
 
-def _ignore() -> None:
-    """Streamlit registers an event by its callback."""
+def _act(key: str, event: str, act: Callable[[Any], None]) -> None:
+    if (value := st.session_state[key].get(event)) is not None:
+        act(value)
+
+
+def _name_of(key: str) -> str:
+    return f"{key}:file"

@@ -55,4 +55,4 @@ def settings_from_values(values: Mapping[str, Any]) -> ViewSettings:
 
 
 def _read_tokens(values: Any) -> tuple[int, ...]:
-    return tuple(int(value) for value in values)
+    return tuple(sorted({int(value) for value in values}))

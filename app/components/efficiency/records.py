@@ -95,6 +95,7 @@ def records() -> None:
         row_height=_ROW_PX,
         column_config={
             **{name: st.column_config.TextColumn(alignment="right") for name in _NUMBERS},
+            "faster": st.column_config.TextColumn(alignment="right", width=84),
             "why": st.column_config.TextColumn(width="large"),
         },
         alt="Measurements with their machines: " + "; ".join(map(_words, shown)),
@@ -105,7 +106,7 @@ def _mine() -> list[Line]:
     """What was measured here, the latest first."""
     return [
         Line(
-            title=_title(found.comparison),
+            title=title_of(found.comparison),
             comparison=found.comparison,
             reason=found.reason,
             finished=found.finished,
@@ -163,10 +164,13 @@ def _numbers(comparison: Comparison, index: int) -> dict[str, Any]:
     }
 
 
-def _title(comparison: Comparison) -> str:
-    name = comparison.entries[-1].name
-    offer = resources.models().get(name)
-    return offer.title if offer else name
+def title_of(comparison: Comparison) -> str:
+    """Names the last model, and the first unless that is what it is usually compared with."""
+    base, name = comparison.entries[0].name, comparison.entries[-1].name
+    offers = resources.models()
+    titles = [offers[each].title if each in offers else each for each in (name, base)]
+    is_usual = base == name or (name in offers and offers[name].counterpart == base)
+    return titles[0] if is_usual else ", against ".join(titles)
 
 
 def table_row(line: Line) -> dict[str, str]:
