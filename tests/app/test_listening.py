@@ -46,41 +46,32 @@ def widget(monkeypatch: pytest.MonkeyPatch) -> Widget:
     return Widget()
 
 
-def test_every_file_is_sent_once(widget: Widget) -> None:
+def test_a_file_is_sent_while_somebody_waits_for_it(
+    widget: Widget, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 100.0
+    monkeypatch.setattr(listening.time, "monotonic", lambda: now)
     widget.draw()
     save_in_browser("other", FILE)
     widget.draw()
     save_in_browser("widget", FILE)
     widget.draw()
+    now = 119.0
     widget.draw()
-    save_in_browser("widget", FILE)
-    widget.draw()
-    # The same content again is another file.
-    assert widget.files == [(None, "0"), (None, "0"), (FILE, "1"), (None, "1"), (FILE, "2")]
-
-
-def test_a_file_that_nobody_waits_for_any_more(
-    widget: Widget, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    now = 100.0
-    monkeypatch.setattr(listening.time, "monotonic", lambda: now)
-    save_in_browser("widget", FILE)
     now = 121.0
     widget.draw()
     now = 100.0
     widget.draw()
-    assert widget.files == [(None, "0"), (None, "0")]
-
-
-def test_a_run_that_is_ended_early_loses_no_file(widget: Widget) -> None:
-    def end(**_: object) -> None:
-        raise InterruptedError
-
+    sent = [None, None, FILE, FILE, None, None]
+    assert [file for file, _ in widget.files] == sent
+    (first, again) = (file_id for file, file_id in widget.files if file)
+    assert first == again
+    # The same content once more is another file.
     save_in_browser("widget", FILE)
-    with pytest.raises(InterruptedError):
-        listen(end, lambda *_: b"", key="widget", on_export=print, on_step=print)
     widget.draw()
-    assert widget.files == [(FILE, "2")]
+    file, file_id = widget.files[-1]
+    assert file == FILE
+    assert file_id != first
 
 
 def test_what_is_asked_for(widget: Widget) -> None:

@@ -36,7 +36,7 @@ function clipIntentOf(event) {
   const target = event.composedPath()[0];
   switch (event.key) {
     case " ":
-      return target.closest?.("button, .strip") ? null : { play: true };
+      return target.closest?.("button:not([role=radio]), .strip") ? null : { play: true };
     case ",":
       return { frame: -1 };
     case ".":

@@ -1,5 +1,6 @@
 """What comes back from a widget in the browser, and the files that it saves there."""
 
+import math
 import time
 from collections.abc import Callable
 from functools import partial
@@ -12,7 +13,9 @@ _PATIENCE_S = 20.0  # as long as the button in the browser says that a file is b
 
 def save_in_browser(key: str, file: tuple[str, bytes]) -> None:
     """Has the widget of this key save a file, name and content, when it is drawn next, if soon."""
-    st.session_state[_name_of(key)] = time.monotonic(), file
+    count = f"{key}:files"
+    number = st.session_state[count] = st.session_state.get(count, 0) + 1
+    st.session_state[f"{key}:file"] = time.monotonic(), file, str(number)
 
 
 def listen(
@@ -36,25 +39,20 @@ def listen(
         on_export: Takes what comes with the wish to save a picture.
         on_step: Takes how far to go, to another photo or clip.
     """
-    file, files = st.session_state.get(_name_of(key)), f"{key}:files"
-    download = None
-    if file is not None and time.monotonic() - file[0] < _PATIENCE_S:
-        download = file[1]
-    st.session_state[files] = st.session_state.get(files, 0) + (download is not None)
+    # Sent more than once, as this run may be ended early, and what it sends may be overtaken on the
+    # way; the browser saves each file once.
+    made, file, file_id = st.session_state.get(f"{key}:file", (-math.inf, None, ""))
+    if time.monotonic() - made > _PATIENCE_S:
+        st.session_state.pop(f"{key}:file", None)
+        file = None
     widget(
-        data=pack(download, str(st.session_state[files])),
+        data=pack(file, file_id),
         key=key,
         on_export_change=partial(_act, key, "export", on_export),
         on_step_change=partial(_act, key, "step", on_step),
     )
-    # Not before it is sent, as this run may be ended early.
-    st.session_state.pop(_name_of(key), None)
 
 
 def _act(key: str, event: str, act: Callable[[Any], None]) -> None:
     if (value := st.session_state[key].get(event)) is not None:
         act(value)
-
-
-def _name_of(key: str) -> str:
-    return f"{key}:file"
