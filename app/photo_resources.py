@@ -5,7 +5,6 @@ photo that someone brought is kept for that session alone, as long as there is r
 """
 
 import base64
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from io import BytesIO
 
@@ -87,7 +86,7 @@ def read_own_photo(data: bytes) -> Image:
         return read_image(data)
 
 
-def look_at(image: Image, model: str, device: str, *, is_own: bool, quietly: bool) -> Result:
+def look_at(image: Image, model: str, device: str, *, is_own: bool) -> Result:
     """A photo through a model and its counterpart; what was computed before is taken as it is.
 
     Args:
@@ -95,12 +94,10 @@ def look_at(image: Image, model: str, device: str, *, is_own: bool, quietly: boo
         model: Name of the model.
         device: Where the models are.
         is_own: Whether this session brought the photo: no other session sees it then.
-        quietly: Say nothing about it on the page, which a callback must not draw on.
     """
     compute = _explain_own if is_own else _explain_shared
-    said = turns.WAITING if turns.device_is_taken() else "Analysing the photo…"
     # Spinners appear after half a second, so what is in the cache shows none.
-    with nullcontext() if quietly else st.spinner(said):
+    with st.spinner(turns.WAITING if turns.device_is_taken() else "Analysing the photo…"):
         versions = [resources.version_of(name, device) for name in _pair(model, device)]
         return compute(image.sha256, model, "+".join(versions), device, image)
 

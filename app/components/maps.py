@@ -41,7 +41,7 @@ def maps(state: PageState, result: photo_resources.Result) -> None:
 def _save(state: PageState, learner: int, settings: ViewSettings) -> None:
     change_state(view=settings)
     photo = photo_of(state)
-    result = result_of(photo, state, resources.pick_device(state.device), quietly=True)
+    result = result_of(photo, state, resources.pick_device(state.device))
     picture = encode_png(render_overlay(result.chosen, settings, learner=learner))
     save_in_browser(_KEY, (f"{photo.file_stem}_attention.png", picture))
 

@@ -46,13 +46,10 @@ def photo_of(state: PageState) -> Photo:
     return Photo(image=photo_resources.read_sample(sample.id), title=sample.title, sample=sample)
 
 
-def result_of(
-    photo: Photo, state: PageState, device: str, *, quietly: bool = False
-) -> photo_resources.Result:
-    """What the state's model sees in the photo; `quietly` for callbacks."""
-    return photo_resources.look_at(
-        photo.image, state.model, device, is_own=photo.sample is None, quietly=quietly
-    )
+def result_of(photo: Photo, state: PageState, device: str) -> photo_resources.Result:
+    """What the state's model sees in the photo."""
+    is_own = photo.sample is None
+    return photo_resources.look_at(photo.image, state.model, device, is_own=is_own)
 
 
 def photo_line(photo: Photo) -> None:

@@ -1,5 +1,6 @@
 """What a widget in the browser asks for, and when it is given a file to save."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -18,13 +19,14 @@ class Widget:
         self.exports: list[Any] = []
         self.steps: list[Any] = []
         self.options: dict[str, Any] = {}
+        self.on_export: Callable[[Any], None] = self.exports.append
 
     def draw(self) -> None:
         listen(
             self._mount,
             self._pack,
             key="widget",
-            on_export=self.exports.append,
+            on_export=self.on_export,
             on_step=self.steps.append,
         )
 
@@ -77,6 +79,48 @@ def test_a_file_is_sent_while_somebody_waits_for_it(
 def test_what_is_asked_for(widget: Widget) -> None:
     widget.draw()
     widget.hear("export", {"export": {"opacity": 1}, "step": None})
+    widget.hear("export", {"step": -1})
+    assert widget.exports == []
     widget.hear("step", {"export": None, "step": -1})
     widget.hear("step", {})
-    assert (widget.exports, widget.steps) == ([{"opacity": 1}], [-1])
+    assert widget.steps == [-1]  # at once
+    widget.draw()
+    widget.draw()
+    assert widget.exports == [{"opacity": 1}]  # once
+
+
+class _EndedError(BaseException):
+    """As Streamlit ends a run."""
+
+
+@pytest.mark.parametrize(("error", "attempts"), [(_EndedError, 2), (ValueError, 1)])
+def test_a_wish_outlives_a_run_that_is_ended_early(
+    widget: Widget, error: type[BaseException], attempts: int
+) -> None:
+    asked: list[Any] = []
+
+    def fail(values: Any) -> None:
+        asked.append(values)
+        if len(asked) == 1:
+            raise error
+
+    widget.on_export = fail
+    widget.draw()
+    widget.hear("export", {"export": 1})
+    with pytest.raises(error):
+        widget.draw()
+    widget.draw()
+    widget.draw()
+    assert asked == [1] * attempts
+
+
+def test_nobody_waits_for_an_old_wish(widget: Widget, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr(listening.time, "monotonic", lambda: now)
+    widget.draw()
+    widget.hear("export", {"export": 1})
+    now = 121.0
+    widget.draw()
+    now = 100.0
+    widget.draw()
+    assert widget.exports == []

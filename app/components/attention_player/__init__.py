@@ -68,9 +68,9 @@ def attention_player(
             another explanation arrives, and in the query string.
         key: Identifies the player from run to run, and for `save_in_browser`.
         stage: Fill the viewport; up and down ask for other clips.
-        on_export: Called before the page runs, if somebody wants to save a picture of this view and
-            the step on the screen, counted from 0.
-        on_step: Called so with -1 or 1, for the previous or next clip.
+        on_export: Called when the player is drawn next, if somebody wants to save a picture of this
+            view and the step on the screen, counted from 0.
+        on_step: Called before the page runs, with -1 or 1, for the previous or next clip.
     """
     last = len(packed.header["step_frames"]) - 1
 

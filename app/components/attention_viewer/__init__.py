@@ -59,8 +59,9 @@ def attention_viewer(
         photo_jpeg: The photo for the screen, from `encode_display_photo`.
         key: Identifies the viewer from run to run, and for `save_in_browser`.
         stage: Fill the viewport; up and down ask for other samples.
-        on_export: Called before the page runs, if somebody wants to save a picture of this view.
-        on_step: Called so with -1 or 1, for the previous or next sample.
+        on_export: Called when the viewer is drawn next, if somebody wants to save a picture of this
+            view.
+        on_step: Called before the page runs, with -1 or 1, for the previous or next sample.
     """
     listen(
         _component(),

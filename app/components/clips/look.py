@@ -50,8 +50,8 @@ def look(page: PageState, state: ClipState, clip: ClipOnPage, device: str) -> Cl
     return result
 
 
-def look_quietly(page: PageState, state: ClipState, clip: ClipOnPage) -> ClipResult:
-    """The same for a callback, which must not draw on the page."""
+def look_again(page: PageState, state: ClipState, clip: ClipOnPage) -> ClipResult:
+    """Returns what `look` did before; or runs the clip anew, if that was dropped."""
     return _result_of(page, state, clip, resources.pick_device(page.device), lambda *_: None)
 
 

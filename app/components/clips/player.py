@@ -9,7 +9,7 @@ from app.clip_resources import ClipOnPage, ClipResult
 from app.clip_state import ClipState, change_clip_state
 from app.components.attention_player import attention_player
 from app.components.clips.gallery import step_clip
-from app.components.clips.look import look_quietly
+from app.components.clips.look import look_again
 from app.components.clips.source import clip_of
 from app.components.drawing import save_in_browser
 from app.components.learner_choice import learner_choice, learner_of
@@ -65,7 +65,7 @@ def _save(
 ) -> None:
     change_state(view=settings)
     clip = clip_of(state)
-    result = look_quietly(page, state, clip)
+    result = look_again(page, state, clip)
     picture = picture_of(shown_of(state, result), settings, learner=learner, step=step)
     save_in_browser(PLAYER, (f"{file_stem(clip)}_attention.png", encode_png(picture)))
 

@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -28,17 +29,23 @@ def listen(
 ) -> None:
     """Draws a widget that may ask for something.
 
-    What it asks for is done before the page runs again: a run that another click ends early would
-    lose it.
-
     Args:
         widget: A component.
         pack: Makes its buffer, given a file for it to save, and a text that differs from one file
             to the next.
         key: Identifies the widget from run to run.
-        on_export: Takes what comes with the wish to save a picture.
-        on_step: Takes how far to go, to another photo or clip.
+        on_export: Takes what comes with the wish to save a picture. It is called when the widget is
+            drawn next, whatever was clicked meanwhile, and again if that run is ended early.
+        on_step: Takes how far to go, to another photo or clip, before the page runs.
     """
+    wishes: list[_Wish] = st.session_state.setdefault(f"{key}:wishes", [])
+    while wishes:
+        try:
+            _fulfil(wishes[0])
+        except Exception:  # of which a run that is ended early raises none
+            del wishes[0]
+            raise
+        del wishes[0]
     # Sent more than once, as this run may be ended early, and what it sends may be overtaken on the
     # way; the browser saves each file once.
     made, file, file_id = st.session_state.get(f"{key}:file", (-math.inf, None, ""))
@@ -48,11 +55,30 @@ def listen(
     widget(
         data=pack(file, file_id),
         key=key,
-        on_export_change=partial(_act, key, "export", on_export),
-        on_step_change=partial(_act, key, "step", on_step),
+        on_export_change=partial(_keep_wish, key, wishes, on_export),
+        on_step_change=partial(_step, key, on_step),
     )
 
 
-def _act(key: str, event: str, act: Callable[[Any], None]) -> None:
-    if (value := st.session_state[key].get(event)) is not None:
-        act(value)
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Wish:
+    asked: float
+    act: Callable[[Any], None]
+    values: Any
+
+
+def _keep_wish(key: str, wishes: list[_Wish], act: Callable[[Any], None]) -> None:
+    # Another click may end the run at every look into the session's state, a callback included:
+    # this is the only one.
+    if (values := st.session_state[key].get("export")) is not None:
+        wishes.append(_Wish(asked=time.monotonic(), act=act, values=values))
+
+
+def _fulfil(wish: _Wish) -> None:
+    if time.monotonic() - wish.asked < _PATIENCE_S:
+        wish.act(wish.values)
+
+
+def _step(key: str, act: Callable[[Any], None]) -> None:
+    if (step := st.session_state[key].get("step")) is not None:
+        act(step)
