@@ -124,6 +124,15 @@ class TestWriteWhole:
             os.close(reader)
         assert (tmp_path / "pipe").is_fifo()
 
+    def test_a_pipe_by_its_number(self) -> None:
+        reader, writer = os.pipe()  # as a shell gives `--json /dev/stdout | jq .`
+        try:
+            write_whole(Path(f"/dev/fd/{writer}"), b"two")
+            assert os.read(reader, 10) == b"two"
+        finally:
+            os.close(reader)
+            os.close(writer)
+
     def test_two_write_the_same_file(self, tmp_path: Path) -> None:
         contents = [bytes([value]) * 100_000 for value in (1, 2)]
         with ThreadPoolExecutor() as pool:

@@ -198,10 +198,11 @@ def write_whole(path: Path, data: bytes) -> None:
 
     A link goes on leading where it led, and what is no file, such as a pipe, is written as it is.
     """
-    path = path.resolve()
+    # Before links are resolved: that of a pipe in /dev/fd leads to no path.
     if path.exists() and not path.is_file():
         path.write_bytes(data)
         return
+    path = path.resolve()
     # A name of its own: two may write the same file at once.
     writer = f"{os.getpid()}-{threading.get_native_id()}"
     temporary = path.with_name(f"{path.name}.{writer}.new")

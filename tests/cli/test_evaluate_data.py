@@ -16,7 +16,7 @@ from tokenlearner.checkpoints import for_images, load_model, save_model
 from tokenlearner.errors import ConfigError
 from tokenlearner.models import VisionTransformer, describe_timm
 from tokenlearner.models.timm_vit import insert_token_learner
-from tokenlearner.training.data import read_images
+from tokenlearner.training.data import LabelledImages, read_images
 from tokenlearner.training.metrics import evaluate
 
 LABELS = (0, 1, 2, 0, 1, 2)
@@ -57,6 +57,29 @@ def write_multi_label(folder: Path) -> Path:
         label_type=pa.list_(pa.int64()),
     )
     return folder
+
+
+class TestRefusedAtOnce:
+    @pytest.fixture(autouse=True)
+    def _nothing_is_decoded(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(LabelledImages, "scan", lambda *_, **__: pytest.fail("decoded"))
+
+    def test_other_classes(self, model: Path, tmp_path: Path) -> None:
+        for name in ("red", "pink"):
+            (tmp_path / "test" / name).mkdir(parents=True)
+            (tmp_path / "test" / name / "a.png").write_bytes(tiny.photo(0, 0))
+        result = call(model, "--data", tmp_path)
+        assert result.exit_code == 1
+        assert "only in the data: pink" in result.stderr
+
+    def test_a_model_folder_that_cannot_be_written(
+        self, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        tiny.write_dataset(tmp_path, test=6)
+        monkeypatch.setattr("os.access", lambda *_: False)
+        result = call(model, "--data", tmp_path, "--save")
+        assert result.exit_code == 1
+        assert f"cannot write {model / 'metrics.json'}: permission denied" in result.stderr
 
 
 class TestFolder:

@@ -9,7 +9,7 @@ import torch
 
 from tests import shell, tiny
 from tokenlearner.checkpoints import for_images, load_model, save_model
-from tokenlearner.training.data import read_images
+from tokenlearner.training.data import LabelledImages, read_images
 from tokenlearner.training.few_shot import few_shot
 
 
@@ -26,6 +26,15 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 call = partial(shell.call, "few-shot", "--device", "cpu")
+
+
+def test_a_mistyped_split_is_refused_before_anything_is_decoded(
+    model: Path, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(LabelledImages, "scan", lambda *_, **__: pytest.fail("decoded"))
+    result = call(model, "--data", data, "--train-split", "trian")
+    assert result.exit_code == 1
+    assert "no split 'trian'" in result.stderr
 
 
 def test_prints_what_the_library_measures(model: Path, data: Path, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """`tokenlearner train` and `evaluate`: from parquet files to a model folder with its card."""
 
 import json
+import os
 import re
 import shlex
 import signal
@@ -51,6 +52,15 @@ class TestTrain:
         assert info.provenance is not None
         command = f"tokenlearner train {NAME} --data colours --out runs/{NAME}"
         assert info.provenance.command.startswith(command)
+
+    def test_a_folder_that_cannot_be_written_is_refused_before_it_trains(
+        self, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("os.access", lambda _, mode: mode != os.W_OK)
+        monkeypatch.setattr("tokenlearner.cli.train.follow", lambda _: pytest.fail("trained"))
+        result = call("train", NAME, "--data", data, "--out", tmp_path, "--device", "cpu")
+        assert result.exit_code == 1
+        assert "checkpoint.pt: permission denied; choose another place" in result.stderr
 
     def test_goes_on_where_it_stopped(self, data: Path, tmp_path: Path) -> None:
         photos = read_images(data, "train")
@@ -162,7 +172,7 @@ class TestTrain:
             yield from ()
             raise KeyboardInterrupt
 
-        monkeypatch.setattr("tokenlearner.cli.train.run", stopped)
+        monkeypatch.setattr("tokenlearner.cli.train_progress.run", stopped)
         result = call("train", NAME, "--data", data, "--out", tmp_path, "--device", "cpu")
         assert result.exit_code == 130
         assert result.stderr == (

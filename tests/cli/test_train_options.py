@@ -165,6 +165,8 @@ class TestLearnerOfAModel:
         assert job_of("fine-tune", data, source=tiny.model(), at=0).teacher is None
         capsys.readouterr()
         assert source.info is not None
+        source.info = replace(source.info, class_names=tiny.CLASSES[::-1])
+        assert job_of("fine-tune", data, source=source, num_tokens=4).teacher is source
         source.info = replace(source.info, class_names=("red", "green", "teal"))
         assert job_of("fine-tune", data, source=source, num_tokens=4).teacher is None
         assert "the learner in tiny learns from the labels alone" in capsys.readouterr().out

@@ -28,7 +28,7 @@ from tokenlearner.errors import (
     ShapeError,
 )
 from tokenlearner.media import encode_jpeg, encode_png, read_image
-from tokenlearner.media.images import pixels_of
+from tokenlearner.media.images import pixels_of, read_header
 
 
 class TestOrdinaryPhotos:
@@ -113,7 +113,9 @@ class TestOrientation:
         stored = np.ascontiguousarray(_stored(upright, *ORIENTATIONS[orientation]))
         exif = PillowImage.Exif()
         exif[274] = orientation
-        image = read_image(save(PillowImage.fromarray(stored), kind, exif=exif))
+        data = save(PillowImage.fromarray(stored), kind, exif=exif)
+        image = read_image(data)
+        assert read_header(data) == (FORMATS[kind], 32, 64)
         assert image.pixels.shape == upright.shape
         np.testing.assert_allclose(quarter_colours(image.pixels), COLOURS, atol=6)
         wanted = () if orientation == 1 else ("turned upright by its EXIF tag",)

@@ -1,5 +1,6 @@
 """Augmentation: what each option does, and that the generator alone decides."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -194,6 +195,9 @@ class TestErrors:
         [
             ({"area": (0.0, 1.0)}, r"area is \(0\.0, 1\.0\) and aspect 1\.0; wanted shares"),
             ({"area": (0.5, 0.4)}, "the smaller first"),
+            ({"aspect": math.nan}, "a ratio of at least 1"),
+            ({"mixup": math.nan}, "mixup is nan and cutmix 0.0; wanted 0 or more"),
+            ({"cutmix": math.nan}, "cutmix nan; wanted 0 or more"),
             ({"aspect": 0.5}, "a ratio of at least 1"),
             ({"colour": 1.5}, "colour is 1.5 and erase 0.0; wanted 0 to 1"),
             ({"erase": -0.1}, "erase -0.1; wanted 0 to 1"),

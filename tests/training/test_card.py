@@ -256,6 +256,10 @@ class TestCard:
         content["data"]["source"] = "frgfm/imagenette"
         assert "On the test split of Imagenette, 6 photos" in card_of(tiny.model(), content)
 
+    def test_names_stay_in_their_cells(self, content: dict[str, Any]) -> None:
+        content["metrics"]["per_class_percent"] = {"café | bar\n": 50.0}
+        assert "| café \\| bar | 50.0 % |\n" in card_of(tiny.model(), content)
+
     def test_many_classes_are_not_listed(self, content: dict[str, Any]) -> None:
         content["metrics"]["per_class_percent"] = {f"class {row}": 50.0 for row in range(21)}
         assert "| class 3 |" not in card_of(tiny.model(), content)

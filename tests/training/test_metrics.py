@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from tests import tiny
-from tokenlearner.errors import ConfigError, DataError
+from tokenlearner.errors import ConfigError, DataError, MeasurementError
 from tokenlearner.inference import explain
 from tokenlearner.media import read_image
 from tokenlearner.training.data import LabelledImages, read_images
@@ -59,6 +59,12 @@ class TestMeasure:
         assert metrics.per_class_percent == dict.fromkeys(names, 0) | {"a": 100}
         assert metrics.top1_percent == pytest.approx(100 / 7)
         assert metrics.top5_percent == pytest.approx(500 / 7)
+
+    @pytest.mark.parametrize("value", [math.nan, math.inf])
+    def test_answers_that_are_no_numbers(self, value: float) -> None:
+        logits = torch.tensor([[0.0, 1.0], [value, 0.0], [1.0, value]])
+        with pytest.raises(MeasurementError, match="2 of 3 answers are not finite, so nothing"):
+            measure(logits, torch.tensor([0, 0, 1]), ("a", "b"))
 
     def test_a_single_class(self) -> None:
         metrics = measure(torch.tensor([[3.0], [-1.0]]), torch.tensor([0, 0]), ("a",))

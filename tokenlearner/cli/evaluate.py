@@ -5,7 +5,7 @@ import os
 import shlex
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import torch
 import typer
@@ -17,21 +17,22 @@ from tokenlearner.cli.photos import (
     ImageColumn,
     LabelColumn,
     MaxUnusable,
-    read_checked,
-    read_checked_clips,
+    checked,
     reading_options,
     refuse_options_of_photos,
     watch,
 )
 from tokenlearner.efficiency.machine import choose_device
 from tokenlearner.errors import ConfigError
+from tokenlearner.models.info import ModelInfo
 from tokenlearner.storage import CARD_FILE, METRICS_FILE, write_whole
 from tokenlearner.training.card import check_describable, render_card
+from tokenlearner.training.classes import list_names, match_classes
 from tokenlearner.training.clip_views import Views
-from tokenlearner.training.data import LabelledImages
+from tokenlearner.training.data import LabelledClips, LabelledImages, read_clips, read_images
 from tokenlearner.training.map_overlap import NUM_PHOTOS, mean_overlap
-from tokenlearner.training.metrics import Metrics, iter_logits, list_names, measure, report
-from tokenlearner.training.multi_label import read_real
+from tokenlearner.training.metrics import Metrics, iter_logits, measure, report
+from tokenlearner.training.multi_label import load_average_precision, read_real
 
 JsonFile = Annotated[
     Path | None,
@@ -87,26 +88,27 @@ def evaluate(
         )
     if save:
         check_describable(network)
+        make_room_for(folder / METRICS_FILE)
     views = Views(temporal=temporal_views, spatial=spatial_views, frames_per_s=frames_per_second)
     valid = None
     if isinstance(network, ClipModel):
         refuse_options_of_photos(
             name, image_column=image_column, label_column=label_column, real=real
         )
-        photos = read_checked_clips(data, split, max_unusable=max_unusable)
-        photos = photos.numbered_as(network.info.class_names)
+        found = read_clips(data, split, max_unusable=max_unusable)
+        photos = checked(_of_its_classes(found, network.info), split)
         step = 1
     else:
         if views != Views():
             raise ConfigError(f"{name} takes photos; views and frame rates are for clips")
-        photos = read_checked(
+        found = read_images(
             data,
             split,
             image_column=image_column,
             label_column=label_column,
             max_unusable=max_unusable,
         )
-        photos = photos.numbered_as(network.info.class_names)
+        photos = checked(_of_its_classes(found, network.info), split)
         valid = None if real is None else read_real(real, photos)
         step = batch_size
     answers = iter_logits(network, photos, device=computer, batch_size=batch_size, views=views)
@@ -141,6 +143,18 @@ def evaluate(
         write_json(json_file, content)
     if save:
         _save(network, content, folder)
+
+
+D = TypeVar("D", LabelledImages, LabelledClips)
+
+
+def _of_its_classes(data: D, info: ModelInfo) -> D:
+    """Refuses what cannot be measured, before every file is decoded."""
+    data = data.numbered_as(info.class_names)
+    match_classes(data.class_names, info, source=data.source)
+    if data.multi_label:
+        load_average_precision()
+    return data
 
 
 def make_room_for(file: Path | None) -> None:

@@ -15,7 +15,7 @@ from tokenlearner.cli.photos import (
     ImageColumn,
     LabelColumn,
     MaxUnusable,
-    read_checked,
+    checked,
     reading_options,
     say_unusable,
     watch,
@@ -56,7 +56,7 @@ def few_shot(
     computer = choose_device(device)
     network = for_images(zoo.load(model))
     assert network.info is not None
-    test = read_checked(
+    test = read_images(
         data,
         test_split,
         image_column=image_column,
@@ -70,6 +70,7 @@ def few_shot(
         label_column=label_column,
         max_unusable=max_unusable,
     )
+    test = checked(test, test_split)
     drawn = draw(train, test, shots=shots, seeds=range(draws))
     say_unusable(drawn.unusable, train_split)
     train_features, test_features = (

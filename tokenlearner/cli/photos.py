@@ -9,7 +9,7 @@ from rich.progress import Progress, track
 
 from tokenlearner.errors import ConfigError
 from tokenlearner.modules.shapes import Tensor
-from tokenlearner.training.data import LabelledClips, LabelledImages, read_clips, read_images
+from tokenlearner.training.data import LabelledClips, LabelledImages
 
 MAX_UNUSABLE = 0.01
 """Largest share of unusable files to accept by default."""
@@ -27,38 +27,6 @@ MaxUnusable = Annotated[
 ]
 
 _FEW = 10
-
-
-def read_checked(
-    source: str,
-    split: str,
-    *,
-    image_column: str | None,
-    label_column: str | None,
-    max_unusable: float,
-) -> LabelledImages:
-    """Reads a split and decodes every photo once; says which are left out.
-
-    Raises:
-        DataError: As `read_images` and `LabelledImages.scan`.
-    """
-    photos = read_images(
-        source,
-        split,
-        image_column=image_column,
-        label_column=label_column,
-        max_unusable=max_unusable,
-    )
-    return _check(photos, split)
-
-
-def read_checked_clips(source: str, split: str, *, max_unusable: float) -> LabelledClips:
-    """Reads a split of clips and decodes every clip once; says which are left out.
-
-    Raises:
-        DataError: As `read_clips` and `LabelledClips.scan`.
-    """
-    return _check(read_clips(source, split, max_unusable=max_unusable), split)
 
 
 def reading_options(
@@ -91,7 +59,12 @@ def refuse_options_of_photos(name: str, **given: object) -> None:
 D = TypeVar("D", bound=LabelledImages | LabelledClips)
 
 
-def _check(data: D, split: str) -> D:
+def checked(data: D, split: str) -> D:
+    """Decodes every file of a split once; returns those that can be used, and says which cannot.
+
+    Raises:
+        DataError: As `scan`.
+    """
     console = Console(stderr=True)
     # Outside a terminal, a bar would leave an empty line.
     with Progress(transient=True, console=console, disable=not console.is_interactive) as progress:

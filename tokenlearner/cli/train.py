@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Annotated, TypeVar
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from tokenlearner import zoo
 from tokenlearner.cli.dry_run import say_plan
-from tokenlearner.cli.evaluate import check_folder
+from tokenlearner.cli.evaluate import check_folder, make_room_for
 from tokenlearner.cli.photos import (
     MAX_UNUSABLE,
     ImageColumn,
@@ -21,6 +20,7 @@ from tokenlearner.cli.photos import (
     say_unusable,
 )
 from tokenlearner.cli.train_job import UNUSABLE_FILE, find_recipe, prepare, say, takes_clips
+from tokenlearner.cli.train_progress import follow
 from tokenlearner.efficiency.machine import choose_device, describe_hardware, has_bfloat16
 from tokenlearner.errors import ConfigError
 from tokenlearner.models.config import Version
@@ -38,10 +38,10 @@ from tokenlearner.training.data import (
 from tokenlearner.training.distributed import joined_processes, num_processes, rank, wait_for_all
 from tokenlearner.training.fine_tune import FINE_TUNE
 from tokenlearner.training.fit import check_fit
-from tokenlearner.training.loop import Trainer
+from tokenlearner.training.loop import CHECKPOINT, Trainer
 from tokenlearner.training.recipes import RECIPES
 from tokenlearner.training.recipes.own import reference
-from tokenlearner.training.run import export, run
+from tokenlearner.training.run import export
 
 
 def train(
@@ -258,7 +258,7 @@ def train(
             num_workers=num_workers,
             compile=compile,
         )
-        out.mkdir(parents=True, exist_ok=True)  # to fail now, if it does, and not after an epoch
+        make_room_for(out / CHECKPOINT)  # to fail now, if it does, and not after an epoch
         with alone_in(out) if rank() == 0 else nullcontext():
             _carry_out(trainer, out)
         if rank() == 0:
@@ -307,7 +307,7 @@ def _carry_out(trainer: Trainer, out: Path) -> None:
     if trainer.step:
         say(f"resuming after step {trainer.step:,} of {trainer.num_steps:,}")
     try:
-        _train(trainer)
+        follow(trainer)
     except KeyboardInterrupt:
         state = "there is no checkpoint yet. The same command starts again."
         if trainer.saved_step:
@@ -317,29 +317,3 @@ def _carry_out(trainer: Trainer, out: Path) -> None:
             )
         typer.echo(f"stopped after step {trainer.step:,}; {state}", err=True)
         raise typer.Exit(130) from None
-
-
-def _train(trainer: Trainer) -> None:
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-    )
-    things = "photos" if trainer.recipe.clips is None else "clips"
-    with Progress(*columns, disable=rank() > 0) as progress:
-        bar = progress.add_task("", total=trainer.num_steps, completed=trainer.step)
-        for report in run(trainer, warn=progress.console.print):
-            step = int(report["step"])
-            epoch = -(-step // trainer.steps_per_epoch)
-            words = [
-                f"epoch {epoch}/{trainer.recipe.epochs}",
-                f"loss {report['loss']:.3f}",
-                f"{report['images_per_second']:.0f} {things}/s",
-            ]
-            progress.update(bar, completed=step, description=", ".join(words))
-            if step % trainer.steps_per_epoch == 0:
-                if "heldout_accuracy" in report:
-                    words.append(f"held-out accuracy {100 * report['heldout_accuracy']:.1f} %")
-                progress.console.print(", ".join(words), highlight=False)

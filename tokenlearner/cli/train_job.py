@@ -20,6 +20,7 @@ from tokenlearner.models.video_presets import PUBLISHED as KINETICS
 from tokenlearner.models.vit import VisionTransformer
 from tokenlearner.modules.tubelets import Inflation
 from tokenlearner.training.changes import Changes, with_learner
+from tokenlearner.training.classes import has_same_classes
 from tokenlearner.training.data import LabelledClips, LabelledImages
 from tokenlearner.training.distributed import rank
 from tokenlearner.training.fine_tune import (
@@ -198,7 +199,7 @@ def _usual_teacher(
         teacher = teacher_of(start, names, multi_label=multi_label)
     elif (info := source.info) is not None and info.provenance is not None:
         is_whole = not info.untrained_parts
-        fits = info.class_names == names and info.multi_label == multi_label
+        fits = has_same_classes(names, info) and info.multi_label == multi_label
         teacher = source if is_whole and fits else None
     if teacher is None:
         say(

@@ -59,6 +59,8 @@ _TURNS: dict[int, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]] = {
     7: lambda stored: stored[::-1, ::-1].swapaxes(0, 1),
     8: lambda stored: stored[:, ::-1].swapaxes(0, 1),
 }
+_LYING = (5, 6, 7, 8)
+"""Those that swap width and height."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -194,6 +196,27 @@ def _encode(pixels: np.ndarray, kind: str, **options: int) -> bytes:
     buffer = BytesIO()
     PillowImage.fromarray(pixels).save(buffer, kind, **options)
     return buffer.getvalue()
+
+
+def read_header(data: bytes) -> tuple[str, int, int]:
+    """Returns the format, and the height and width in pixels, of a photo that `read_image` takes.
+
+    Args:
+        data: The file's bytes.
+
+    Nothing but TIFFs is decoded for that.
+
+    Raises:
+        MediaError: If the header is not that of a photo.
+    """
+    kind = recognise(data)
+    if kind not in _DECODERS:
+        raise UnsupportedMediaError(_describe_unsupported(data, kind), kind=kind)
+    picture = _open(data, kind)
+    if isinstance(picture, TiffImageFile):
+        picture.load()  # Pillow turns these itself, its versions at different moments
+    width, height = picture.size
+    return (kind, width, height) if _orientation(picture) in _LYING else (kind, height, width)
 
 
 def _read_bytes(source: bytes | Path | str, limits: ImageLimits) -> bytes:

@@ -67,14 +67,15 @@ class Augmentation:
     cutmix: float = 0.0
 
     def __post_init__(self) -> None:
-        if not 0 < self.area[0] <= self.area[1] <= 1 or self.aspect < 1:
+        # Written so that NaN is refused, too.
+        if not (0 < self.area[0] <= self.area[1] <= 1 and self.aspect >= 1):
             raise ConfigError(
                 f"area is {self.area} and aspect {self.aspect}; wanted shares above 0 and up to 1, "
                 "the smaller first, and a ratio of at least 1"
             )
         if not 0 <= self.colour <= 1 or not 0 <= self.erase <= 1:
             raise ConfigError(f"colour is {self.colour} and erase {self.erase}; wanted 0 to 1")
-        if self.mixup < 0 or self.cutmix < 0:
+        if not (self.mixup >= 0 and self.cutmix >= 0):
             raise ConfigError(f"mixup is {self.mixup} and cutmix {self.cutmix}; wanted 0 or more")
 
 

@@ -161,10 +161,15 @@ def _training(provenance: Provenance) -> str:
         "teacher": provenance.teacher,
     }
     rows |= provenance.settings
-    told = [f"| {name} | {value} |" for name, value in rows.items() if value not in (None, "")]
+    rows = {name: value for name, value in rows.items() if value not in (None, "")}
+    told = [f"| {name} | {_cell(value)} |" for name, value in rows.items()]
     parts = [f"```\n{provenance.command}\n```"] if provenance.command else []
     parts += ["\n".join(["| | |", "| --- | --- |", *told])] if told else []
     return "\n\n".join(parts) or "How it was trained is not known."
+
+
+def _cell(value: object) -> str:
+    return " ".join(str(value).replace("|", "\\|").split())
 
 
 def _licences(provenance: Provenance, dataset: Dataset) -> str:
@@ -185,9 +190,8 @@ def _results(measured: Dataset | None, report: Mapping[str, Any], num_classes: i
         things, form = "clips", _FORM_OF_CLIPS
     classes = ""
     if 0 < len(metrics["per_class_percent"]) <= FEW_CLASSES:
-        rows = (
-            f"| {name} | {value:.1f} % |" for name, value in metrics["per_class_percent"].items()
-        )
+        of_class = metrics["per_class_percent"].items()
+        rows = (f"| {_cell(name)} | {value:.1f} % |" for name, value in of_class)
         classes = "| class | top-1 |\n| --- | ---: |\n" + "\n".join(rows) + "\n\n"
     top5 = f"| top-5 | {metrics['top5_percent']:.2f} % |\n" * (num_classes > 5)
     return (

@@ -27,8 +27,9 @@ from tokenlearner.checkpoints import ImageModel
 from tokenlearner.efficiency.machine import describe_hardware, describe_versions
 from tokenlearner.errors import ConfigError, DataError
 from tokenlearner.modules.shapes import Float, Tensor
+from tokenlearner.training.classes import list_names
 from tokenlearner.training.data import LabelledImages
-from tokenlearner.training.metrics import answering, iter_batches, list_names
+from tokenlearner.training.metrics import answering, iter_batches
 from tokenlearner.training.ridge import ridge_accuracies
 
 STRENGTH = 2.0**10
@@ -143,6 +144,11 @@ def draw(train: LabelledImages, test: LabelledImages, *, shots: int, seeds: Sequ
     for data in (train, test):
         if data.multi_label:
             raise DataError(f"{data.source} has several labels per photo; few-shot wants one")
+        if len(data.class_names) < 2:
+            raise DataError(
+                f"{data.source} has one class, which any classifier always answers; give it "
+                "another one to tell it from"
+            )
     train, test = train.numbered_as(test.class_names), test.numbered_as(train.class_names)
     if train.class_names != test.class_names:
         raise DataError(

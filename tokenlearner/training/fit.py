@@ -12,8 +12,8 @@ from tokenlearner.checkpoints import AnyModel, ClipModel
 from tokenlearner.errors import ConfigError, DataError
 from tokenlearner.models.timm_config import TimmConfig
 from tokenlearner.modules.shapes import Tensor
+from tokenlearner.training.classes import match_classes
 from tokenlearner.training.data import LabelledClips, LabelledImages
-from tokenlearner.training.metrics import match_classes
 from tokenlearner.training.recipes import Recipe
 
 

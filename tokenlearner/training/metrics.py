@@ -2,7 +2,7 @@
 
 import datetime
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -13,10 +13,10 @@ from torch import nn
 
 from tokenlearner.checkpoints import AnyModel, ClipModel
 from tokenlearner.efficiency.machine import describe_hardware, describe_versions
-from tokenlearner.errors import ConfigError, DataError
-from tokenlearner.models.info import ModelInfo
+from tokenlearner.errors import ConfigError, DataError, MeasurementError
 from tokenlearner.modules.shapes import Float, Tensor
 from tokenlearner.preprocess import Preprocessing, prepare
+from tokenlearner.training.classes import match_classes
 from tokenlearner.training.clip_views import Views, iter_views
 from tokenlearner.training.data import LabelledClips, LabelledImages
 from tokenlearner.training.multi_label import (
@@ -192,7 +192,13 @@ def measure(
     Raises:
         ConfigError: If torchmetrics is needed and not installed.
         DataError: If photos may have several labels and none has any.
+        MeasurementError: If an answer is not finite.
     """
+    if broken := int((~logits.isfinite()).any(dim=1).sum()):
+        raise MeasurementError(
+            f"{broken:,} of {len(logits):,} answers are not finite, so nothing can be measured: "
+            "the model may have diverged in training; train it again at a smaller learning rate"
+        )
     # Stable, so that of equal answers the first comes first; topk promises nothing.
     best = logits.argsort(dim=1, descending=True, stable=True)[:, :5]
     names = _distinct(class_names)
@@ -288,53 +294,6 @@ def report(
     if real is not None:
         content["data"]["real"] = {"source": real.source, "sha256": real.sha256}
     return content
-
-
-def list_names(names: Sequence[str], *, limit: int = 10) -> str:
-    """Returns names for a message: all, or of more than `limit` the first three and how many."""
-    if len(names) <= limit:
-        return ", ".join(names)
-    return f"{', '.join(names[:3])} and {len(names) - 3:,} more"
-
-
-def match_classes(
-    class_names: tuple[str, ...],
-    info: ModelInfo,
-    *,
-    source: str,
-    what: str = "",
-    place: str = "model",
-    advice: str = "",
-) -> list[int]:
-    """Returns which of a model's answers each class of a data set is.
-
-    Args:
-        class_names: Class names of the data set.
-        info: Info of the model.
-        source: What messages call the data set.
-        what: What messages call the model; by default its name.
-        place: What messages call the place of its classes.
-        advice: What to do if there is no such order, after a semicolon.
-
-    Raises:
-        DataError: If the classes are others.
-    """
-    theirs, ours = class_names, info.class_names
-    if theirs == ours:
-        return list(range(len(ours)))
-    if len(set(ours)) == len(ours) and sorted(theirs) == sorted(ours):
-        return [ours.index(name) for name in theirs]
-    message = (
-        f"{source} has the classes {list_names(theirs)}, but {what or info.name} answers with "
-        f"{list_names(ours)}"
-    )
-    for names, others, where in ((theirs, ours, "data"), (ours, theirs, place)):
-        known = set(others)
-        if alone := [name for name in names if name not in known]:
-            message += f"; only in the {where}: {list_names(alone)}"
-    if set(theirs) == set(ours):
-        message += "; some of these names stand for several classes, so their order must agree"
-    raise DataError(f"{message}. Wanted the same classes in both{advice}")
 
 
 def _distinct(class_names: tuple[str, ...]) -> tuple[str, ...]:

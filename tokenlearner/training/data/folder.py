@@ -13,7 +13,7 @@ from tokenlearner.errors import DataError
 from tokenlearner.models.imagenet import wordnet_names
 from tokenlearner.training.data.photos import PhotosInFolder
 
-PHOTO_EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
+PHOTO_EXTENSIONS = (".jpg", ".jpeg", ".jfif", ".png", ".webp", ".bmp", ".tif", ".tiff")
 CLIP_EXTENSIONS = (".mp4", ".webm", ".mkv", ".avi", ".mov", ".m4v", ".gif")
 _WNID = re.compile(r"n\d{8}")
 

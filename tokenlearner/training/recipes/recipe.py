@@ -97,7 +97,8 @@ class Recipe:
             `end_learning_rate`.
         end_learning_rate: See `schedule`; scaled alike for all parameters.
         warmup_epochs: Epochs of linear growth to the peak.
-        weight_decay: On matrices and kernels only if `decay_vectors` is false.
+        weight_decay: If `decay_vectors` is false, on what has two axes or more: matrices, kernels,
+            and also position embeddings and class tokens.
         decay_vectors: Decay biases and norms as well, as Keras' AdamW does.
         layer_decay: Factor on the learning rate from each block to the one before it, for
             fine-tuning; None for one rate.
