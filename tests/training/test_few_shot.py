@@ -148,10 +148,12 @@ class TestDraw:
             draw(few, test, shots=5, seeds=[0])
 
     def test_a_single_class(self, train: LabelledImages, test: LabelledImages) -> None:
-        red = replace(train.take(np.flatnonzero(train.labels == 0)), class_names=("red",))
-        for photos in ((red, test), (train, red)):
-            with pytest.raises(DataError, match="has one class, which any classifier always answ"):
-                draw(*photos, shots=1, seeds=[0])
+        red = [
+            replace(data.take(np.flatnonzero(data.labels == 0)), class_names=("red",))
+            for data in (train, test)
+        ]
+        with pytest.raises(DataError, match="has one class, 'red', which any classifier always a"):
+            draw(*red, shots=1, seeds=[0])
 
     def test_other_classes(self, train: LabelledImages, test: LabelledImages) -> None:
         other = replace(test, class_names=("red", "green", "pink"))

@@ -166,11 +166,24 @@ class TestEvaluate:
         assert replace(found, loss=0) == replace(wanted, loss=0)
         assert list(found.per_class_percent) != list(wanted.per_class_percent)
 
+    @pytest.mark.parametrize("multi_label", [False, True])
+    def test_classes_that_the_data_lack(self, data: LabelledImages, multi_label: bool) -> None:
+        some = data.take(np.flatnonzero(data.labels != 1))
+        if multi_label:
+            some = replace(some, labels=some.labels[:, None] == np.arange(3))
+        # As a folder numbers its classes that has none of the second.
+        folder = replace(some, class_names=("red", "blue"))
+        labels = some.labels[:, [0, 2]] if multi_label else np.minimum(some.labels, 1)
+        model = tiny.model()
+        wanted = evaluate(model, some, device=CPU)
+        assert evaluate(model, replace(folder, labels=labels), device=CPU) == wanted
+        assert wanted.without_photos == ("green",)
+
     @pytest.mark.parametrize(
         ("names", "message"),
         [
-            (("red", "green"), "x has the classes red, green, but tiny answers with red, green, "),
-            (("red", "green"), "; only in the model: blue. Wanted the same classes in both$"),
+            (("red", "pink"), "x has the classes red, pink, but tiny answers with red, green, b"),
+            (("red", "pink"), "; only in the data: pink; only in the model: green, blue. Wanted"),
             (("red", "green", "Blue"), "; only in the data: Blue; only in the model: blue. Wanted"),
             (
                 ("red", "green", "red"),

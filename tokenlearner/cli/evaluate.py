@@ -150,7 +150,7 @@ D = TypeVar("D", LabelledImages, LabelledClips)
 
 def _of_its_classes(data: D, info: ModelInfo) -> D:
     """Refuses what cannot be measured, before every file is decoded."""
-    data = data.numbered_as(info.class_names)
+    data = data.among(info.class_names)
     match_classes(data.class_names, info, source=data.source)
     if data.multi_label:
         load_average_precision()

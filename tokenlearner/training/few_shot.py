@@ -144,16 +144,16 @@ def draw(train: LabelledImages, test: LabelledImages, *, shots: int, seeds: Sequ
     for data in (train, test):
         if data.multi_label:
             raise DataError(f"{data.source} has several labels per photo; few-shot wants one")
-        if len(data.class_names) < 2:
-            raise DataError(
-                f"{data.source} has one class, which any classifier always answers; give it "
-                "another one to tell it from"
-            )
     train, test = train.numbered_as(test.class_names), test.numbered_as(train.class_names)
     if train.class_names != test.class_names:
         raise DataError(
             f"the training photos have the classes {list_names(train.class_names)}, but the test "
             f"photos {list_names(test.class_names)}; wanted the same in the same order"
+        )
+    if len(train.class_names) < 2:
+        raise DataError(
+            f"{train.source} has one class, {train.class_names[0]!r}, which any classifier always "
+            "answers; give it another one to tell it from"
         )
     known: dict[int, str] = {}
     rows = np.stack([_draw(train, shots, seed, known) for seed in seeds])

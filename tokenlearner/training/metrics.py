@@ -51,7 +51,7 @@ class Metrics:
         map_percent: With several labels: mean average precision over the classes with photos; a
             class ranks the photos by its logit.
         average_precision_percent: Average precision of each of these classes.
-        without_photos: With several labels: the other classes.
+        without_photos: The classes that no photo belongs to; None with one label if there are none.
         map_overlap: What two maps of the first learner have in common on average, 0 to 1, as
             `mean_overlap` measures it; None where it was not.
     """
@@ -95,7 +95,7 @@ def evaluate(
             several labels and torchmetrics is not installed, or `batch_size` is below 1.
         DataError: If the classes are others, there are no photos, or one cannot be decoded.
     """
-    data = data.numbered_as(model.require_info().class_names)
+    data = data.among(model.require_info().class_names)
     answers = iter_logits(model, data, device=device, batch_size=batch_size, views=views)
     logits = torch.cat(list(answers))
     return measure(logits, torch.from_numpy(data.labels), data.class_names, real=real)
@@ -217,6 +217,7 @@ def measure(
         num_images=len(labels),
         per_class_percent=of_class,
         class_mean_percent=sum(of_class.values()) / len(of_class),
+        without_photos=tuple(name for name in names if name not in of_class) or None,
     )
     if real is None:
         return metrics

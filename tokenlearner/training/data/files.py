@@ -152,6 +152,23 @@ class LabelledFiles(ABC):
             labels = np.pad(labels, ((0, 0), (0, theirs - mine)))
         return replace(self, class_names=class_names, labels=labels)
 
+    def among(self: Files, class_names: tuple[str, ...]) -> Files:
+        """Returns the same with all of these classes, numbered so, if its own are some of them.
+
+        A small split may lack the folder of a class, or the last classes that have numbers for
+        names.
+        """
+        mine, theirs = self.class_names, class_names
+        are_distinct = len(set(mine)) == len(mine) and len(set(theirs)) == len(theirs)
+        if not are_distinct or not set(mine) < set(theirs):
+            return self
+        places = np.array([theirs.index(name) for name in mine])
+        if not self.multi_label:
+            return replace(self, class_names=theirs, labels=places[self.labels])
+        labels = np.zeros((len(self), len(theirs)), self.labels.dtype)
+        labels[:, places] = self.labels
+        return replace(self, class_names=theirs, labels=labels)
+
     @staticmethod
     @abstractmethod
     def decode(content: bytes) -> object:
