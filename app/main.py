@@ -76,6 +76,7 @@ def run() -> None:
         ),
     ]
     page = st.navigation(pages, position="hidden" if state.stage else "sidebar")
+    st.set_page_config(page_title=f"{page.title} · TokenLearner Explorer")
     device = resources.pick_device(state.device)
     problem = _model_problem(state, models[state.model])
     if state.stage:

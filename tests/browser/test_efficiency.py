@@ -15,7 +15,9 @@ pytestmark = pytest.mark.browser
 
 def test_from_the_first_page_and_back(open_page: Open) -> None:
     visitor = open_page()
+    expect(visitor.page).to_have_title("Explore · TokenLearner Explorer")
     visitor.page.get_by_role("link", name="Efficiency").click()
+    expect(visitor.page).to_have_title("Efficiency · TokenLearner Explorer")
     expect(visitor.page.get_by_role("heading", name="32.9 % less compute")).to_be_visible()
     expect(visitor.page.locator(".js-plotly-plot .bars").first).to_be_visible()
     visitor.page.get_by_role("link", name="Explore").click()

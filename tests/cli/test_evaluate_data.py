@@ -88,6 +88,7 @@ class TestFolder:
     ) -> None:
         tiny.write_dataset(tmp_path / "table", test=6)
         write_folder(tmp_path / "folder")
+        (tmp_path / "folder/val/red/a.heic").touch()
         table = call(model, "--data", tmp_path / "table", "--json", tmp_path / "new/table.json")
         folder = call(
             model, "--data", tmp_path / "folder", "--split", "val", "--json", tmp_path / "f.json"
@@ -95,6 +96,8 @@ class TestFolder:
         assert table.exit_code == 0, table.output
         assert folder.exit_code == 0, folder.output
         assert f"wrote {tmp_path / 'f.json'}" in folder.stdout
+        assert "files in val that are no photos, passed over: 1 .heic\n" in folder.stderr
+        assert "passed over" not in table.stderr
         wanted, found = (
             json.loads((tmp_path / name).read_text()) for name in ("new/table.json", "f.json")
         )

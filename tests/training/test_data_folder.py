@@ -61,6 +61,16 @@ class TestReading:
         assert data.unusable == ()
         assert not data.multi_label
 
+    def test_files_of_other_kinds_are_counted(self, tmp_path: Path) -> None:
+        files = {f"train/red/sub/{number}.HEIC": b"" for number in range(3)}
+        files |= {"train/red/a.png": tiny.photo(0, 1), "train/red/b.jfif": tiny.photo(0, 2)}
+        files |= {"train/blue/a.png": tiny.photo(1, 1), "train/blue/README": b""}
+        files |= {"train/blue/.hidden.txt": b"", "train/notes.txt": b""}
+        data = read_images(tiny.write_files(tmp_path, files), "train")
+        assert len(data) == 3
+        assert data.passed_over == {".heic": 3, "README": 1}
+        assert data.scan().take(np.array([0])).passed_over == data.passed_over
+
     def test_photos_are_read_when_they_are_asked_for(self, tmp_path: Path) -> None:
         tiny.write_files(tmp_path, {"train/red/a.png": b"not yet a photo"})
         data = read_images(tmp_path, "train")

@@ -152,7 +152,7 @@ class TestDraw:
             replace(data.take(np.flatnonzero(data.labels == 0)), class_names=("red",))
             for data in (train, test)
         ]
-        with pytest.raises(DataError, match="has one class, 'red', which any classifier always a"):
+        with pytest.raises(DataError, match="has one class, red, which any classifier always ans"):
             draw(*red, shots=1, seeds=[0])
 
     def test_other_classes(self, train: LabelledImages, test: LabelledImages) -> None:

@@ -17,6 +17,7 @@ from tokenlearner.cli.photos import (
     MaxUnusable,
     checked,
     reading_options,
+    say_passed_over,
     say_unusable,
     watch,
 )
@@ -71,6 +72,7 @@ def few_shot(
         max_unusable=max_unusable,
     )
     test = checked(test, test_split)
+    say_passed_over(train, train_split)
     drawn = draw(train, test, shots=shots, seeds=range(draws))
     say_unusable(drawn.unusable, train_split)
     train_features, test_features = (

@@ -10,6 +10,7 @@ from rich.progress import Progress, track
 from tokenlearner.errors import ConfigError
 from tokenlearner.modules.shapes import Tensor
 from tokenlearner.training.data import LabelledClips, LabelledImages
+from tokenlearner.training.data.files import LabelledFiles
 
 MAX_UNUSABLE = 0.01
 """Largest share of unusable files to accept by default."""
@@ -65,6 +66,7 @@ def checked(data: D, split: str) -> D:
     Raises:
         DataError: As `scan`.
     """
+    say_passed_over(data, split)
     console = Console(stderr=True)
     # Outside a terminal, a bar would leave an empty line.
     with Progress(transient=True, console=console, disable=not console.is_interactive) as progress:
@@ -72,6 +74,16 @@ def checked(data: D, split: str) -> D:
         data = data.scan(on_progress=lambda done: progress.update(task, completed=done))
     say_unusable(data.unusable, split, things=data.things)
     return data
+
+
+def say_passed_over(data: LabelledFiles, split: str) -> None:
+    """Prints how many files of a split are of no kind that is read; silent if none are."""
+    if not data.passed_over:
+        return
+    kinds = sorted(data.passed_over.items(), key=lambda kind: -kind[1])
+    named = ", ".join(f"{count:,} {ending}" for ending, count in kinds[:_FEW])
+    more = " and others" * (len(kinds) > _FEW)
+    typer.echo(f"files in {split} that are no {data.things}, passed over: {named}{more}", err=True)
 
 
 def say_unusable(unusable: Sequence[str], split: str, *, things: str = "photos") -> None:

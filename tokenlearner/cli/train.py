@@ -17,6 +17,7 @@ from tokenlearner.cli.photos import (
     MaxUnusable,
     reading_options,
     refuse_options_of_photos,
+    say_passed_over,
     say_unusable,
 )
 from tokenlearner.cli.train_job import UNUSABLE_FILE, find_recipe, prepare, say, takes_clips
@@ -245,6 +246,7 @@ def train(
             say(f"preparing {len(photos):,} {photos.things}")
             photos = _scan(photos, out)
         if rank() == 0:
+            say_passed_over(photos, split)
             say_unusable(photos.unusable, split, things=photos.things)
         trainer = Trainer(
             job.recipe,

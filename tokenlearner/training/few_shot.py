@@ -152,8 +152,8 @@ def draw(train: LabelledImages, test: LabelledImages, *, shots: int, seeds: Sequ
         )
     if len(train.class_names) < 2:
         raise DataError(
-            f"{train.source} has one class, {train.class_names[0]!r}, which any classifier always "
-            "answers; give it another one to tell it from"
+            f"{train.source} has one class, {', '.join(train.class_names)}, which any classifier "
+            "always answers; give it another one to tell it from"
         )
     known: dict[int, str] = {}
     rows = np.stack([_draw(train, shots, seed, known) for seed in seeds])

@@ -14,7 +14,7 @@ import numpy as np
 
 from tokenlearner.errors import ConfigError, DataError, MediaError
 from tokenlearner.storage import write_whole
-from tokenlearner.training.data.photos import Photos, PhotosInMemory
+from tokenlearner.training.data.photos import Photos, PhotosInFolder, PhotosInMemory
 
 _SCAN_BLOCK = 512
 
@@ -57,6 +57,11 @@ class LabelledFiles(ABC):
     def multi_label(self) -> bool:
         """Whether a file can belong to several classes or to none."""
         return self.labels.ndim == 2
+
+    @property
+    def passed_over(self) -> dict[str, int]:
+        """How many files of a folder are of no kind that is read, by what their names end in."""
+        return self.encoded.passed_over if isinstance(self.encoded, PhotosInFolder) else {}
 
     @property
     def source_name(self) -> str:

@@ -3,6 +3,7 @@
 import os
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -29,9 +30,10 @@ def read_folder(
     """Lists the photos, or other things, of a split; opens none of them.
 
     Classes are the folders in it, in the order of their names; their photos come in the order of
-    their paths and may lie in subfolders. Hidden files and folders, and files that do not end in
-    one of `extensions`, are passed over. Links are followed. Where all classes are WordNet ids
-    (`n01440764`), as in ImageNet, they are called by `wordnet_names`.
+    their paths and may lie in subfolders. Hidden files and folders are passed over, and so are
+    files that do not end in one of `extensions`, which `photos.passed_over` counts. Links are
+    followed. Where all classes are WordNet ids (`n01440764`), as in ImageNet, they are called by
+    `wordnet_names`.
 
     Returns:
         photos: All but the unusable ones.
@@ -50,7 +52,8 @@ def read_folder(
             if entry.is_dir() and not entry.name.startswith(".")
         )
         above = (os.path.realpath(folder),)
-        files = [list(_files(folder / name, name, above, extensions)) for name in folders]
+        others: Counter[str] = Counter()
+        files = [list(_files(folder / name, name, above, extensions, others)) for name in folders]
     except OSError as error:
         raise DataError(f"{error.filename} cannot be listed: {error.strerror}") from error
     _check(folder, folders, files, extensions, things)
@@ -68,14 +71,18 @@ def read_folder(
             else:
                 reason = "The file is empty" if size == 0 else "A link to a file that is not there"
                 unusable.append(f"{folder.name}/{_shown(path)}: {reason}")
-    photos = PhotosInFolder(folder, np.array(names, "S"), np.array(sizes, np.int64))
+    photos = PhotosInFolder(folder, np.array(names, "S"), np.array(sizes, np.int64), others)
     return photos, np.array(labels, np.int64), _class_names(folders), unusable
 
 
 def _files(
-    folder: Path | str, prefix: str, above: tuple[str, ...], extensions: tuple[str, ...]
+    folder: Path | str,
+    prefix: str,
+    above: tuple[str, ...],
+    extensions: tuple[str, ...],
+    others: Counter[str],
 ) -> Iterator[_File]:
-    """Yields the photos of a folder and its subfolders, sorted."""
+    """Yields the photos of a folder and its subfolders, sorted; counts what else there is."""
     inside = (*above, os.path.realpath(folder))
     for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
         path = f"{prefix}/{entry.name}"
@@ -84,12 +91,14 @@ def _files(
         if entry.is_dir():
             # A link to a folder that this one lies in would never end.
             if not (entry.is_symlink() and _contains(os.path.realpath(entry.path), inside)):
-                yield from _files(entry.path, path, inside, extensions)
+                yield from _files(entry.path, path, inside, extensions, others)
         elif entry.name.lower().endswith(extensions):
             try:
                 yield _File(path, entry.stat().st_size)
             except FileNotFoundError:
                 yield _File(path, -1)
+        else:
+            others[os.path.splitext(entry.name)[1].lower() or entry.name] += 1
 
 
 def _contains(folder: str, paths: tuple[str, ...]) -> bool:

@@ -6,7 +6,7 @@ Nothing here holds a file open, so the objects can be pickled and used after a f
 import hashlib
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -113,12 +113,20 @@ class PhotosInFolder(Photos):
         names: Paths within it, as the file system spells them, bytes `[n]`. One array, because
             worker processes would copy a million Python objects by merely looking at them.
         sizes: Bytes of each file, int64 `[n]`.
+        passed_over: How many other files there are by what their names end in.
     """
 
-    def __init__(self, folder: Path, names: np.ndarray, sizes: np.ndarray) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        names: np.ndarray,
+        sizes: np.ndarray,
+        passed_over: Mapping[str, int] | None = None,
+    ) -> None:
         self._folder = folder
         self._names = names
         self._sizes = sizes
+        self.passed_over = dict(passed_over or {})
 
     def __len__(self) -> int:
         return len(self._names)
@@ -132,7 +140,7 @@ class PhotosInFolder(Photos):
         return f"{self._folder.name}/{self._names[row].decode(errors='replace')}"
 
     def take(self, rows: np.ndarray) -> "PhotosInFolder":
-        return PhotosInFolder(self._folder, self._names[rows], self._sizes[rows])
+        return PhotosInFolder(self._folder, self._names[rows], self._sizes[rows], self.passed_over)
 
     def identity(self) -> Iterator[bytes]:
         # Reading a million files takes an hour, so name and size stand for the content.
