@@ -95,6 +95,7 @@ def records() -> None:
         row_height=_ROW_PX,
         column_config={
             **{name: st.column_config.TextColumn(alignment="right") for name in _NUMBERS},
+            "machine": st.column_config.TextColumn(width=210),
             "faster": st.column_config.TextColumn(alignment="right", width=84),
             "why": st.column_config.TextColumn(width="large"),
         },
