@@ -100,8 +100,8 @@ def make_film(clip: ClipOnPage, result: ClipResult, *, place: DeltaGenerator) ->
         _forget()
         raise
     else:
-        _forget()
         save_in_browser(PLAYER, (f"{file_stem(clip)}_attention.{wish.kind}", film))
+        _forget()  # afterwards, as this run may be ended early
     finally:
         place.empty()
     st.rerun()  # for the player to save it, or the notice to be read
