@@ -43,7 +43,6 @@ _log = logging.getLogger(__name__)
 def run() -> None:
     """Draws the page that the address asks for."""
     st.set_page_config(
-        page_title="TokenLearner Explorer",
         page_icon=_FOLDER / "components" / "icon.svg",
         layout="wide",
         initial_sidebar_state=_SIDEBAR_PX,

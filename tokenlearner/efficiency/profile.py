@@ -63,11 +63,6 @@ class StageTime:
         """Speed that is reached."""
         return self.macs / self.seconds
 
-    @property
-    def intensity(self) -> float:
-        """Multiply-accumulates for each byte that has to be moved."""
-        return self.macs / self.traffic_bytes if self.traffic_bytes else float("inf")
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Profile:
