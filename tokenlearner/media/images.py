@@ -201,10 +201,10 @@ def _encode(pixels: np.ndarray, kind: str, **options: int) -> bytes:
 def read_header(data: bytes) -> tuple[str, int, int]:
     """Returns the format, and the height and width in pixels, of a photo that `read_image` takes.
 
+    Nothing but a TIFF is decoded for that.
+
     Args:
         data: The file's bytes.
-
-    Nothing but TIFFs is decoded for that.
 
     Raises:
         MediaError: If the header is not that of a photo.
