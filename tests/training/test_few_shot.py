@@ -171,6 +171,17 @@ class TestDraw:
         result = score(draws, torch.randn(6, 5), test, torch.randn(len(test), 5))
         assert result.num_classes == 3
 
+    def test_classes_that_the_test_photos_lack(
+        self, train: LabelledImages, test: LabelledImages
+    ) -> None:
+        test = test.take(np.flatnonzero(test.labels != 1))
+        # As a folder numbers its classes that has none of the second.
+        folder = replace(test, class_names=("red", "blue"), labels=np.minimum(test.labels, 1))
+        features, test_features = torch.randn(6, 5), torch.randn(len(test), 5)
+        wanted = score(draw(train, test, shots=2, seeds=[0]), features, test, test_features)
+        draws = draw(train, folder, shots=2, seeds=[0])
+        assert score(draws, features, folder, test_features) == wanted
+
     def test_unnamed_classes_that_the_training_photos_lack(
         self, train: LabelledImages, test: LabelledImages
     ) -> None:

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,7 @@ from tokenlearner.media.threads import within
 
 if TYPE_CHECKING:
     from av import AudioFrame
+    from av.container import OutputContainer
 
 SAMPLES_PER_S = 48_000
 _MAX_S = 600.0
@@ -113,3 +115,35 @@ def _lay(samples: NDArray[np.float32], piece: NDArray[np.float32], place: int) -
     begin, end = max(place, 0), min(place + piece.shape[1], samples.shape[1])
     if begin < end:
         samples[:, begin:end] = piece[:, begin - place : end - place]
+
+
+class SoundTrack:
+    """Writes sound beside the pictures, so that a player finds both in one place.
+
+    Args:
+        out: The file that the pictures are written into.
+        encoder: FFmpeg's name of an audio encoder.
+        sound: Begins with the first picture.
+    """
+
+    def __init__(self, out: "OutputContainer", encoder: str, sound: Sound) -> None:
+        self._out, self._sound, self._done = out, sound, 0
+        self._stream: Any = out.add_stream(encoder, rate=SAMPLES_PER_S)
+        self._stream.codec_context.layout = sound.layout
+
+    def write_until(self, seconds: float) -> None:
+        """Writes what is heard until then, from the first frame on."""
+        end = min(round(seconds * SAMPLES_PER_S), self._sound.samples.shape[1])
+        if end <= self._done:
+            return
+        piece = np.ascontiguousarray(self._sound.samples[:, self._done : end])
+        frame = import_av().AudioFrame.from_ndarray(piece, "fltp", self._sound.layout)
+        frame.sample_rate, frame.pts = SAMPLES_PER_S, self._done
+        frame.time_base = Fraction(1, SAMPLES_PER_S)
+        self._out.mux(self._stream.encode(frame))
+        self._done = end
+
+    def finish(self) -> None:
+        """Writes the rest."""
+        self.write_until(self._sound.samples.shape[1] / SAMPLES_PER_S)
+        self._out.mux(self._stream.encode())

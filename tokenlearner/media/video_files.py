@@ -14,7 +14,7 @@ from PIL import Image as PillowImage
 
 from tokenlearner.errors import ConfigError, ShapeError
 from tokenlearner.media.clip_files import import_av
-from tokenlearner.media.sound import SAMPLES_PER_S, Sound
+from tokenlearner.media.sound import Sound, SoundTrack
 from tokenlearner.media.video_frames import BT709, LIMITED, rgb_to_encode
 
 if TYPE_CHECKING:
@@ -241,7 +241,7 @@ def _write(
     context.gop_size = max(1, round(rate))  # a key frame each second: players jump to any place
     context.colorspace = context.color_primaries = context.color_trc = BT709
     context.color_range = LIMITED
-    track = None if sound is None else _SoundTrack(out, coding.audio, sound)
+    track = None if sound is None else SoundTrack(out, coding.audio, sound)
     stamps = count() if times_s is None else (round(time / unit) for time in times_s)
     timed = zip(pictures, stamps, strict=False)
     last = None
@@ -282,32 +282,6 @@ def _spaced(timed: Iterable[tuple[_Picture, int]], least: int) -> Iterator[tuple
         if before is None or stamp - before >= least:
             yield picture, stamp
             before = stamp
-
-
-class _SoundTrack:
-    """Writes sound beside the pictures, so that a player finds both in one place."""
-
-    def __init__(self, out: "OutputContainer", encoder: str, sound: Sound) -> None:
-        self._out, self._sound, self._done = out, sound, 0
-        self._stream: Any = out.add_stream(encoder, rate=SAMPLES_PER_S)
-        self._stream.codec_context.layout = sound.layout
-
-    def write_until(self, seconds: float) -> None:
-        """Writes what is heard until then, from the first frame on."""
-        end = min(round(seconds * SAMPLES_PER_S), self._sound.samples.shape[1])
-        if end <= self._done:
-            return
-        piece = np.ascontiguousarray(self._sound.samples[:, self._done : end])
-        frame = import_av().AudioFrame.from_ndarray(piece, "fltp", self._sound.layout)
-        frame.sample_rate, frame.pts = SAMPLES_PER_S, self._done
-        frame.time_base = Fraction(1, SAMPLES_PER_S)
-        self._out.mux(self._stream.encode(frame))
-        self._done = end
-
-    def finish(self) -> None:
-        """Writes the rest."""
-        self.write_until(self._sound.samples.shape[1] / SAMPLES_PER_S)
-        self._out.mux(self._stream.encode())
 
 
 def _encode_gif(

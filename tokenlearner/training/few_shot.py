@@ -144,7 +144,7 @@ def draw(train: LabelledImages, test: LabelledImages, *, shots: int, seeds: Sequ
     for data in (train, test):
         if data.multi_label:
             raise DataError(f"{data.source} has several labels per photo; few-shot wants one")
-    train, test = train.numbered_as(test.class_names), test.numbered_as(train.class_names)
+    train, test = train.among(test.class_names), test.among(train.class_names)
     if train.class_names != test.class_names:
         raise DataError(
             f"the training photos have the classes {list_names(train.class_names)}, but the test "
@@ -207,6 +207,7 @@ def score(
         ConfigError: If a strength is not above 0.
     """
     num_classes = len(draws.photos.class_names)
+    test = test.among(draws.photos.class_names)
     strengths = sorted({*strengths, STRENGTH})
     labels, test_labels = torch.from_numpy(draws.photos.labels), torch.from_numpy(test.labels)
     targets = 2.0 * F.one_hot(labels, num_classes) - 1

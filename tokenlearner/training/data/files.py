@@ -142,21 +142,6 @@ class LabelledFiles(ABC):
         photos = self._photos.take(rows)
         return replace(self, encoded=photos, labels=self.labels[rows], unusable=())
 
-    def numbered_as(self: Files, class_names: tuple[str, ...]) -> Files:
-        """Returns the same with classes that only others have, if classes have numbers for names.
-
-        Unnamed classes are counted up to the highest that a split holds, and a small split may lack
-        the last ones.
-        """
-        mine, theirs = len(self.class_names), len(class_names)
-        numbers = tuple(map(str, range(theirs)))
-        if mine >= theirs or class_names != numbers or self.class_names != numbers[:mine]:
-            return self
-        labels = self.labels
-        if self.multi_label:
-            labels = np.pad(labels, ((0, 0), (0, theirs - mine)))
-        return replace(self, class_names=class_names, labels=labels)
-
     def among(self: Files, class_names: tuple[str, ...]) -> Files:
         """Returns the same with all of these classes, numbered so, if its own are some of them.
 
@@ -167,7 +152,7 @@ class LabelledFiles(ABC):
         are_distinct = len(set(mine)) == len(mine) and len(set(theirs)) == len(theirs)
         if not are_distinct or not set(mine) < set(theirs):
             return self
-        places = np.array([theirs.index(name) for name in mine])
+        places = np.array([theirs.index(name) for name in mine], np.int64)
         if not self.multi_label:
             return replace(self, class_names=theirs, labels=places[self.labels])
         labels = np.zeros((len(self), len(theirs)), self.labels.dtype)
