@@ -20,6 +20,7 @@ from app.state import current_state
 
 _HEADLINE = """<h1>Clips</h1>
 <p>Watch what each learned token follows while a clip plays.</p>"""
+_FRAME_TO_COME = '<div class="frame-to-come" aria-hidden="true"></div>'  # seen until there is one
 
 page = current_state(resources.models(), resources.samples())
 state = current_clip_state(resources.models(), clip_resources.clips())
@@ -41,6 +42,7 @@ else:
     with st.container(key="clip_gallery"):
         clip_gallery(state)
     left, right = st.columns([3, 2], gap="medium")
+    left.html(_FRAME_TO_COME)
     with right, st.container(key="stretch", gap="small"):
         stretch_choice(page, state, clip, device)
     with status:

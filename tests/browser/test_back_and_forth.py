@@ -25,6 +25,14 @@ HOLD = """() => {
   };
 }"""
 
+# Remembers where on the screen the place for a picture was when it was last seen.
+WATCH = """() => {
+  new MutationObserver(() => {
+    const box = document.querySelector(".frame-to-come")?.getBoundingClientRect();
+    if (box?.height) window.toCome = [box.x, box.y, box.width, box.height];
+  }).observe(document.body, { childList: true, subtree: true });
+}"""
+
 
 def change_ones_mind(visitor: Explorer, first: str, second: str) -> None:
     """Picks another sample, and the first again before the other one is decoded."""
@@ -137,3 +145,15 @@ def test_the_view_survives_pages_without_a_viewer(open_page: Open) -> None:
     assert (state["tokens"], state["colormap"]) == ([4], "viridis")
     visitor.open("?token=2")
     assert (visitor.settings.tokens, visitor.settings.colormap) == ((1,), "inferno")
+
+
+def test_a_place_is_kept_for_the_first_clip(open_page: Open) -> None:
+    visitor = open_page()
+    visitor.page.evaluate(WATCH)
+    visitor.page.get_by_role("link", name="Clips").click()
+    expect(visitor.page.locator(".film")).to_be_visible()
+    visitor.wait_until_idle()
+    frame = visitor.page.locator(".frame").bounding_box()
+    assert frame is not None
+    assert visitor.page.evaluate("toCome") == pytest.approx(list(frame.values()), abs=1)
+    expect(visitor.page.locator(".frame-to-come")).to_be_hidden()

@@ -80,7 +80,9 @@ def make_film(clip: ClipOnPage, result: ClipResult, *, place: DeltaGenerator) ->
     wish: FilmWish | None = st.session_state.get(_WISH)
     if wish is None:
         return
-    with place.container(horizontal=True, vertical_alignment="center", gap="small"):
+    with place.container(
+        key="film_work", horizontal=True, vertical_alignment="center", gap="small"
+    ):
         bar = st.progress(0.0, width=260)
         st.button("Stop", key="stop_film", on_click=_forget, icon=":material/stop_circle:")
 

@@ -77,7 +77,9 @@ def _reporter(job: object, place) -> Report:
         if st.session_state.get(_STOPPED) == job:
             raise _StoppedError
         if bar is None:
-            with place.container(horizontal=True, vertical_alignment="center", gap="small"):
+            with place.container(
+                key="clip_work", horizontal=True, vertical_alignment="center", gap="small"
+            ):
                 bar = st.progress(0.0, width=260)
                 st.button("Stop", key="stop_clip", on_click=stop, icon=":material/stop_circle:")
         # Every message is a moment at which Streamlit may end this run, as when Stop is pressed.
