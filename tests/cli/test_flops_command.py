@@ -42,13 +42,13 @@ def test_the_table_of_a_convolutional_model_for_clips() -> None:
 
 
 @pytest.mark.parametrize("name", ["L/16x2, 16 tokens at 12", "Charades"])
-def test_clips_of_another_length(name: str) -> None:
-    counts = {}
+def test_clips_of_another_length(name: str, tmp_path: Path) -> None:
+    counts, file = {}, tmp_path / "flops.json"
     for frames in (None, 8, 16):
         chosen = () if frames is None else ("--num-frames", frames)
-        result = call(name, *chosen, "--json")
+        result = call(name, *chosen, "--json", file)
         assert result.exit_code == 0, result.output
-        counts[frames] = json.loads(result.output)
+        counts[frames] = json.loads(file.read_text())
     assert [counts[frames]["num_frames"] for frames in (8, 16)] == [8, 16]
     assert counts[None]["num_frames"] not in (8, 16)
     for key in ("count", "activation_bytes"):
@@ -60,9 +60,10 @@ def test_clips_of_another_length(name: str) -> None:
 def test_json_of_a_folder(convention: str, tmp_path: Path) -> None:
     model = tiny.model()
     model.save_pretrained(tmp_path / "tiny")
-    result = call(tmp_path / "tiny", "--image-size", "16x24", "--convention", convention, "--json")
+    options = ("--image-size", "16x24", "--convention", convention)
+    result = call(tmp_path / "tiny", *options, "--json", tmp_path / "new/flops.json")
     assert result.exit_code == 0, result.output
-    data = json.loads(result.output)
+    data = json.loads((tmp_path / "new/flops.json").read_text())
     cost = count_model(model, image_size=(16, 24))
     assert data["count"] == pytest.approx(1e9 * cost.giga(CONVENTIONS[convention]))
     assert [stage["name"] for stage in data["stages"]] == [stage.name for stage in cost.stages]

@@ -19,7 +19,7 @@ from tokenlearner.cli.bench_pair import (
 )
 from tokenlearner.cli.bench_session import Session
 from tokenlearner.cli.bench_table import make_table
-from tokenlearner.cli.evaluate import JsonFile, make_room_for, write_json
+from tokenlearner.cli.results import JsonFile, make_room_for, write_json
 from tokenlearner.efficiency.execution import Execution
 from tokenlearner.efficiency.machine import choose_device, describe_hardware
 from tokenlearner.efficiency.rounds import Plan

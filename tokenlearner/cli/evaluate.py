@@ -1,7 +1,5 @@
 """`tokenlearner evaluate`: measures a model, and writes its metrics and card."""
 
-import json
-import os
 import shlex
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +20,7 @@ from tokenlearner.cli.photos import (
     refuse_options_of_photos,
     watch,
 )
+from tokenlearner.cli.results import JsonFile, make_room_for, write_json
 from tokenlearner.efficiency.machine import choose_device
 from tokenlearner.errors import ConfigError
 from tokenlearner.models.info import ModelInfo
@@ -33,11 +32,6 @@ from tokenlearner.training.data import LabelledClips, LabelledImages, read_clips
 from tokenlearner.training.map_overlap import NUM_PHOTOS, mean_overlap
 from tokenlearner.training.metrics import Metrics, iter_logits, measure, report
 from tokenlearner.training.multi_label import load_average_precision, read_real
-
-JsonFile = Annotated[
-    Path | None,
-    typer.Option("--json", dir_okay=False, help="Write the result to this JSON file."),
-]
 
 _FEW_CLASSES = 20
 """Up to this number, each class is printed."""
@@ -155,42 +149,6 @@ def _of_its_classes(data: D, info: ModelInfo) -> D:
     if data.multi_label:
         load_average_precision()
     return data
-
-
-def make_room_for(file: Path | None) -> None:
-    """Creates the folder for a result before the work starts, so that a bad path fails early.
-
-    Raises:
-        ConfigError: If the file cannot be written.
-    """
-    if file is None:
-        return
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(f"cannot write {file}: {error}; choose another place") from error
-    if not os.access(file if file.exists() else file.parent, os.W_OK):
-        raise ConfigError(f"cannot write {file}: permission denied; choose another place")
-
-
-def check_folder(out: Path) -> None:
-    """Refuses an output folder that could not be created once the results are ready.
-
-    Raises:
-        ConfigError: If the path, or one of its parents, is a file.
-    """
-    there = next(place for place in (out, *out.parents) if place.exists())
-    if not there.is_dir():
-        which = "it" if there == out else there
-        raise ConfigError(
-            f"--out is {out}, but {which} is a file; wanted a folder, existing or new: name another"
-        )
-
-
-def write_json(file: Path, content: dict[str, object]) -> None:
-    """Writes a result atomically, and says so."""
-    write_whole(file, (json.dumps(content, indent=2) + "\n").encode())
-    typer.echo(f"wrote {file}")
 
 
 def _print(metrics: Metrics, title: str, things: str) -> None:

@@ -10,7 +10,6 @@ import typer
 from tokenlearner import zoo
 from tokenlearner.attention.token_facts import TokenFacts, facts_csv
 from tokenlearner.checkpoints import AnyModel
-from tokenlearner.cli.evaluate import check_folder
 from tokenlearner.cli.explain_clip import (
     MOSAIC,
     ClipOptions,
@@ -19,6 +18,7 @@ from tokenlearner.cli.explain_clip import (
     is_clip,
     summarise,
 )
+from tokenlearner.cli.results import check_folder
 from tokenlearner.clips import ClipExplanation
 from tokenlearner.efficiency.machine import choose_device
 from tokenlearner.errors import ConfigError, MediaError

@@ -9,7 +9,6 @@ import typer
 
 from tokenlearner import zoo
 from tokenlearner.checkpoints import for_images
-from tokenlearner.cli.evaluate import JsonFile, make_room_for, write_json
 from tokenlearner.cli.photos import (
     MAX_UNUSABLE,
     ImageColumn,
@@ -21,6 +20,7 @@ from tokenlearner.cli.photos import (
     say_unusable,
     watch,
 )
+from tokenlearner.cli.results import JsonFile, make_room_for, write_json
 from tokenlearner.efficiency.machine import choose_device
 from tokenlearner.errors import ConfigError
 from tokenlearner.training.data import read_images

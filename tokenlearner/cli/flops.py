@@ -1,7 +1,6 @@
 """`tokenlearner flops`: what a model computes, part by part, in any counting convention."""
 
 import difflib
-import json
 import re
 from typing import Annotated, Any
 
@@ -11,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tokenlearner import zoo
+from tokenlearner.cli.results import JsonFile, make_room_for, write_json
 from tokenlearner.efficiency.conventions import CONVENTIONS, Convention
 from tokenlearner.efficiency.flops import Cost
 from tokenlearner.efficiency.memory import activation_bytes, in_words, weight_bytes
@@ -50,7 +50,7 @@ def flops(
     convention: Annotated[
         str, typer.Option(help=f"{', '.join(CONVENTIONS)}; see docs/efficiency.md.")
     ] = "macs",
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with exact counts.")] = False,
+    json_file: JsonFile = None,
 ) -> None:
     """Count what a model computes for one image or clip, and how much memory it takes.
 
@@ -60,6 +60,7 @@ def flops(
     if convention not in CONVENTIONS:
         raise ConfigError(f"--convention is {convention!r}; choose one of {', '.join(CONVENTIONS)}")
     size = None if image_size is None else _parse_size(image_size)
+    make_room_for(json_file)
     network = _find(model)
     height, width = size or network.config.image_size
     own_frames = getattr(network.config, "num_frames", None)
@@ -78,10 +79,6 @@ def flops(
             torch.device("cpu"),
         ),
     }
-    if as_json:
-        data = _as_data(model, (height, width), frames, cost, by) | memory
-        typer.echo(json.dumps(data, indent=2))
-        return
     of_clips = "" if frames is None else f"{frames} frames of "
     typer.echo(f"{model}, {of_clips}{height}x{width} px: {by.title}")
     Console().print(_as_table(cost, by))
@@ -90,6 +87,8 @@ def flops(
         f"{in_words(memory['weight_bytes'])} in float32; activations take up to "
         f"{in_words(memory['activation_bytes'])}"
     )
+    if json_file is not None:
+        write_json(json_file, _as_data(model, (height, width), frames, cost, by) | memory)
 
 
 def _find(name: str) -> Any:

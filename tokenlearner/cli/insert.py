@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from tokenlearner.cli.evaluate import check_folder
+from tokenlearner.cli.results import check_folder
 from tokenlearner.efficiency import count_model
 from tokenlearner.errors import CheckpointError, ConfigError
 from tokenlearner.models import Provenance, describe_timm, insert_token_learner

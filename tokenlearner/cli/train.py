@@ -9,7 +9,6 @@ import typer
 
 from tokenlearner import zoo
 from tokenlearner.cli.dry_run import say_plan
-from tokenlearner.cli.evaluate import check_folder, make_room_for
 from tokenlearner.cli.photos import (
     MAX_UNUSABLE,
     ImageColumn,
@@ -20,6 +19,7 @@ from tokenlearner.cli.photos import (
     say_passed_over,
     say_unusable,
 )
+from tokenlearner.cli.results import check_folder, make_room_for
 from tokenlearner.cli.train_job import UNUSABLE_FILE, find_recipe, prepare, say, takes_clips
 from tokenlearner.cli.train_progress import follow
 from tokenlearner.efficiency.machine import choose_device, describe_hardware, has_bfloat16
