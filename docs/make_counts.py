@@ -28,11 +28,13 @@ def put_counts(page: str) -> str:
 
 def _tables() -> list[str]:
     known, stated = counts(), stated_counts()
+    printed = [count.reproduces for count in stated if not count.approximate]
+    plotted = [count.reproduces for count in stated if count.approximate]
     lines = [
-        f"{sum(count.reproduces for count in stated)} of {len(stated)} values reproduce to the "
-        "printed digit. Values marked ≈ were read off a plot. Rows in italics are not separate "
-        "published values: three take the model name of a value above to mean a different "
-        "configuration, and one is the difference of two values.",
+        f"{sum(printed)} of {len(printed)} printed values reproduce to the last digit, and "
+        f"{sum(plotted)} of {len(plotted)} that were read off a plot (≈) as closely as it can be "
+        "read. Rows in italics are not separate published values: three take the model name of a "
+        "value above to mean a different configuration, and one is the difference of two values.",
     ]
     for convention in CONVENTIONS.values():
         chosen = [count for count in known if count.convention is convention]

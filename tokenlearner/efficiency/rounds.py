@@ -41,8 +41,8 @@ class Plan:
         seconds: Time for all rounds; when it is over, what there is must do. The round that is
             under way is finished.
         warmup_passes: Passes of every candidate before the first round, not counted.
-        sample_seconds: A candidate's share of a round lasts at least so long: as many passes as
-            that takes run back to back.
+        sample_seconds: A candidate's share of a round lasts about so long: as many passes as
+            that takes, but at least one, run back to back.
     """
 
     rounds: int = 15
