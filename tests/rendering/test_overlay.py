@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from tests import by_hand
+from tokenlearner.attention.token_facts import describe_tokens
 from tokenlearner.errors import ConfigError
 from tokenlearner.geometry import Axis, Geometry
 from tokenlearner.inference import Explanation
@@ -100,10 +101,23 @@ def test_photo_stays_as_it_was() -> None:
 
 def test_composite_does_not_let_rounding_decide_between_saturated_maps() -> None:
     maps = np.ones((3, 4, 4), dtype=np.float32)
-    maps[:2] -= np.random.default_rng(0).random((2, 4, 4), dtype=np.float32) * 1e-4
+    maps[:2] -= np.random.default_rng(0).random((2, 4, 4), dtype=np.float32) * 5e-6
     settings = replace(GRAY, mode="composite", interpolation="smooth")
     picture = paint(PHOTO, SEEN, maps, settings)[:, 20:80].astype(int)
     assert np.abs(picture - token_rgb(0)).max() <= 1
+
+
+def test_composite_and_the_figures_name_the_same_tokens() -> None:
+    """Also where levels are close, as in saturated maps, or low, as between peaks of a softmax."""
+    maps = np.random.default_rng(2).random((3, 4, 4), dtype=np.float32) * 3e-4
+    maps[:, 0, 0] = 1
+    settings = replace(GRAY, mode="composite", interpolation="patch")
+    painted = paint(PHOTO, SEEN, maps, settings)[:, 20:80]
+    facts = describe_tokens(maps, np.ones((3, 2), dtype=np.float32), geometry=SEEN)
+    for token, fact in enumerate(facts):
+        share = (painted == token_rgb(token)).all(axis=-1).mean()
+        assert share == pytest.approx(fact.strongest_ratio)
+        assert share > 0.1
 
 
 def test_smooth_overlay_is_the_map_laid_on_the_source() -> None:

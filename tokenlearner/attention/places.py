@@ -1,4 +1,4 @@
-"""Where on a photo or frame maps look, in its pixels."""
+"""Where on a photo or frame maps look, in its pixels, and which looks there most."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,6 +8,18 @@ from tokenlearner.modules.shapes import Float
 
 Maps = Float[np.ndarray, "*step token height width"]
 Values = NDArray[np.float64]
+
+TIE = 1e-5
+"""Levels closer than this count as equal, or rounding would decide between saturated maps."""
+
+
+def strongest(levels: Float[np.ndarray, "token height width"]) -> NDArray[np.intp]:
+    """Returns which token's level is the highest at each place, `[height, width]`.
+
+    Args:
+        levels: Of each token, 0..1; of equal ones the first counts.
+    """
+    return (levels >= levels.max(axis=0) - TIE).argmax(axis=0)
 
 
 def distributions(maps: Maps) -> Maps:

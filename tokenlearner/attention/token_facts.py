@@ -6,7 +6,7 @@ from dataclasses import astuple, dataclass, fields
 import numpy as np
 import torch
 
-from tokenlearner.attention.places import centres, distributions
+from tokenlearner.attention.places import centres, distributions, strongest
 from tokenlearner.attention.statistics import effective_area
 from tokenlearner.attention.table import write_csv
 from tokenlearner.geometry import Geometry
@@ -34,7 +34,7 @@ class TokenFacts:
         y_px: Centre of mass of the map, down.
         spread_px: Root mean square distance from there of what the token looks at.
         strongest_ratio: The share of the cells where this token is nearer to its own peak than any
-            other is to its; of equals the first counts.
+            other is to its; of equals (to 1e-5) the first counts.
         overlap: What its map shares with that of another token, 0 (nothing) to 1 (all), in the mean
             over the others; their mean over all tokens is `tokenlearner.attention.overlap`. NaN for
             a token that is alone.
@@ -74,8 +74,8 @@ def describe_tokens(
     flat = maps.reshape(count, -1)
     peaks, places = flat.max(axis=1), flat.argmax(axis=1)
     down, across = (axis.centres_px for axis in geometry.axes((height, width)))
-    own_scale = np.divide(flat, peaks[:, None], out=np.zeros_like(flat), where=peaks[:, None] > 0)
-    wins = np.bincount(own_scale.argmax(axis=0), minlength=count)
+    levels = maps / np.where(peaks > 0, peaks, 1)[:, None, None]
+    wins = np.bincount(strongest(levels).ravel(), minlength=count)
     shares = distributions(maps)
     x, y, spread = centres(shares, geometry)
     flat_shares = shares.reshape(count, -1)

@@ -11,6 +11,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
+from tokenlearner.attention.places import strongest
 from tokenlearner.errors import ConfigError
 from tokenlearner.geometry import Geometry, Interpolation
 from tokenlearner.inference import Explanation
@@ -24,9 +25,6 @@ Weak = Literal["fade", "cover"]
 
 MODES: tuple[str, ...] = get_args(Mode)
 
-# Levels closer than this count as equal, and the first token wins: without it rounding would decide
-# between saturated maps.
-_TIE = 1e-3
 _BAND_ELEMENTS = 4_000_000  # values of one band of rows: bounds the memory of a 60-megapixel photo
 
 
@@ -190,7 +188,7 @@ def paint(
             # A composite is strong nearly everywhere, a single map nearly nowhere.
             alpha *= strength if settings.mode == "composite" else np.sqrt(strength)
         if settings.mode == "composite":
-            colour = palette[(level >= strength - _TIE).argmax(axis=0)]
+            colour = palette[strongest(level)]
         else:
             colour = palette[(strength * 255 + 0.5).astype(np.uint8)]
         blended = photo[band] + (colour - photo[band]) * alpha[..., None]

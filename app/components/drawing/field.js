@@ -129,8 +129,8 @@ export function resample(values, grid, { rows, columns }, interpolation) {
 }
 
 // Levels closer than this count as equal, or rounding would decide between saturated maps; the same
-// as in tokenlearner/rendering/overlay.py.
-const TIE = 1e-3;
+// as in tokenlearner/attention/places.py.
+const TIE = 1e-5;
 
 // For every sample the strongest of several levels, and how strong it is. The first one wins ties.
 export function strongest(levels) {
