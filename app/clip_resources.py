@@ -227,7 +227,7 @@ def _media(
                     type="video/webm" if content.startswith(_WEBM) else "video/mp4",
                     start_s=start,
                     duration_s=end - start,
-                    frames_s=read_stretch(clip.source, start_s=start, end_s=end).times_s - start,
+                    frames_s=read_stretch(clip.source, start_s=start, end_s=end).shown_s - start,
                     has_sound=clip.facts.has_audio and probe(content).has_audio,
                 )
             shelf.put(key, media, len(media.content))

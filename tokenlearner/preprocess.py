@@ -71,6 +71,11 @@ class Preprocessing:
                 f"crop_ratio is {self.crop_ratio}, but 'squash' takes the whole photo. Leave it at "
                 "1, or set resize to 'crop'."
             )
+        # Numbers of NumPy's are no less welcome, but JSON does not know them.
+        object.__setattr__(self, "image_size", tuple(map(int, self.image_size)))
+        for name in ("mean", "std"):
+            object.__setattr__(self, name, tuple(map(float, getattr(self, name))))
+        object.__setattr__(self, "crop_ratio", float(self.crop_ratio))
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Preprocessing":

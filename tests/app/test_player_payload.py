@@ -105,6 +105,16 @@ def test_the_strength_of_maps_that_sum_to_1_is_their_peak() -> None:
     np.testing.assert_allclose(strength, maps.max(axis=(2, 3)), rtol=1e-5)
 
 
+def test_a_step_waits_until_the_frame_that_a_section_begins_within_is_over() -> None:
+    # On the screen from 0.4 s of the clip on; others follow at 2, 3 and 4 s.
+    media = replace(MEDIA, start_s=1.5, frames_s=np.array([-1.1, 0.5, 1.5, 2.5]))
+    early = explanation(times_s=np.array([0.4, 2.0, 3.0]))
+    starts, marks = step_times(early, media)
+    assert (starts.tolist(), marks.tolist()) == ([0, 0.5, 1], [0, 0.5, 1.5])
+    header, body = unpack(packed(early, media))
+    assert np.frombuffer(block(body, header["frames"]), "<f4").tolist() == [0, 0.5, 1.5, 2.5]
+
+
 def test_a_step_is_in_force_around_its_frames() -> None:
     starts, marks = step_times(explanation(), MEDIA)
     # Seconds of the stretch, which begins at 1 s of the clip.

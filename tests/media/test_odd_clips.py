@@ -160,6 +160,25 @@ class TestCutOff:
         assert 5 < read.facts.num_frames < 60
         assert "it is cut off" in read.notes[0]
 
+    @pytest.mark.parametrize("container", ["matroska", "mp4"])
+    def test_sound_that_goes_on_is_no_loss(self, container: str) -> None:
+        read = read_clip(make_clip(20, container=container, audio_s=5), num_frames=2)
+        assert read.facts.duration_s == pytest.approx(2, abs=0.01)
+        assert read.notes == ()
+
+    @pytest.mark.parametrize("container", ["matroska", "mp4"])
+    def test_pictures_that_begin_late_are_no_loss(self, container: str) -> None:
+        stamps_ms = [3000 + 100 * number for number in range(20)]
+        read = read_clip(make_clip(20, container=container, stamps_ms=stamps_ms), num_frames=2)
+        assert read.facts.duration_s == pytest.approx(2, abs=0.1)
+        assert read.notes == ()
+
+    def test_sound_that_is_cut_off_as_well(self) -> None:
+        whole = make_clip(60, gop=6, container="matroska", audio_s=6)
+        read = read_clip(whole[: int(len(whole) * 0.6)], num_frames=3)
+        assert 5 < read.facts.num_frames < 60
+        assert "it is cut off" in read.notes[0]
+
     def test_damage_in_the_middle_is_told(self) -> None:
         clip = bytearray(make_clip(60, codec="mpeg4", gop=6))
         start = clip.index(b"mdat")

@@ -70,6 +70,13 @@ class TestSteps:
         found = [brightest_cell(frame) for frame in video.frames]
         assert found == [SPOTS[0][0]] * 2 + [SPOTS[1][0]] * 2
 
+    def test_a_stretch_that_begins_within_a_long_frame(self) -> None:
+        clip = make_clip(6, stamps_ms=[0, 400, 500, 600, 700, 800])
+        seen = explanation(times_s=(0.0, 0.4))
+        video = read_clip(render_overlay_video(seen, clip, PATCH, start_s=0.3), num_frames=6)
+        found = [brightest_cell(frame) for frame in video.frames]
+        assert found == [SPOTS[0][0]] + [SPOTS[1][0]] * 5
+
     def test_composite_has_the_colour_of_the_strongest_token(self) -> None:
         settings = replace(PATCH, mode="composite")
         video = read_clip(render_overlay_video(explanation(), CLIP, settings), num_frames=10)

@@ -105,7 +105,7 @@ class _Recorder(TorchDispatchMode):
     def _add(
         self, kind: OperationKind, value: Tensor, terms: int = 0, *, width: int | None = None
     ) -> None:
-        width = width or value.shape[-1]
+        width = width or (value.shape[-1] if value.ndim else 1)
         self.operations.append(Operation(kind, value.numel() // width, width, terms))
 
 

@@ -106,7 +106,7 @@ def index_frames(clip: OpenClip, limits: ClipLimits) -> FrameIndex:
             f"The clip lasts {duration_s:,.0f} s; the limit is {limits.max_duration_s:,.0f} s. Cut "
             "a shorter one and try again."
         )
-    missing_s = _promised_s(clip) - duration_s
+    missing_s = _missing_s(clip, begin_s=float(int(shown[0]) * unit), duration_s=duration_s)
     is_cut |= num_packets < clip.stream.frames
     return FrameIndex(
         kind=clip.kind,
@@ -123,11 +123,29 @@ def index_frames(clip: OpenClip, limits: ClipLimits) -> FrameIndex:
     )
 
 
-def _promised_s(clip: OpenClip) -> float:
-    """The duration by the file's header; 0 if it says nothing."""
+def _missing_s(clip: OpenClip, *, begin_s: float, duration_s: float) -> float:
+    """How much longer the pictures should last by the file's header, if it says so."""
     if clip.stream.duration is not None and clip.stream.time_base is not None:
-        return float(clip.stream.duration * clip.stream.time_base)
-    return (clip.container.duration or 0) / 1e6
+        return float(clip.stream.duration * clip.stream.time_base) - duration_s
+    # Of Matroska only the end of the whole file is known, which may be that of its sound.
+    end_s = (clip.container.duration or 0) / 1e6
+    missing_s = end_s - begin_s - duration_s
+    return 0.0 if missing_s > _UNCERTAIN_S and _has_sound_at(end_s, clip) else missing_s
+
+
+def _has_sound_at(end_s: float, clip: OpenClip) -> bool:
+    """Whether there is sound to the end of the file, so that nothing of the file is missing."""
+    if not clip.container.streams.audio:
+        return False
+    last_s = 0.0
+    try:
+        clip.container.seek(0)
+        for packet in clip.container.demux(clip.container.streams.audio):
+            if packet.size and packet.pts is not None and packet.time_base is not None:
+                last_s = max(last_s, float((packet.pts + (packet.duration or 0)) * packet.time_base))
+    except import_av().FFmpegError:
+        return False
+    return last_s > end_s - _UNCERTAIN_S
 
 
 def _pixel_aspect(clip: OpenClip) -> float:

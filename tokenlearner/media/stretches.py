@@ -37,15 +37,17 @@ class Stretch:
 
     Attributes:
         facts: What the whole clip is.
-        times_s: When each frame comes on the screen, in seconds since the first frame of the file;
-            the first of the stretch when the stretch begins.
+        shown_s: When each frame comes on the screen in the file, in seconds since its first frame;
+            the first of the stretch may do so before the stretch begins.
+        start_s: Where it begins.
         end_s: Where it ends.
         width_px: Width of the frames as decoded.
         height_px: Height of the frames as decoded.
     """
 
     facts: ClipFacts
-    times_s: NDArray[np.float64] = field(repr=False)
+    shown_s: NDArray[np.float64] = field(repr=False)
+    start_s: float
     end_s: float
     width_px: int
     height_px: int
@@ -54,6 +56,11 @@ class Stretch:
     _index: FrameIndex = field(repr=False)
     _layout: Layout = field(repr=False)
     _places: range = field(repr=False)
+
+    @property
+    def times_s(self) -> NDArray[np.float64]:
+        """The same as `shown_s` within the stretch, whose first frame comes when it begins."""
+        return np.maximum(self.shown_s, self.start_s)
 
     @property
     def is_playable(self) -> bool:
@@ -65,7 +72,7 @@ class Stretch:
             and not self._layout.notes
             and not index.missing_s
             and len(self._places) == len(index.stamps)
-            and float(self.times_s[0]) == 0  # a first frame that lasts long may be cut
+            and self.start_s == 0  # a first frame that lasts long may be cut
             # A browser's clock is the file's own, on which the first frame may come later.
             and abs(int(index.stamps[0])) * index.unit_s < _STARTS_AT_ONCE_S
         )
@@ -129,7 +136,8 @@ def read_stretch(
         places = range(begin, max(begin + 1, int(np.searchsorted(stamps_s, end - 1e-9))))
         return Stretch(
             facts=facts_of(index, layout),
-            times_s=np.maximum(stamps_s[places.start : places.stop], start_s),
+            shown_s=stamps_s[places.start : places.stop],
+            start_s=start_s,
             end_s=end,
             width_px=width,
             height_px=height,

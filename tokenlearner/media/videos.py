@@ -80,6 +80,7 @@ class Clip:
         """
         if not 0 < fps < float("inf"):
             raise ConfigError(f"fps is {fps}; wanted a finite number above 0.")
+        fps = float(fps)
         frames = np.array(frames, order="C")
         check_frames(frames)
         frames.flags.writeable = False

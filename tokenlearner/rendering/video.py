@@ -150,7 +150,7 @@ class _Film:
         self._size = stretch.height_px, stretch.width_px
         self._geometry, self._random_parts = explanation.geometry, explanation.random_parts
         starts_s = step_starts_s(explanation)
-        self._step_at = np.maximum(np.searchsorted(starts_s, stretch.times_s, side="right") - 1, 0)
+        self._step_at = np.maximum(np.searchsorted(starts_s, stretch.shown_s, side="right") - 1, 0)
 
     def frames(self) -> Iterator[NDArray[np.uint8]]:
         drawn, veil = -1, None

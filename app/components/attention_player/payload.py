@@ -30,7 +30,8 @@ class ClipMedia:
         type: Its MIME type.
         start_s: Where in the clip that was sampled its first frame lies, in seconds.
         duration_s: How long it plays.
-        frames_s: When each of its frames begins, in seconds since it begins itself.
+        frames_s: When each of its frames begins, in seconds since it begins itself; the first may
+            have begun before, in the clip that it was cut from.
         has_sound: Whether there is something to hear.
     """
 
@@ -99,7 +100,7 @@ def pack_maps(explanation: ClipExplanation, media: ClipMedia, *, learner: int = 
         "maps": maps,
         "tracks": curves.tobytes(),
         "film": film,
-        "frames": media.frames_s.astype("<f4").tobytes(),
+        "frames": media.frames_s.clip(0).astype("<f4").tobytes(),
     }
     return PackedMaps(header=header, blocks=blocks)
 
@@ -144,10 +145,12 @@ def step_times(
         From when on it is in force, halfway from the last frame of the step before to its own
         first, 0 for the first step; and when its first frame is on the screen.
     """
-    starts = step_starts_s(explanation)
+    starts = step_starts_s(explanation) - media.start_s
     first = np.array([explanation.times_s[start] for start, _ in explanation.step_frames])
-    starts, first = (np.clip(t - media.start_s, 0, media.duration_s) for t in (starts, first))
-    return starts, first
+    # What begins while the first frame was on the screen already begins with the second.
+    second = media.frames_s[1] if len(media.frames_s) > 1 else media.duration_s
+    starts = np.where((starts > media.frames_s[0]) & (starts <= 0), second, starts)
+    return tuple(np.clip(t, 0, media.duration_s) for t in (starts, first - media.start_s))
 
 
 def filmstrip(explanation: ClipExplanation) -> tuple[bytes, dict[str, Any]]:
