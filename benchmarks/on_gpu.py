@@ -7,7 +7,8 @@ this order unless named: every recipe for photos that has its data there and nee
 finest grids first, then `realised` (speed in bf16, at batches that fill the GPU and at 1),
 `training-speed`, `cifar10-table` (5 seeds) and `placement` (3 seeds). A step that fails is left for
 the next call, and the others go on. Every call goes on from the last one's checkpoints and stops
-between two training steps when the time is over; what is recorded is not measured again. A finished
+between two training steps when the time is over; nothing is measured for which there is too little
+time left, and nothing again that is recorded. A finished
 recipe has its model in OUT/RECIPE/model; `tokenlearner train` on that folder would write the same.
 Results are in `benchmarks/results/`.
 """
@@ -19,7 +20,7 @@ from pathlib import Path
 from benchmarks import cifar10_table, placement, realised, training
 from benchmarks.slices import Slice, make_parser
 from tokenlearner.efficiency.machine import choose_device, describe_hardware
-from tokenlearner.errors import TokenLearnerError
+from tokenlearner.errors import TokenLearnerError, is_out_of_memory
 from tokenlearner.training.recipes import RECIPES
 
 SPEED, TRAINING, TABLE, PLACEMENT = "realised", "training-speed", "cifar10-table", "placement"
@@ -55,7 +56,9 @@ def work(slice_: Slice, steps: list[str], *, data: Path, out: Path) -> list[str]
     for step in steps:
         try:
             left += _do(step, slice_, data=data, out=out)
-        except TokenLearnerError as error:
+        except (TokenLearnerError, RuntimeError) as error:
+            if not isinstance(error, TokenLearnerError) and not is_out_of_memory(error):
+                raise
             print(f"{step}: {error}", file=sys.stderr, flush=True)
             left.append(step)
     return left

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from PIL import Image as PillowImage
 
 from tests import tiny
 from tests.media.clip_makers import make_clip
-from tokenlearner import Clip, explain, explain_all, explain_clip
+from tokenlearner import Clip, ClipExplanation, explain, explain_all, explain_clip
 from tokenlearner.efficiency import optimise
 from tokenlearner.errors import (
     ConfigError,
@@ -125,6 +126,14 @@ class TestClipsInMemory:
         one = explain_clip(model, data, num_frames=2)
         other = explain_clip(model, tmp_path / "clip.mp4", num_frames=2)
         assert np.array_equal(one.maps, other.maps)
+
+    @pytest.mark.usefixtures("_as_users_run_it")
+    @pytest.mark.parametrize("fps", [Fraction(25, 2), np.float32(12.5)])
+    def test_a_rate_of_another_kind(self, fps: Any, tmp_path: Path) -> None:
+        frames = np.zeros((2, 16, 16, 3), np.uint8)
+        found = explain_clip(tiny.model(), Clip.of_frames(frames, fps=fps))
+        found.save(tmp_path / "clip.npz")
+        assert ClipExplanation.load(tmp_path / "clip.npz").facts.fps == 12.5
 
     @pytest.mark.parametrize("fps", [0.0, -1.0, float("nan"), float("inf")])
     def test_no_rate(self, fps: float) -> None:

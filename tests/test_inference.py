@@ -13,12 +13,24 @@ from PIL import Image as PillowImage
 
 from tests import tiny
 from tests.answers import assert_same
+from tests.models import timm_models
 from tokenlearner.attention.token_facts import describe_tokens
 from tokenlearner.efficiency import count_macs
-from tokenlearner.errors import ConfigError, MediaError, ShapeError, TokenLearnerError
+from tokenlearner.errors import (
+    ConfigError,
+    MeasurementError,
+    MediaError,
+    ShapeError,
+    TokenLearnerError,
+)
 from tokenlearner.inference import Explanation, explain
 from tokenlearner.media import read_image
-from tokenlearner.models import TokenLearnerConfig, VisionTransformer
+from tokenlearner.models import (
+    TokenLearnerConfig,
+    VisionTransformer,
+    describe_timm,
+    insert_token_learner,
+)
 from tokenlearner.preprocess import prepare
 
 
@@ -74,6 +86,24 @@ class TestExplain:
         assert half.maps.dtype == half.probabilities.dtype == np.float32
         np.testing.assert_allclose(half.maps, whole.maps, atol=0.02)
         np.testing.assert_allclose(half.probabilities, whole.probabilities, atol=0.05)
+
+    @pytest.mark.parametrize("part", ["head", "learners"])
+    def test_answers_that_are_no_numbers(self, photo: Path, part: str) -> None:
+        model = tiny.model()
+        for name, weight in model.named_parameters():
+            if part in name and name.endswith("weight"):
+                weight.data.mul_(float("inf"))
+        with pytest.raises(MeasurementError, match=r"an answer or maps that are not finite: its w"):
+            explain(model, photo)
+
+    def test_padding_that_maps_would_miss(self, photo: Path) -> None:
+        plain = timm_models.backbone("dynamic size", dynamic_img_pad=True)
+        model = insert_token_learner(plain).eval()
+        info = describe_timm(model)
+        preprocessing = replace(info.preprocessing, image_size=(20, 24), crop_ratio=1.0)
+        model.info = replace(info, preprocessing=preprocessing)
+        with pytest.raises(ConfigError, match=r"pads images of 20x24 px to patches of 8x8, and ma"):
+            explain(model, photo)
 
     def test_several_answers_may_be_right_at_once(self, photo: Path) -> None:
         model = tiny.model()

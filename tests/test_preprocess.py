@@ -182,6 +182,13 @@ class TestPreprocessing:
         text = json.dumps(dataclasses.asdict(original))
         assert Preprocessing.from_dict(json.loads(text)) == original
 
+    @pytest.mark.usefixtures("_as_users_run_it")
+    def test_numbers_of_numpy_s_and_lists(self) -> None:
+        changes = {"image_size": tuple(np.array([96, 160])), "mean": (np.float32(0.5),) * 3}
+        made = Preprocessing(**{**dataclasses.asdict(PLAIN), **changes, "std": [0.25] * 3})
+        assert made == Preprocessing.from_dict(json.loads(json.dumps(dataclasses.asdict(made))))
+        assert (made.image_size, made.mean, made.std) == ((96, 160), (0.5,) * 3, (0.25,) * 3)
+
     @pytest.mark.parametrize(
         ("changes", "message"),
         [

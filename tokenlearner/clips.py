@@ -70,6 +70,9 @@ class ClipExplanation(Answer):
     def tracks(self, learner: int = 0) -> Tracks:
         """Follows the tokens of one TokenLearner through the clip.
 
+        Positions are in pixels of the clip as it is in its file, upright, even where the frames
+        here were reduced.
+
         Args:
             learner: Which of the model's TokenLearners, counted from 0.
 
@@ -81,7 +84,7 @@ class ClipExplanation(Answer):
             chosen.maps,
             chosen.tokens,
             times_s=self.step_times_s,
-            geometry=self.geometry,
+            geometry=self.geometry.scale((self.facts.height_px, self.facts.width_px)),
             version=chosen.version,
         )
 
@@ -105,7 +108,8 @@ def explain_clip(
         model: From `tokenlearner.load`, or made by hand with its `info` set.
         clip: From `read_clip` or `Clip.of_frames`, or a file's path or bytes.
         num_frames: How many frames to sample evenly from a file; by default what a clip model was
-            made for, and 16 for an image model. A `Clip` is taken as it is.
+            made for, and 16 for an image model. A `Clip` is taken as it is. What fills no tubelet
+            of a clip model is left out, with a note.
         start_s: Start of the section of a file to explain, in seconds since its first frame.
         end_s: End of that section; None is the end of the file.
         max_side_px: Larger frames of a file are downscaled until neither side exceeds this. Models
@@ -128,10 +132,15 @@ def explain_clip(
     if isinstance(clip, bytes | str | Path):
         if num_frames is None:
             num_frames = default_num_frames(model)
+        wanted, length = num_frames, _tubelet_frames(model)
+        if num_frames > length:  # the model itself refuses too few
+            num_frames -= num_frames % length
         try:
             clip = read_clip(
                 clip, num_frames=num_frames, start_s=start_s, end_s=end_s, max_side_px=max_side_px
             )
+            if num_frames < wanted:
+                clip = replace(clip, notes=(*clip.notes, _by_tubelets(length, num_frames)))
         except UnsupportedMediaError as error:
             if error.kind not in PHOTO_KINDS:
                 raise
@@ -154,6 +163,7 @@ def explain_clip(
             "section of the file with read_clip"
         )
     _check(clip)
+    clip = _whole_tubelets(model, clip)
     if isinstance(model, ClipModel):
         seen = _see_at_once(model, clip.frames)
         if progress is not None:
@@ -173,6 +183,28 @@ def explain_clip(
         step_frames=seen.step_frames,
         stages=seen.stages,
     )
+
+
+def _whole_tubelets(model: AnyModel, clip: Clip) -> Clip:
+    """Leaves out the last frames of a clip that fill no tubelet, which the model would drop."""
+    length = _tubelet_frames(model)
+    kept = len(clip.frames) - len(clip.frames) % length
+    if kept in (0, len(clip.frames)):
+        return clip
+    notes = (*clip.notes, _by_tubelets(length, kept))
+    return replace(clip, frames=clip.frames[:kept], times_s=clip.times_s[:kept], notes=notes)
+
+
+def _by_tubelets(length: int, kept: int) -> str:
+    return f"the model takes frames by {length}, so it sees {kept}"
+
+
+def _tubelet_frames(model: AnyModel) -> int:
+    """Returns how many frames a model takes together: what fills no such number, it drops."""
+    config = model.config
+    if not isinstance(config, VideoVisionTransformerConfig) or config.sampled_frames:
+        return 1
+    return config.tubelet_frames
 
 
 def default_num_frames(model: AnyModel) -> int:

@@ -15,10 +15,16 @@ from tokenlearner.answers import Answer, LearnerMaps, facts_of, info_of
 from tokenlearner.attention.token_facts import TokenFacts, describe_tokens
 from tokenlearner.checkpoints import AnyModel, ClipModel, ImageModel, for_images
 from tokenlearner.efficiency.model_flops import count_model
-from tokenlearner.errors import ConfigError, ShapeError, UnsupportedMediaError
+from tokenlearner.errors import (
+    ConfigError,
+    MeasurementError,
+    ShapeError,
+    UnsupportedMediaError,
+)
 from tokenlearner.geometry import Geometry
 from tokenlearner.media.clip_files import CLIP_KINDS
 from tokenlearner.media.images import Image, pixels_of, read_image
+from tokenlearner.modules.precision import multiplying
 from tokenlearner.preprocess import prepare
 
 
@@ -176,21 +182,35 @@ def look(model: AnyModel, photos: Sequence[NDArray[np.uint8]]) -> Look:
     Raises:
         ConfigError: As `explain`.
         ShapeError: If a photo is of another shape or type, or there are too few for a clip.
+        MeasurementError: If an answer or a map is not finite.
     """
     info = info_of(model)
     prepared, geometries = zip(*(prepare(p, info.preprocessing) for p in photos), strict=True)
     inputs = torch.cat(prepared).to(next(model.parameters()))
     if isinstance(model, ClipModel):
         inputs = inputs.transpose(0, 1)[None]
-    with torch.inference_mode():
+    with torch.inference_mode(), multiplying(inputs.device):
         trace = model.trace(inputs)
+    maps = [learner.maps for learner in trace.learners]
+    if not all(bool(values.isfinite().all()) for values in (trace.logits, *maps)):
+        dtype = str(inputs.dtype).removeprefix("torch.")
+        raise MeasurementError(
+            f"{info.name} gives an answer or maps that are not finite: its weights are broken, or "
+            f"too large for {dtype}; try float32, or another copy"
+        )
     config = model.config.token_learner
     logits = trace.logits.float()
     probabilities = logits.sigmoid() if info.multi_label else logits.softmax(dim=1)
     rows, columns = trace.grid
     patch_height, patch_width = model.config.patch_size
     height, width = geometries[0].model_size
-    # Patches leave a remainder out; convolutions pad it.
+    if model.cells == "even" and (rows * patch_height > height or columns * patch_width > width):
+        raise ConfigError(
+            f"{info.name} pads images of {height}x{width} px to patches of "
+            f"{patch_height}x{patch_width}, and maps would be drawn beside their places; give its "
+            "preprocessing an image_size of whole patches"
+        )
+    # Patches leave a remainder out; strided convolutions pad it.
     size = (min(rows * patch_height, height), min(columns * patch_width, width))
     return Look(
         geometries=tuple(replace(one.trim(size), cells=model.cells) for one in geometries),

@@ -127,12 +127,12 @@ class TestResults:
         result = call(clip, "--model", with_two_learners(tmp_path), "--out", out, *options)
         assert result.exit_code == 0, result.output
         found = ClipExplanation.load(out / "walk.npz")
-        assert (out / "walk-tracks.csv").read_text() == found.tracks(1).to_csv()
+        assert (out / "walk-learner2-tracks.csv").read_text() == found.tracks(1).to_csv()
         assert found.tracks(1).to_csv() != found.tracks(0).to_csv()
         tube = render_token_tube(found, ViewSettings(), learner=1)
-        assert np.array_equal(pixels(out / "walk-tokens.png"), tube)
+        assert np.array_equal(pixels(out / "walk-learner2-tokens.png"), tube)
         film = render_overlay_video(found, clip, ViewSettings(), learner=1)
-        assert_same_film(out / "walk-overlay.mp4", film)
+        assert_same_film(out / "walk-learner2-overlay.mp4", film)
         means = found.tracks(1).strength.mean(axis=0)
         assert [line.split()[1] for line in result.stdout.splitlines()[-2:]] == [
             f"{mean:.3f}" for mean in means

@@ -14,10 +14,9 @@ from tokenlearner.efficiency.execution import (
     Dtype,
     Execution,
     _recorded,
-    multiplying,
     prepare,
 )
-from tokenlearner.errors import ConfigError, MeasurementError
+from tokenlearner.errors import ConfigError, MeasurementError, ShapeError
 
 
 @pytest.fixture
@@ -99,6 +98,51 @@ def test_a_compiler_that_fails(images: torch.Tensor, monkeypatch: pytest.MonkeyP
         prepare(tiny.model(), images, Execution(mode="compile"))
 
 
+@pytest.mark.parametrize(
+    ("error", "kind", "message"),
+    [
+        (AssertionError(), MeasurementError, "torch.compile failed: AssertionError; measure"),
+        (ShapeError("wanted 16 px"), ShapeError, "wanted 16 px"),
+    ],
+)
+def test_what_else_fails_in_the_first_run(
+    images: torch.Tensor,
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
+    kind: type[Exception],
+    message: str,
+) -> None:
+    monkeypatch.setattr(torch, "compile", lambda *_, **__: Mock(side_effect=error))
+    with pytest.raises(kind, match=message):
+        prepare(tiny.model(), images, Execution(mode="compile"))
+
+
+def test_a_layout_that_clips_do_not_have() -> None:
+    with pytest.raises(ConfigError, match="channels-last is a layout of photos; leave it out for"):
+        prepare(tiny.clip_model(), torch.randn(1, 3, 4, 16, 16), Execution(channels_last=True))
+
+
+@pytest.mark.parametrize("dtype", ["tf32", "bf16"])
+def test_gpus_that_would_only_pretend(monkeypatch: pytest.MonkeyPatch, dtype: Dtype) -> None:
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (7, 5))
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda _: "Tesla T4")
+    with pytest.raises(ConfigError, match=f"Tesla T4 does not compute in {dtype}, which came with"):
+        Execution(dtype=dtype).check(torch.device("cuda"))
+    Execution(dtype="fp16").check(torch.device("cuda"))
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_a_graph_computes_anew(images: torch.Tensor) -> None:
+    model, images = tiny.model(), images.cuda()
+    run = prepare(model, images, Execution(mode="graphs"))
+    model = model.cuda()
+    for _ in range(2):
+        images.copy_(torch.randn_like(images))
+        with torch.inference_mode():
+            torch.testing.assert_close(run(), model(images), rtol=1e-4, atol=1e-4)
+
+
 @pytest.mark.usefixtures("_as_users_run_it")
 def test_a_graph_keeps_what_it_reads(monkeypatch: pytest.MonkeyPatch) -> None:
     """Stands in for CUDA, whose graphs hold addresses alone: the owners must stay."""
@@ -116,17 +160,6 @@ def test_a_graph_keeps_what_it_reads(monkeypatch: pytest.MonkeyPatch) -> None:
     del replay
     gc.collect()
     assert owner() is None
-
-
-def test_tf32_for_a_while() -> None:
-    matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
-    before = matmul.allow_tf32, cudnn.allow_tf32
-    with multiplying("tf32"):
-        assert (matmul.allow_tf32, cudnn.allow_tf32) == (True, True)
-        with multiplying("fp32"):
-            assert (matmul.allow_tf32, cudnn.allow_tf32) == (False, False)
-        assert (matmul.allow_tf32, cudnn.allow_tf32) == (True, True)
-    assert (matmul.allow_tf32, cudnn.allow_tf32) == before
 
 
 @pytest.mark.usefixtures("_as_users_run_it")

@@ -11,6 +11,7 @@ import torch
 from tests.models.timm_models import backbone, images
 from tokenlearner.checkpoints import load_model, save_model
 from tokenlearner.errors import ConfigError
+from tokenlearner.geometry import Geometry
 from tokenlearner.inference import explain
 from tokenlearner.models import (
     TimmVisionTransformer,
@@ -95,6 +96,41 @@ def test_padding_that_maps_would_miss() -> None:
         ConfigError, match=r"pads its images of 17x24 px to patches of 8x8, and map"
     ):
         insert_token_learner(plain)
+
+
+@pytest.mark.parametrize(
+    ("name", "cells"),
+    [
+        ("vitamin_small_224", "strided"),
+        ("vit_base_mci_224", "even"),
+        ("vit_tiny_r_s16_p8_224", "even"),
+        ("vit_tiny_patch16_224", "even"),
+    ],
+)
+def test_how_the_grid_lies(name: str, cells: str) -> None:
+    with torch.device("meta"):
+        model = insert_token_learner(timm.create_model(name))
+    assert model.cells == cells
+
+
+@pytest.mark.parametrize("name", ["vitamin_small_224", "vit_base_mci_224"])
+def test_the_cells_of_a_hybrid_lie_where_they_look(name: str) -> None:
+    """By the gradient of the middle cell's features, whose centre is the cell's to a pixel."""
+    torch.manual_seed(0)
+    model = insert_token_learner(timm.create_model(name)).eval()
+    image = torch.randn(1, 3, 224, 224, requires_grad=True)
+    features = model.backbone.patch_embed(image)[0]
+    rows, columns = model.config.grid
+    row, column = rows // 2, columns // 2
+    (features[row * columns + column] * torch.randn(features.shape[1])).sum().backward()
+    assert image.grad is not None
+    weight = image.grad[0].square().sum(dim=0)
+    centres = torch.arange(224) + 0.5
+    found = [float((weight.sum(dim=1 - axis) * centres).sum() / weight.sum()) for axis in (0, 1)]
+    size = (224, 224)
+    seen = Geometry(source_size=size, model_size=size, box=(0, 0, 224, 224), cells=model.cells)
+    down, across = seen.axes((rows, columns))
+    assert found == pytest.approx([down.centres_px[row], across.centres_px[column]], abs=1.5)
 
 
 def test_a_hybrid_whose_patches_come_from_convolutions(tmp_path: Path) -> None:

@@ -36,6 +36,7 @@ KINDS: dict[str, tuple[str, dict[str, Any]]] = {
     "EVA": ("eva_giant_patch14_224", {"mlp_ratio": 2}),
     "EVA-02": ("eva02_tiny_patch14_336", {}),
     "DINO v3": ("vit_small_patch16_dinov3", {}),
+    "differential attention": ("vit_dwee_patch16_reg1_gap_256", {}),
     "mixed rotations": ("vit_small_patch16_rope_mixed_224", {}),
 }
 ROTATED = {"EVA-02", "DINO v3", "mixed rotations"}

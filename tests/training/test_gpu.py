@@ -16,14 +16,12 @@ def test_gpu_learns_in_bfloat16_and_goes_on(data: LabelledImages, tmp_path: Path
     recipe = tiny.recipe(stages=((1, 12), (1, 16)))
     cuda = torch.device("cuda")
     precision = torch.get_float32_matmul_precision()
-    try:
-        trainer = Trainer(recipe, data, tmp_path, device=cuda)
-        assert {p.device.type for p in trainer.learner.model.parameters()} == {"cuda"}
-        assert {p.dtype for p in trainer.learner.model.parameters()} == {torch.float32}
-        reports = list(trainer.run(report_every=1))
-        again = Trainer(recipe, data, tmp_path, device=cuda)
-    finally:
-        torch.set_float32_matmul_precision(precision)
+    trainer = Trainer(recipe, data, tmp_path, device=cuda)
+    assert {p.device.type for p in trainer.learner.model.parameters()} == {"cuda"}
+    assert {p.dtype for p in trainer.learner.model.parameters()} == {torch.float32}
+    reports = list(trainer.run(report_every=1))
+    again = Trainer(recipe, data, tmp_path, device=cuda)
+    assert torch.get_float32_matmul_precision() == precision
     assert [report["step"] for report in reports] == [1, 2, 3, 4, 5, 6]
     exact = Trainer(
         recipe, data, tmp_path / "cpu", device=torch.device("cpu"), mixed_precision=False

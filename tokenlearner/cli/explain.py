@@ -16,6 +16,7 @@ from tokenlearner.cli.explain_clip import (
     clip_results,
     explain_file,
     is_clip,
+    mark_learner,
     summarise,
 )
 from tokenlearner.cli.results import check_folder
@@ -119,7 +120,8 @@ def explain(
     tokenlearner.Explanation.load). For each clip, writes NAME-overlay.mp4 (see --film),
     NAME-filmstrip.png (the overlay step by step), NAME-tokens.png (filmstrips of all tokens),
     NAME-tracks.csv (what each token follows) and NAME.npz (read it with
-    tokenlearner.ClipExplanation.load). Tokens count from 1 on the command line and in pictures,
+    tokenlearner.ClipExplanation.load). Where a model has several learners, names say which:
+    NAME-learner2-tokens.csv. Tokens count from 1 on the command line and in pictures,
     from 0 in CSV and .npz. A file that cannot be used is reported and skipped, and the exit code is
     then 1.
     """
@@ -267,9 +269,11 @@ def _photo_results(
 ) -> dict[str, bytes]:
     files = {".npz": explanation.to_npz()}
     if explanation.learners:
-        files["-overlay.png"] = encode_png(render_overlay(explanation, settings, learner=learner))
-        files["-sheet.png"] = encode_png(render_sheet(explanation, settings, learner=learner))
-        files["-tokens.csv"] = facts_csv(explanation.token_facts(learner)).encode()
+        of = mark_learner(explanation, learner)
+        overlay = render_overlay(explanation, settings, learner=learner)
+        files[f"{of}-overlay.png"] = encode_png(overlay)
+        files[f"{of}-sheet.png"] = encode_png(render_sheet(explanation, settings, learner=learner))
+        files[f"{of}-tokens.csv"] = facts_csv(explanation.token_facts(learner)).encode()
     return files
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import Progress
 
+from tokenlearner.answers import Answer
 from tokenlearner.attention.tracks import Tracks
 from tokenlearner.checkpoints import AnyModel
 from tokenlearner.clips import ClipExplanation, explain_clip
@@ -101,6 +102,11 @@ def _bar(words: str) -> Iterator[Callable[[int, int], bool]]:
         yield progress
 
 
+def mark_learner(explanation: Answer, learner: int) -> str:
+    """Returns what files' names say of the learner, counted from 1, where there are several."""
+    return f"-learner{learner + 1}" if len(explanation.learners) > 1 else ""
+
+
 def clip_results(
     path: Path,
     explanation: ClipExplanation,
@@ -113,13 +119,15 @@ def clip_results(
     problem = ""
     files = {".npz": explanation.to_npz()}
     if explanation.learners:
-        files["-tracks.csv"] = explanation.tracks(learner).to_csv().encode()
+        of = mark_learner(explanation, learner)
+        files[f"{of}-tracks.csv"] = explanation.tracks(learner).to_csv().encode()
         strip = render_filmstrip(explanation, settings, learner=learner)
         tube = render_token_tube(explanation, settings, learner=learner)
-        files["-filmstrip.png"], files["-tokens.png"] = encode_png(strip), encode_png(tube)
+        files[f"{of}-filmstrip.png"] = encode_png(strip)
+        files[f"{of}-tokens.png"] = encode_png(tube)
         try:
             with _bar(f"drawing {path.name}") as progress:
-                files[f"-overlay.{options.kind}"] = render_overlay_video(
+                files[f"{of}-overlay.{options.kind}"] = render_overlay_video(
                     explanation,
                     path,
                     settings,

@@ -17,7 +17,13 @@ import torch
 from torch import nn
 
 from tokenlearner.efficiency.optimise import compiling_however_many, optimise
-from tokenlearner.errors import ConfigError, MeasurementError, is_out_of_memory
+from tokenlearner.errors import (
+    ConfigError,
+    MeasurementError,
+    TokenLearnerError,
+    is_out_of_memory,
+)
+from tokenlearner.modules.precision import multiplying
 from tokenlearner.modules.shapes import Tensor
 
 Dtype = Literal["fp32", "tf32", "bf16", "fp16"]
@@ -68,6 +74,12 @@ class Execution:
             ConfigError: Says what it can do instead.
         """
         if device.type == "cuda":
+            # Older ones would compute in fp32 and emulate bf16, under another name.
+            if self.dtype in ("tf32", "bf16") and torch.cuda.get_device_capability(device) < (8, 0):
+                raise ConfigError(
+                    f"{torch.cuda.get_device_name(device)} does not compute in {self.dtype}, which "
+                    "came with the A100; choose fp32 or fp16"
+                )
             return
         if self.dtype == "tf32":
             raise ConfigError(
@@ -132,7 +144,9 @@ def prepare(
     is_optimised = execution.mode == "optimised"
     images = images.to(torch.float32 if is_optimised else execution.torch_dtype)
     private = copy.deepcopy(model).to(images.device, images.dtype).eval()
-    if execution.channels_last and images.ndim == 4:
+    if execution.channels_last:
+        if images.ndim != 4:
+            raise ConfigError("channels-last is a layout of photos; leave it out for clips")
         images = images.contiguous(memory_format=torch.channels_last)
         private = private.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     forward: Callable[[Tensor], Any] = private if transform is None else transform(private)
@@ -142,7 +156,7 @@ def prepare(
         forward = optimise(forward, dtype=execution.torch_dtype)  # pyright: ignore[reportArgumentType]
 
     def run() -> Any:
-        with torch.inference_mode(), multiplying(execution.dtype):
+        with torch.inference_mode(), multiplying(images.device, tf32=execution.dtype == "tf32"):
             return forward(images)
 
     if execution.compiles(images.device):
@@ -150,29 +164,14 @@ def prepare(
             with compiling_however_many():
                 run()
         except Exception as error:  # the compiler, its compiler and its cache fail in any way
-            if is_out_of_memory(error):
+            if is_out_of_memory(error) or isinstance(error, TokenLearnerError):
                 raise
+            first = next(iter(str(error).strip().splitlines()), type(error).__name__)
             raise MeasurementError(
-                f"torch.compile failed: {str(error).strip().splitlines()[0]}; "
-                "measure without it, or install the C++ compiler that it needs"
+                f"torch.compile failed: {first}; measure without it, or install the C++ compiler "
+                "that it needs"
             ) from error
     return _recorded(run, images.device) if execution.mode == "graphs" else run
-
-
-@contextlib.contextmanager
-def multiplying(dtype: Dtype) -> Iterator[None]:
-    """Lets NVIDIA GPUs round fp32 factors to tf32, or keeps them from it, for a while.
-
-    The switch is the process's, not the thread's: two formats cannot be measured at once.
-    """
-    cuda: Any = torch.backends.cuda.matmul
-    cudnn: Any = torch.backends.cudnn
-    before = cuda.allow_tf32, cudnn.allow_tf32
-    cuda.allow_tf32 = cudnn.allow_tf32 = dtype == "tf32"
-    try:
-        yield
-    finally:
-        cuda.allow_tf32, cudnn.allow_tf32 = before
 
 
 @contextlib.contextmanager

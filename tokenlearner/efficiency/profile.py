@@ -19,7 +19,7 @@ import torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from tokenlearner.efficiency.execution import Dtype, Execution, multiplying, naming_lack_of_memory
+from tokenlearner.efficiency.execution import Dtype, Execution, naming_lack_of_memory
 from tokenlearner.efficiency.fast_parts import replace_parts
 from tokenlearner.efficiency.flops import Cost
 from tokenlearner.efficiency.limits import Limits, measure_limits
@@ -30,6 +30,7 @@ from tokenlearner.efficiency.throughput import input_shape, synchronizer
 from tokenlearner.errors import MeasurementError
 from tokenlearner.models.conv_video import ConvVideoNetwork
 from tokenlearner.models.timm_vit import TimmVisionTransformer
+from tokenlearner.modules.precision import multiplying
 
 _WHOLE = "whole"
 
@@ -142,7 +143,7 @@ def profile(
     execution = Execution(dtype=dtype)
     execution.check(device)
     wait = synchronizer(device)
-    with naming_lack_of_memory(batch_size), multiplying(dtype):
+    with naming_lack_of_memory(batch_size), multiplying(device, tf32=dtype == "tf32"):
         limits = limits or measure_limits(
             device, execution.torch_dtype, synchronize=wait, clock=clock
         )

@@ -142,7 +142,8 @@ def _has_sound_at(end_s: float, clip: OpenClip) -> bool:
         clip.container.seek(0)
         for packet in clip.container.demux(clip.container.streams.audio):
             if packet.size and packet.pts is not None and packet.time_base is not None:
-                last_s = max(last_s, float((packet.pts + (packet.duration or 0)) * packet.time_base))
+                end = packet.pts + (packet.duration or 0)
+                last_s = max(last_s, float(end * packet.time_base))
     except import_av().FFmpegError:
         return False
     return last_s > end_s - _UNCERTAIN_S

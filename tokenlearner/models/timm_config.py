@@ -2,7 +2,7 @@
 
 import inspect
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 from torch import nn
 
@@ -105,6 +105,31 @@ def check_backbone(backbone: nn.Module, learner: TokenLearnerConfig | None) -> N
             f"groups is {learner.groups}, which does not divide the model's {backbone.embed_dim} "
             "channels"
         )
+
+
+def find_cells(backbone: Any) -> Literal["even", "strided"]:
+    """Returns how a model's grid lies on a picture, as `Geometry.cells` has it.
+
+    Patches divide it evenly; in hybrids, which make patches of a network's features, so do
+    convolutions whose kernel is as large as their stride. ViTamin's are centred on every other
+    pixel. ResNets mix both, and the grid is taken to be even: it may lie half a cell beside it.
+    """
+    layers = backbone.patch_embed.modules()
+    halving = [
+        (_pair(layer.kernel_size), _pair(layer.padding))
+        for layer in layers
+        if isinstance(layer, nn.Conv2d | nn.MaxPool2d | nn.AvgPool2d)
+        and max(_pair(layer.stride)) > 1
+    ]
+    is_centred = [
+        size == 2 * padding + 1 for pairs in halving for size, padding in zip(*pairs, strict=True)
+    ]
+    return "strided" if is_centred and all(is_centred) else "even"
+
+
+def _pair(value: Any) -> tuple[int, int]:
+    """A setting down and across, of a layer that may have one number for both."""
+    return value if isinstance(value, tuple) else (value, value)
 
 
 def to_dict(backbone: Any, learner: TokenLearnerConfig | None) -> dict[str, Any]:

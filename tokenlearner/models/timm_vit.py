@@ -11,7 +11,13 @@ from tokenlearner.models.config import TokenLearnerConfig, Version
 from tokenlearner.models.encoder import make_fuser, make_learner
 from tokenlearner.models.outputs import EncoderTrace, Trace
 from tokenlearner.models.pretrained import PretrainedModel
-from tokenlearner.models.timm_config import TimmConfig, check_backbone, from_dict, to_dict
+from tokenlearner.models.timm_config import (
+    TimmConfig,
+    check_backbone,
+    find_cells,
+    from_dict,
+    to_dict,
+)
 from tokenlearner.modules.grids import Grid
 from tokenlearner.modules.shapes import Float, Tensor
 from tokenlearner.modules.token_learner import Pooling
@@ -35,7 +41,8 @@ def insert_token_learner(
 
     Args:
         model: A `VisionTransformer` or `Eva` of timm. It is used as it is, not copied: training the
-            result trains it. For a teacher that stays as it was, `copy.deepcopy` it first.
+            result trains it. For a teacher that stays as it was, `copy.deepcopy` it first. Where a
+            ResNet makes the patches, maps may lie up to half a patch beside what was looked at.
         num_tokens: Tokens to learn.
         at: Zero-based index of the first block that sees the learned tokens; the middle unless
             given.
@@ -93,6 +100,7 @@ class TimmVisionTransformer(PretrainedModel):
         check_backbone(backbone, token_learner)
         super().__init__()
         self.backbone: Any = backbone
+        self.cells = find_cells(backbone)
         self.token_learner = token_learner
         self.learners, self.fusers = nn.ModuleDict(), nn.ModuleDict()
         like = next(backbone.parameters())

@@ -73,7 +73,7 @@ def _draw(
     ]
     height, width = frames[0].shape[:2]
     left, top = _MARGIN_PX + _CHIP_PX + 12, _HEADER_PX + _TIMES_PX
-    heading = Heading(explanation, _TITLE_PX)
+    heading = Heading(explanation, learner, _TITLE_PX)
     page = PILImage.new(
         "RGB",
         (

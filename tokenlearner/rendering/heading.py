@@ -32,15 +32,21 @@ class Heading:
 
     Args:
         explanation: Names the model and what is random about it.
+        learner: Which of the model's TokenLearners it is about, counted from 0.
         size_px: Font size.
 
     Attributes:
         width_px: From the first letter to the end of the last.
     """
 
-    def __init__(self, explanation: Explanation | ClipExplanation, size_px: int) -> None:
+    def __init__(
+        self, explanation: Explanation | ClipExplanation, learner: int, size_px: int
+    ) -> None:
         self._font = font(size_px)
         self._name, self._random_parts = _legible(explanation.model_name), explanation.random_parts
+        if len(explanation.learners) > 1:
+            block = explanation.learner(learner).block + 1
+            self._name += f": learner {learner + 1}, before block {block}"
         self._red_px = self._font.getlength(self._name) + _GAP_PX
         self.width_px = math.ceil(self._red_px + self._font.getlength(self._random_parts))
 

@@ -58,7 +58,7 @@ def render_sheet(
     maps = explanation.learner(learner).maps
     photo, geometry = make_tile(explanation.image, _TILE_PX), explanation.geometry
     plan = _plan(len(maps) + 1, photo.shape[0], photo.shape[1], columns)
-    heading = Heading(explanation, _TITLE_PX)
+    heading = Heading(explanation, learner, _TITLE_PX)
     width = max(plan.width, 2 * _MARGIN_PX + heading.width_px)
     sheet = PILImage.new("RGB", (width, plan.height), PAPER)
     draw = ImageDraw.Draw(sheet)

@@ -48,11 +48,13 @@ def joined_processes(device: torch.device) -> Iterator[torch.device]:
     if device.type == "cuda":
         device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
         torch.cuda.set_device(device)
-    dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=_PATIENCE)
-    try:
-        yield device
-    finally:
-        dist.destroy_process_group()
+        dist.init_process_group("nccl", timeout=_PATIENCE, device_id=device)
+    else:
+        dist.init_process_group("gloo", timeout=_PATIENCE)
+    yield device
+    # Not after an error of this process alone: NCCL would wait here for the others, which wait for
+    # it, and nobody would read what went wrong. torchrun ends them all.
+    dist.destroy_process_group()
 
 
 def rank() -> int:

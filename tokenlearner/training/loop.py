@@ -17,6 +17,7 @@ from torch import nn
 from tokenlearner.checkpoints import AnyModel
 from tokenlearner.efficiency.machine import describe_hardware
 from tokenlearner.errors import ConfigError, TrainingError, is_out_of_memory
+from tokenlearner.modules.precision import multiplying
 from tokenlearner.modules.shapes import Tensor
 from tokenlearner.training.batches import Loaded, load, schedule
 from tokenlearner.training.checkpoint import read_state, write_state
@@ -48,8 +49,9 @@ class Trainer:
         recipe: What to do.
         data: Training photos or clips, as the recipe takes; it holds some of them out.
         out: Folder of the run: `checkpoint.pt` and TensorBoard's event files.
-        device: Where to train. On CUDA, `mixed_precision` turns TF32 on for the whole process.
-        mixed_precision: Compute in bfloat16 where it is safe; weights stay float32.
+        device: Where to train.
+        mixed_precision: Compute in bfloat16 where it is safe, and the rest in TF32 on CUDA; weights
+            stay float32.
         accumulate: Parts in which a process computes its photos, to save memory.
         model: Trained further, in place; by default one with random weights.
         teacher: What the recipe's distillation learns from; a classifier with the same answers, in
@@ -120,9 +122,8 @@ class Trainer:
         self.hardware: tuple[str, ...] = ()
         self.best = (-1.0, {})
         self._unusable = Unusable(data, heldout.unusable)
+        self._mixed_precision = mixed_precision
 
-        if device.type == "cuda" and mixed_precision:
-            torch.set_float32_matmul_precision("high")
         torch.manual_seed(recipe.seed)
         if model is None:
             model = recipe.build()
@@ -245,7 +246,8 @@ class Trainer:
             self._unusable.note(part.unusable)
         rate = rate_factor(self.recipe, self.step, self.steps_per_epoch)
         try:
-            loss = self.learner.take_step(parts, self._objective, rate=rate)
+            with multiplying(self.device, tf32=self._mixed_precision):
+                loss = self.learner.take_step(parts, self._objective, rate=rate)
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise

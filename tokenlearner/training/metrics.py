@@ -14,6 +14,7 @@ from torch import nn
 from tokenlearner.checkpoints import AnyModel, ClipModel
 from tokenlearner.efficiency.machine import describe_hardware, describe_versions
 from tokenlearner.errors import ConfigError, DataError, MeasurementError
+from tokenlearner.modules.precision import multiplying
 from tokenlearner.modules.shapes import Float, Tensor
 from tokenlearner.preprocess import Preprocessing, prepare
 from tokenlearner.training.classes import match_classes
@@ -139,10 +140,10 @@ def iter_logits(
 
 @contextmanager
 def answering(model: nn.Module) -> Iterator[None]:
-    """Without gradients and in eval mode for a while; then every part is in its own mode again."""
+    """In eval mode, exact and without gradients for a while; then every part is as it was."""
     training = [part for part in model.modules() if part.training]
     try:
-        with torch.inference_mode():
+        with torch.inference_mode(), multiplying(next(model.parameters()).device):
             model.eval()
             yield
     finally:

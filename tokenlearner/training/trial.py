@@ -12,6 +12,7 @@ from PIL import Image as PillowImage
 from torch import nn
 
 from tokenlearner.checkpoints import AnyModel, ClipConfig
+from tokenlearner.efficiency.throughput import synchronizer
 from tokenlearner.media.video_files import encode_video
 from tokenlearner.modules.shapes import Tensor
 from tokenlearner.training.data import LabelledClips, LabelledImages
@@ -130,16 +131,17 @@ def _take_steps(trainer: Trainer) -> tuple[list[float], int]:
         torch.cuda.reset_peak_memory_stats(trainer.device)
     loaded = trainer.load()
     seconds_per_step, most_bytes = [], 0
+    wait = synchronizer(trainer.device) or (lambda: None)
     for _ in trainer.recipe.stages:
         kept = _KeptBytes(trainer.learner.model)
         with torch.autograd.graph.saved_tensors_hooks(kept.keep, lambda tensor: tensor):
             trainer.take_step(loaded)
         most_bytes = max(most_bytes, kept.total)
-        _wait_for(trainer.device)
+        wait()
         started = time.perf_counter()
         for _ in range(STEPS_PER_SIZE - 1):
             trainer.take_step(loaded)
-        _wait_for(trainer.device)
+        wait()
         seconds_per_step.append((time.perf_counter() - started) / (STEPS_PER_SIZE - 1))
     return seconds_per_step, most_bytes
 
@@ -195,10 +197,3 @@ def _make_data(recipe: Recipe, teacher: nn.Module | None) -> LabelledImages | La
 def _make_clip(picture: np.ndarray) -> bytes:
     frames = [np.roll(picture, shift, axis=1) for shift in range(0, 4 * CLIP_FRAMES, 4)]
     return encode_video(frames, fps=CLIP_FRAMES / 2)
-
-
-def _wait_for(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    elif device.type == "mps":
-        torch.mps.synchronize()

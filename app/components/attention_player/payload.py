@@ -75,7 +75,7 @@ def pack_maps(explanation: ClipExplanation, media: ClipMedia, *, learner: int = 
     shape = explanation.learners[learner].maps.shape
     axes = explanation.geometry.axes((shape[2], shape[3]))
     starts, marks = step_times(explanation, media)
-    diagonal_px = math.hypot(*explanation.geometry.source_size)
+    diagonal_px = math.hypot(explanation.facts.height_px, explanation.facts.width_px)
     curves, kinds = _curves(explanation.tracks(learner), diagonal_px)
     film, film_facts = filmstrip(explanation)
     header = {
@@ -150,7 +150,8 @@ def step_times(
     # What begins while the first frame was on the screen already begins with the second.
     second = media.frames_s[1] if len(media.frames_s) > 1 else media.duration_s
     starts = np.where((starts > media.frames_s[0]) & (starts <= 0), second, starts)
-    return tuple(np.clip(t, 0, media.duration_s) for t in (starts, first - media.start_s))
+    starts, first = (t.clip(0, media.duration_s) for t in (starts, first - media.start_s))
+    return starts, first
 
 
 def filmstrip(explanation: ClipExplanation) -> tuple[bytes, dict[str, Any]]:

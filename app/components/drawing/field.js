@@ -138,7 +138,7 @@ export function strongest(levels) {
   for (const level of levels) {
     for (let i = 0; i < strength.length; i++) strength[i] = Math.max(strength[i], level[i]);
   }
-  const winner = new Uint8Array(strength.length);
+  const winner = new Uint16Array(strength.length);
   for (let k = levels.length - 1; k >= 0; k--) {
     for (let i = 0; i < strength.length; i++) {
       if (levels[k][i] >= strength[i] - TIE) winner[i] = k;
