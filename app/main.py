@@ -10,6 +10,7 @@ from streamlit.navigation.page import Page
 from app import resources
 from app.catalogue import Offer, folder_of, folder_problem, title_of
 from app.components.address_bar import address_bar
+from app.components.drawing import forget_old_files
 from app.components.plain_text import plain
 from app.components.provenance import provenance_badge
 from app.components.stage import leave_stage_button, stage_button
@@ -48,6 +49,7 @@ def run() -> None:
         initial_sidebar_state=_SIDEBAR_PX,
     )
     st.html(_FOLDER / "components" / "look.css")
+    forget_old_files()
     models = resources.models()
     state = current_state(models, resources.samples())
     if state.model not in models:  # the operator took it away
@@ -55,7 +57,7 @@ def run() -> None:
         say(f"The model “{title_of(state.model)}” is no longer available; showing another one.")
         state = current_state(models, resources.samples())
     clips = st.Page(
-        _FOLDER / "app_pages" / "video.py",
+        _FOLDER / "app_pages" / "clips.py",
         title="Clips",
         icon=":material/movie:",
         url_path="clips",

@@ -25,7 +25,7 @@ from tokenlearner.efficiency.machine import available_devices
 from tokenlearner.efficiency.memory import activation_bytes
 from tokenlearner.efficiency.placement import Curve, curve
 from tokenlearner.efficiency.throughput import input_shape
-from tokenlearner.errors import CheckpointError
+from tokenlearner.errors import CheckpointError, TokenLearnerError, is_out_of_memory
 from tokenlearner.models import TokenLearnerConfig, VisionTransformerConfig
 from tokenlearner.models.info import ModelInfo
 from tokenlearner.training.datasets import DATASETS
@@ -124,7 +124,7 @@ def counterpart(model: str, device: str) -> tuple[str | None, str]:
     """The same model with or without TokenLearner.
 
     Returns:
-        name: None if there is none, or none that can be opened.
+        name: None if there is none, or none that can be opened beside it.
         problem: What to say about one that cannot; empty otherwise.
     """
     name = offer(model).counterpart
@@ -132,8 +132,12 @@ def counterpart(model: str, device: str) -> tuple[str | None, str]:
         return None, ""
     try:
         load_model(name, device)
-    except CheckpointError as error:
+    except (TokenLearnerError, RuntimeError, MemoryError) as error:
         title = offer(name).title
+        if not isinstance(error, TokenLearnerError):
+            if not is_out_of_memory(error):
+                raise
+            return None, f"There is not enough memory to open {title} as well, to compare with."
         why = tell(error, {catalogue.folder_of(offer(name)): title})
         return None, f"{title} cannot be opened, so there is nothing to compare with: {why}"
     return name, ""

@@ -7,6 +7,7 @@ import struct
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -141,18 +142,13 @@ class TestWriteWhole:
         assert (tmp_path / "file").read_bytes() in contents
         assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
+    @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
     def test_keeps_the_old_file_and_cleans_up(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
     ) -> None:
         write_whole(tmp_path / "file", b"one")
-
-        def fill_the_disk(self: Path, data: bytes) -> None:
-            with self.open("wb") as file:
-                file.write(data[:1])
-            raise OSError(28, "No space left on device")
-
-        monkeypatch.setattr(Path, "write_bytes", fill_the_disk)
-        with pytest.raises(OSError, match="No space left"):
+        monkeypatch.setattr(os, "fsync", Mock(side_effect=error))
+        with pytest.raises(type(error)):
             write_whole(tmp_path / "file", b"two")
         monkeypatch.undo()
         assert (tmp_path / "file").read_bytes() == b"one"

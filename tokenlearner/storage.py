@@ -207,9 +207,12 @@ def write_whole(path: Path, data: bytes) -> None:
     writer = f"{os.getpid()}-{threading.get_native_id()}"
     temporary = path.with_name(f"{path.name}.{writer}.new")
     try:
-        temporary.write_bytes(data)
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())  # or a power cut could leave the new name without its content
         os.replace(temporary, path)
-    except OSError:
+    except BaseException:
         temporary.unlink(missing_ok=True)
         raise
 

@@ -7,7 +7,7 @@ from app.state import PageTitle, notices
 
 _SCRIPTS: dict[PageTitle, str] = {
     "Explore": "app_pages/explore.py",
-    "Clips": "app_pages/video.py",
+    "Clips": "app_pages/clips.py",
 }
 
 

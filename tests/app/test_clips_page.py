@@ -30,7 +30,7 @@ def open_page(**query: str) -> AppTest:
     for key, value in query.items():
         page.query_params[key] = value
     page.run()
-    page.switch_page("app_pages/video.py").run()
+    page.switch_page("app_pages/clips.py").run()
     assert not page.exception
     assert not page.error
     return page
@@ -254,7 +254,7 @@ def test_why_there_is_no_result_is_in_the_log(
     monkeypatch.setenv("TOKENLEARNER_MODELS", str(tmp_path))
     page = AppTest.from_file(str(MAIN), default_timeout=120)
     page.query_params.update({"frames": "4", "with": "own:half"})
-    page.run().switch_page("app_pages/video.py").run()
+    page.run().switch_page("app_pages/clips.py").run()
     assert page.error[0].value.startswith("A file on the server cannot be used")
     assert str(tmp_path / "half/config.json") in caplog.text
 

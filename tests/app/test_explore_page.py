@@ -246,7 +246,7 @@ def test_a_clip_is_sent_to_the_page_that_takes_it(name: str) -> None:
     assert alert.endswith("Open it on the Clips page.")
     assert links(page) == ["Go to the Clips page"]
     assert texts(page) == before
-    page.switch_page("app_pages/video.py").run()
+    page.switch_page("app_pages/clips.py").run()
     assert alerts(page) == []  # nobody has to be told any more
     assert links(page) == []
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import streamlit as st
 
-from app.components.drawing import listen, listening, save_in_browser
+from app.components.drawing import forget_old_files, listen, listening, save_in_browser
 
 FILE = ("a.png", b"picture")
 
@@ -74,6 +74,21 @@ def test_a_file_is_sent_while_somebody_waits_for_it(
     file, file_id = widget.files[-1]
     assert file == FILE
     assert file_id != first
+
+
+def test_a_file_is_forgotten_where_the_widget_is_not_drawn_again(
+    widget: Widget, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 100.0
+    monkeypatch.setattr(listening.time, "monotonic", lambda: now)
+    widget.draw()
+    save_in_browser("widget", FILE)
+    now = 119.0
+    forget_old_files()
+    assert any(FILE in value for value in st.session_state.values() if isinstance(value, tuple))
+    now = 121.0
+    forget_old_files()
+    assert not any(isinstance(value, tuple) for value in st.session_state.values())
 
 
 def test_what_is_asked_for(widget: Widget) -> None:

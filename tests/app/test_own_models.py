@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import streamlit as st
 import timm
+import torch
 from streamlit.testing.v1 import AppTest
 
 from app.gallery import load_samples
@@ -193,7 +194,7 @@ def test_a_model_that_is_trained_again_is_read_again(folder: Path) -> None:
     assert sidebar(page) != before  # another checksum
 
 
-@pytest.mark.parametrize("script", ["explore.py", "video.py", "efficiency.py"])
+@pytest.mark.parametrize("script", ["explore.py", "clips.py", "efficiency.py"])
 def test_a_run_of_a_page_lists_the_folder_once(
     folder: Path, script: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -215,7 +216,7 @@ def test_a_run_of_a_page_lists_the_folder_once(
     assert "new" in picker(page).options
 
 
-@pytest.mark.parametrize("script", ["explore.py", "video.py"])
+@pytest.mark.parametrize("script", ["explore.py", "clips.py"])
 def test_a_model_that_gets_other_classes_answers_with_them(folder: Path, script: str) -> None:
     page = open_page(model="own:mine", frames="4")
     page.switch_page(f"app_pages/{script}").run()
@@ -315,3 +316,20 @@ def test_what_it_costs_is_shown_beside_itself_without_learner() -> None:
     assert not page.error
     markup = "\n".join(element.proto.body for element in page.get("html"))
     assert "<th scope='col'>without</th><th scope='col'>with TokenLearner</th>" in markup
+
+
+def test_a_counterpart_that_memory_is_too_small_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    load = zoo.load
+
+    def fail(place: str) -> torch.nn.Module:
+        if place.endswith("imagenette-conv-vit"):
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 1 GiB")
+        return load(place)
+
+    monkeypatch.setattr(zoo, "load", fail)
+    st.cache_resource.clear()
+    page = open_page()
+    assert not page.exception
+    (warning,) = alerts(page)
+    assert warning.startswith("There is not enough memory to open Imagenette coarse, baseline as w")
+    assert "GFLOPs" in texts(page)

@@ -90,7 +90,9 @@ class OptimisedModel(nn.Module):
         """Returns what the model returns."""
         if self._compiled is None:
             return self._model(images)
-        layout = (images.shape, images.stride(), images.dtype)
+        # All that the compiler may make another version for.
+        kind = images.is_inference(), torch.is_autocast_enabled(images.device.type)
+        layout = (images.shape, images.stride(), images.dtype, *kind)
         if layout in self._compiled_for:
             return self._compiled(images)
         with compiling_however_many():

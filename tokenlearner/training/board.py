@@ -11,6 +11,7 @@ from tokenlearner.checkpoints import AnyModel
 from tokenlearner.geometry import Geometry
 from tokenlearner.modules.shapes import Tensor, UInt8
 from tokenlearner.preprocess import Preprocessing
+from tokenlearner.training.objective import Normaliser
 from tokenlearner.training.recipes import Recipe
 
 if TYPE_CHECKING:
@@ -86,13 +87,8 @@ def attention_picture(
         preprocessing: How the model takes them.
     """
     photos = images.float() / 255
-    mean, std = (
-        photos.new_tensor(values)[:, None, None]
-        for values in (preprocessing.mean, preprocessing.std)
-    )
-    inputs = (photos - mean) / std
     with torch.inference_mode():
-        learners = model.trace(inputs.transpose(1, 2) if inputs.ndim == 5 else inputs).learners
+        learners = model.trace(Normaliser(preprocessing, photos.device)(photos)).learners
     if photos.ndim == 5:
         photos = photos[:, photos.shape[1] // 2]
     columns = [photos]

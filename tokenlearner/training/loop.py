@@ -1,6 +1,7 @@
 """The training loop.
 
-Every step is a function of the recipe and its number, so a killed run resumes to the same weights.
+Every step is a function of the recipe and its number, so a killed run resumes to the same weights;
+on a GPU but for the order in which its kernels add up.
 """
 
 import copy

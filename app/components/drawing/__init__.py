@@ -10,13 +10,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from app.components.drawing.buffer import encode_display_photo, identity_of, pack_buffer
-from app.components.drawing.listening import listen, save_in_browser
+from app.components.drawing.listening import forget_old_files, listen, save_in_browser
 from app.components.drawing.settings import settings_from_query, settings_from_values
 
 __all__ = [
     "bundle_modules",
     "bundle_styles",
     "encode_display_photo",
+    "forget_old_files",
     "identity_of",
     "listen",
     "pack_buffer",

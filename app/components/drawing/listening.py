@@ -1,6 +1,5 @@
 """What comes back from a widget in the browser, and the files that it saves there."""
 
-import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from typing import Any
 
 import streamlit as st
 
+_FILE = ":file"  # how the names of those end that wait in the session's state
 _PATIENCE_S = 20.0  # as long as the button in the browser says that a file is being made
 
 
@@ -16,7 +16,15 @@ def save_in_browser(key: str, file: tuple[str, bytes]) -> None:
     """Has the widget of this key save a file, name and content, when it is drawn next, if soon."""
     count = f"{key}:files"
     number = st.session_state[count] = st.session_state.get(count, 0) + 1
-    st.session_state[f"{key}:file"] = time.monotonic(), file, str(number)
+    st.session_state[f"{key}{_FILE}"] = time.monotonic(), file, str(number)
+
+
+def forget_old_files() -> None:
+    """Drops what nobody took in time, as who left the page does not; for every page to call."""
+    for name in [name for name in st.session_state if str(name).endswith(_FILE)]:
+        made, *_ = st.session_state[name]
+        if time.monotonic() - made > _PATIENCE_S:
+            st.session_state.pop(name, None)
 
 
 def listen(
@@ -48,10 +56,8 @@ def listen(
         del wishes[0]
     # Sent more than once, as this run may be ended early, and what it sends may be overtaken on the
     # way; the browser saves each file once.
-    made, file, file_id = st.session_state.get(f"{key}:file", (-math.inf, None, ""))
-    if time.monotonic() - made > _PATIENCE_S:
-        st.session_state.pop(f"{key}:file", None)
-        file = None
+    forget_old_files()
+    _, file, file_id = st.session_state.get(f"{key}{_FILE}", (0.0, None, ""))
     widget(
         data=pack(file, file_id),
         key=key,

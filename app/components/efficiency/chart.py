@@ -38,10 +38,10 @@ def show_chart(chart: Chart, *, key: str, alt: str, height: int, rows: Rows) -> 
         save_csv(rows, key=key)
 
 
-def save_csv(rows: Rows, *, key: str, label: str = "CSV") -> None:
+def save_csv(rows: Rows, *, key: str) -> None:
     """Offers rows as a file."""
     st.download_button(
-        label,
+        "CSV",
         # Made at once: what is made on demand is lost if the page runs again meanwhile.
         data=csv_of(rows),
         file_name=f"{key}.csv",
