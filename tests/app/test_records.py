@@ -105,7 +105,7 @@ def test_what_files_say() -> None:
     assert (learner["speedup_lower"], learner["speedup_upper"]) == (1.5, 1.5)
     assert {plain[name] for name in ("speedup", "macs_ratio", "realised_ratio")} == {None}
     assert (learner["rounds"], learner["dropped_rounds"], learner["device"]) == (1, 0, "cpu")
-    assert (learner["clocks"], learner["torch"], learner["transform"]) == ("", "", "")
+    assert (learner["clocks"], learner["torch"]) == ("", "")
     assert learner["hardware"] == "a machine, 2 cores"
     assert not learner["all_disturbed"]
 

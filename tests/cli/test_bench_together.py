@@ -33,7 +33,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
     """Passes take what `SECONDS` says, and nothing is computed."""
     clock = FakeClock()
 
-    def prepare(model: Any, images: Any, execution: Execution, _: Any) -> Callable[..., str]:
+    def prepare(model: Any, images: Any, execution: Execution) -> Callable[..., str]:
         has_learner = model.config.token_learner is not None
         seconds = SECONDS[str(execution)][has_learner]
         return clock.run(f"{execution}{' fast' * has_learner}", seconds)

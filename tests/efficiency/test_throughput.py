@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from tests import tiny
 from tests.efficiency.fake_clock import FakeClock
 from tokenlearner.efficiency import count_model, throughput
 from tokenlearner.efficiency.comparison import Comparison
-from tokenlearner.efficiency.execution import Execution
+from tokenlearner.efficiency.execution import Execution, prepare
 from tokenlearner.efficiency.rounds import Plan, Round, Sample
 from tokenlearner.efficiency.throughput import (
     POWERS,
@@ -32,8 +33,24 @@ PLAN = Plan(rounds=3, warmup_passes=1, seconds=1000, sample_seconds=0.1)
 def timed(
     clock: FakeClock, name: str, seconds: float | Iterable[float], *, learner: bool = False
 ) -> Candidate:
-    run = clock.run(name, seconds)
-    return Candidate(name, tiny.model(learner=learner), transform=lambda _: run)
+    return Candidate(name, running(clock.run(name, seconds), learner=learner))
+
+
+def running(run: Callable[[torch.Tensor], object], *, learner: bool = True) -> Any:
+    """A model in whose place something else is measured."""
+    model: Any = tiny.model(learner=learner)
+    model.run = run
+    return model
+
+
+@pytest.fixture(autouse=True)
+def _what_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    def prepared(model: Any, images: torch.Tensor, execution: Execution) -> Callable[[], object]:
+        if hasattr(model, "run"):
+            return partial(model.run, images)
+        return prepare(model, images, execution)
+
+    monkeypatch.setattr(throughput, "prepare", prepared)
 
 
 def pair(clock: FakeClock, base: float = 3.0, fast: float = 2.0) -> list[Candidate]:
@@ -144,12 +161,12 @@ def test_later_rounds_add_up() -> None:
     assert first.with_rounds(*later.rounds).speedup().median == pytest.approx(1.75)
 
 
-def _full_from(batch_size: int, error: Exception) -> Callable[[Any], Callable[[Any], None]]:
+def _full_from(batch_size: int, error: Exception) -> Any:
     def run(images: torch.Tensor) -> None:
         if len(images) >= batch_size:
             raise error
 
-    return lambda _: run
+    return running(run)
 
 
 @pytest.mark.parametrize(
@@ -163,7 +180,7 @@ def _full_from(batch_size: int, error: Exception) -> Callable[[Any], Callable[[A
 )
 def test_a_sweep_stops_where_memory_ends(error: Exception) -> None:
     plan = Plan(rounds=1, warmup_passes=1, seconds=0.001, sample_seconds=0.0001)
-    candidate = Candidate("base", tiny.model(), transform=_full_from(4, error))
+    candidate = Candidate("base", _full_from(4, error))
     *events, last = sweep([candidate], device=CPU, plan=plan, others=lambda: None)
     assert last == Stopped(batch_size=4, reason="out of memory")
     sizes = [event.comparison.batch_size for event in events if isinstance(event, Progress)]
@@ -173,7 +190,7 @@ def test_a_sweep_stops_where_memory_ends(error: Exception) -> None:
 
 
 def test_other_errors_are_not_taken_for_a_lack_of_memory() -> None:
-    candidate = Candidate("base", tiny.model(), transform=_full_from(1, RuntimeError("shapes")))
+    candidate = Candidate("base", _full_from(1, RuntimeError("shapes")))
     with pytest.raises(RuntimeError, match="shapes"):
         list(sweep([candidate], device=CPU, plan=PLAN))
 

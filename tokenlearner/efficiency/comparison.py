@@ -17,7 +17,6 @@ class Entry:
     Attributes:
         name: Name of the model.
         execution: How it ran.
-        transform: What was done to the model beforehand; empty for nothing.
         macs: Multiply-accumulates for one image or clip; None where they are not counted.
         parameters: Numbers that training learns.
         activation_bytes: What the tensors of a pass take at most at the same time, by their shapes.
@@ -27,7 +26,6 @@ class Entry:
 
     name: str
     execution: Execution
-    transform: str = ""
     macs: int | None = None
     parameters: int = 0
     activation_bytes: int = 0
@@ -36,7 +34,7 @@ class Entry:
     @property
     def label(self) -> str:
         """Name and way of running, for a table."""
-        return f"{self.name}, {self.execution}" + (f", {self.transform}" if self.transform else "")
+        return f"{self.name}, {self.execution}"
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> "Entry":

@@ -28,8 +28,6 @@ from tokenlearner.modules.shapes import Tensor
 
 Dtype = Literal["fp32", "tf32", "bf16", "fp16"]
 Mode = Literal["eager", "compile", "graphs", "optimised"]
-Transform = Callable[[Any], Callable[[Tensor], Any]]
-"""From a copy of a model, on its device and in its format, to what is called instead."""
 
 _TORCH_DTYPES = {
     "fp32": torch.float32,
@@ -123,7 +121,6 @@ def prepare(
     model: nn.Module,
     images: Tensor,
     execution: Execution,
-    transform: Transform | None = None,
 ) -> Callable[[], Any]:
     """Makes a function that runs a model once over the same images.
 
@@ -131,7 +128,6 @@ def prepare(
         model: Is copied.
         images: Images or clips, on the device that is to compute.
         execution: How.
-        transform: Applied to the copy before it is compiled or recorded.
 
     Returns:
         A function that returns the model's answer. On a GPU it may return before that is computed.
@@ -149,11 +145,11 @@ def prepare(
             raise ConfigError("channels-last is a layout of photos; leave it out for clips")
         images = images.contiguous(memory_format=torch.channels_last)
         private = private.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-    forward: Callable[[Tensor], Any] = private if transform is None else transform(private)
+    forward: Callable[[Tensor], Any] = private
     if execution.mode == "compile":
         forward = torch.compile(forward, dynamic=False)
     elif is_optimised:
-        forward = optimise(forward, dtype=execution.torch_dtype)  # pyright: ignore[reportArgumentType]
+        forward = optimise(private, dtype=execution.torch_dtype)  # pyright: ignore[reportArgumentType]
 
     def run() -> Any:
         with torch.inference_mode(), multiplying(images.device, tf32=execution.dtype == "tf32"):

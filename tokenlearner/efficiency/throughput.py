@@ -23,7 +23,6 @@ from tokenlearner.efficiency.conditions import Conditions, read_clocks
 from tokenlearner.efficiency.execution import (
     EAGER,
     Execution,
-    Transform,
     naming_lack_of_memory,
     prepare,
 )
@@ -53,16 +52,11 @@ class Candidate:
         name: For tables and files.
         model: Is copied, and left as it is.
         execution: How it runs.
-        transform: Takes the copy, on its device and in its format, and returns what is called
-            instead: `optimise`, for one. None for nothing.
-        transform_name: What that is called.
     """
 
     name: str
     model: Any
     execution: Execution = EAGER
-    transform: Transform | None = None
-    transform_name: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -222,7 +216,6 @@ def _describe(candidate: Candidate, batch_size: int, device: torch.device) -> En
     return Entry(
         name=candidate.name,
         execution=candidate.execution,
-        transform=candidate.transform_name,
         macs=count_model(model).macs,
         parameters=sum(parameter.numel() for parameter in model.parameters()),
         activation_bytes=activation_bytes(model, shape, dtype, device),
@@ -269,7 +262,7 @@ def _measure(
 def _prepare(candidate: Candidate, images: Tensor) -> tuple[Run, int | None]:
     """Returns what makes a pass, and what its weights and a first pass take at most."""
     mode = candidate.execution.mode
-    make = partial(prepare, candidate.model, images, candidate.execution, candidate.transform)
+    make = partial(prepare, candidate.model, images, candidate.execution)
     # What the compiler itself allocates is too much to record, and a graph's passes allocate
     # nothing: they use what its recording has given back.
     if mode == "graphs" or (mode == "compile" and images.device.type == "cpu"):

@@ -80,12 +80,11 @@ def _pairs(model: str) -> set[tuple[str, str]]:
 
 def _point(comparison: Comparison, num_tokens: int, at: int) -> dict[str, Any]:
     entry, where = comparison.entries[-1], comparison.conditions
-    label = f"{num_tokens} tokens, batch {comparison.batch_size}, {entry.execution}"
     return {
         "num_tokens": num_tokens,
         "at": at,
         "speedup": comparison.speedup(len(comparison.entries) - 1).median,
-        "label": f"{label}{', ' + entry.transform if entry.transform else ''}",
+        "label": f"{num_tokens} tokens, batch {comparison.batch_size}, {entry.execution}",
         "hardware": where.hardware,
     }
 

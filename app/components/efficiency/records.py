@@ -137,7 +137,6 @@ def _numbers(comparison: Comparison, index: int) -> dict[str, Any]:
     return {
         "model": entry.name,
         "execution": str(entry.execution),
-        "transform": entry.transform,
         "batch_size": comparison.batch_size,
         "gmacs": None if entry.macs is None else entry.macs / 1e9,
         "parameters": entry.parameters,
@@ -189,7 +188,7 @@ def table_row(line: Line) -> dict[str, str]:
     return {
         "model": line.title,
         "machine": "this one" if line.here else where.hardware,
-        "numbers": " ".join(filter(None, (str(entry.execution), entry.transform))),
+        "numbers": str(entry.execution),
         "batch": str(comparison.batch_size),
         "per second": " → ".join(dict.fromkeys(rates)),
         "faster": faster if is_known else "too busy",
