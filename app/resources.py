@@ -12,7 +12,7 @@ import streamlit as st
 import torch
 
 from app import catalogue
-from app.catalogue import Offer
+from app.catalogue import Offer, Origin
 from app.gallery import Sample, load_samples
 from app.options import Options, read_options
 from app.problems import tell
@@ -117,7 +117,7 @@ def load_model(name: str, device: str) -> AnyModel:
     """
     found = offer(name.removesuffix(_BARE))
     load = _load_bare if name.endswith(_BARE) else _load_model
-    return load(found.place, found.state, device)
+    return load(found.place, found.state, device, found.origin)
 
 
 def counterpart(model: str, device: str) -> tuple[str | None, str]:
@@ -149,14 +149,25 @@ def bare_name(name: str) -> str:
 
 
 @st.cache_resource(max_entries=2, show_spinner=False)
-def _load_bare(place: str, state: str, device: str) -> AnyModel:
-    return without_learner(_load_model(place, state, device))
+def _load_bare(place: str, state: str, device: str, origin: Origin) -> AnyModel:
+    return without_learner(_load_model(place, state, device, origin))
 
 
-# The shipped ones, which are small and all compared on the Efficiency page, and a few others.
+def _load_model(place: str, state: str, device: str, origin: Origin) -> AnyModel:
+    load = _load_shipped if origin == "shipped" else _load_other
+    return load(place, state, device)
+
+
+# Small, and all of them compared on the Efficiency page. The state is part of the cache's key: files
+# that were replaced are read again.
 @st.cache_resource(max_entries=16, show_spinner=False)
-def _load_model(place: str, state: str, device: str) -> AnyModel:
-    # The state is part of the cache's key: files that were replaced are read again.
+def _load_shipped(place: str, state: str, device: str) -> AnyModel:
+    return zoo.load(place).to(device)
+
+
+# Some of them large.
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _load_other(place: str, state: str, device: str) -> AnyModel:
     return zoo.load(place).to(device)
 
 
@@ -174,13 +185,12 @@ def model_info(name: str, device: str) -> ModelInfo:
 
 def model_cost(name: str, device: str) -> Cost:
     """What one input through a model costs."""
-    found = offer(name.removesuffix(_BARE))
-    return _model_cost(found.place, found.state, device, name.endswith(_BARE))
+    return _model_cost(name, state_of(name), device)
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)
-def _model_cost(place: str, state: str, device: str, is_bare: bool) -> Cost:
-    return count_model((_load_bare if is_bare else _load_model)(place, state, device))
+def _model_cost(name: str, state: str, device: str) -> Cost:
+    return count_model(load_model(name, device))
 
 
 def activations(name: str, device: str, batch_size: int, dtype: torch.dtype) -> int:

@@ -37,5 +37,4 @@ def test_a_cost_that_is_known_takes_no_model(monkeypatch: pytest.MonkeyPatch) ->
         raise AssertionError("the model was opened")
 
     monkeypatch.setattr(resources, "load_model", fail)
-    monkeypatch.setattr(resources, "_load_model", fail)
     assert resources.model_cost(name, "cpu") is cost
