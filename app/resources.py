@@ -158,8 +158,8 @@ def _load_model(place: str, state: str, device: str, origin: Origin) -> AnyModel
     return load(place, state, device)
 
 
-# Small, and all of them compared on the Efficiency page. The state is part of the cache's key: files
-# that were replaced are read again.
+# Small, and all of them compared on the Efficiency page. The state is part of the cache's key, so
+# files that were replaced are read again.
 @st.cache_resource(max_entries=16, show_spinner=False)
 def _load_shipped(place: str, state: str, device: str) -> AnyModel:
     return zoo.load(place).to(device)

@@ -122,6 +122,16 @@ class TestClipModel:
         assert len(found.frames) == len(found.times_s) == 6
         assert found.notes[-1] == "the model takes frames by 2, so it sees 6"
 
+    def test_tracks_are_in_pixels_of_the_file(self) -> None:
+        model, data = brightness_model(64, "squash"), make_clip(4)
+        whole = explain_clip(model, data, num_frames=2)
+        small = explain_clip(model, data, num_frames=2, max_side_px=48)
+        assert (whole.geometry.source_size, small.geometry.source_size) == ((64, 96), (32, 48))
+        for name in ("x_px", "y_px", "spread_px"):
+            wanted = getattr(whole.tracks(), name)
+            np.testing.assert_allclose(getattr(small.tracks(), name), wanted, atol=2)
+            assert wanted.max() > 10
+
     def test_frames_of_a_file_by_tubelets(self) -> None:
         found = explain_clip(tiny.clip_model(), make_clip(40), num_frames=5)
         assert found.times_s.tolist() == pytest.approx([0.5, 1.5, 2.5, 3.5])  # all of the file

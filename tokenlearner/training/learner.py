@@ -128,7 +128,7 @@ class Learner:
         if self.average is None or self._ema_decay is None:
             return
         # Over few steps at first, so that a short run does not keep its random start. The count
-        # lies on the CPU, so this waits for no GPU.
+        # lies on the CPU, so reading it waits for no GPU.
         steps = int(self.average.n_averaged)
         decay = min(self._ema_decay, (1 + steps) / (10 + steps))
         self.average.multi_avg_fn = get_ema_multi_avg_fn(decay)
