@@ -89,14 +89,14 @@ ENTRIES: tuple[ZooEntry, ...] = (
         name="cifar10-mini-vit-tl8",
         title="CIFAR-10 Keras, 8 tokens",
         dataset="cifar10",
-        sha256="9ccd3bbede771a2d4a6fb36fc79d650a35b5d2c3cb45c3c8d5567e27ccc88aae",
+        sha256="35eac0b7f6ae0a3495763992288c5ee2584ce7e21f648343c3b543524e00a12c",
         baseline="cifar10-mini-vit",
     ),
     ZooEntry(
         name="cifar10-mini-vit",
         title="CIFAR-10 Keras, baseline",
         dataset="cifar10",
-        sha256="724cc93a8f1ef38db2db01beafa4b99739d1f96452ee7428c50d832062e1d174",
+        sha256="34f5790b4b52a01e34edd2031e2d4d3b4656f53b0c8c4d5186fdfe43ef370f68",
     ),
     ZooEntry(
         name="gestures-vivit-tl8",
