@@ -218,26 +218,6 @@ def test_a_link_restores_the_view(open_page: Open) -> None:
     assert visitor.page.url.endswith(query)
 
 
-def test_what_the_model_saw_stays_unmarked(open_page: Open) -> None:
-    """On stage, in a link, and until everything is reset."""
-    visitor = open_page("?model=cifar10-mini-vit-tl8&sample=leopard")  # of which it sees the middle
-    marked = visitor.photo_pixels()
-    box = visitor.page.get_by_label("Outline model input")
-    box.uncheck()
-    visitor.page.wait_for_url("**&box=0*")
-    other = open_page(f"?{urlsplit(visitor.page.url).query}")
-    expect(other.page.get_by_label("Outline model input")).not_to_be_checked()
-    assert not (other.photo_pixels() == marked).all()
-    visitor.page.get_by_role("button", name="Stage mode").click()
-    expect(visitor.page.locator(".on-stage")).to_have_count(1)
-    visitor.page.get_by_role("button", name="Leave stage mode").click()
-    expect(visitor.page.locator(".on-stage")).to_have_count(0)
-    expect(box).not_to_be_checked()
-    visitor.page.get_by_role("button", name="Reset").click()
-    expect(box).to_be_checked()
-    visitor.page.wait_for_url(lambda url: "box" not in url)
-
-
 def test_a_link_to_what_is_not_here_opens_with_a_notice(open_page: Open) -> None:
     visitor = open_page("?model=nobody&sample=nothing&token=99")
     alerts = visitor.page.get_by_role("alert")

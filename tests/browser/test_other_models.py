@@ -4,6 +4,7 @@ import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 import timm
@@ -137,6 +138,28 @@ def test_an_untrained_learner_and_a_broken_neighbour(visitor: Explorer, folder: 
     pick_model(visitor, "of-timm")
     expect(sidebar.get_by_role("alert")).to_have_count(0)
     settle(visitor, explanation_of(folder, "of-timm"))
+
+
+def test_what_the_model_saw_stays_unmarked(visitor: Explorer) -> None:
+    """In a link, on stage, and until everything is reset."""
+    visitor.open("?model=own:inserted&sample=leopard")  # of which it sees the middle
+    marked = visitor.photo_pixels()
+    box = visitor.page.get_by_label("Outline model input")
+    box.uncheck()
+    visitor.page.wait_for_url("**&box=0*")
+    visitor.open(f"?{urlsplit(visitor.page.url).query}")
+    expect(box).not_to_be_checked()
+    assert not (visitor.photo_pixels() == marked).all()
+    visitor.page.get_by_role("button", name="Stage mode").click()
+    expect(visitor.page.locator(".on-stage")).to_have_count(1)
+    visitor.page.get_by_role("button", name="Leave stage mode").click()
+    expect(visitor.page.locator(".on-stage")).to_have_count(0)
+    expect(box).not_to_be_checked()
+    visitor.page.get_by_role("button", name="Reset").click()
+    expect(box).to_be_checked()
+    visitor.page.wait_for_url(lambda url: "box" not in url)
+    pick_model(visitor, "keras")  # which sees all of it
+    expect(box).to_be_hidden()
 
 
 @pytest.mark.parametrize("interpolation", ["smooth", "patch"])

@@ -1,11 +1,13 @@
 """`tokenlearner explain`: the same numbers and pictures as the library, and errors in a line."""
 
+import os
 import re
 import subprocess
 import sys
 from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import jaxtyping
 import numpy as np
@@ -255,12 +257,8 @@ class TestErrors:
     def test_a_full_disk_leaves_no_part_of_a_file(
         self, model: Path, photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        def fill_the_disk(self: Path, data: bytes) -> None:
-            with self.open("wb") as file:
-                file.write(data[:10])
-            raise OSError(28, "No space left on device", str(self))
-
-        monkeypatch.setattr(Path, "write_bytes", fill_the_disk)
+        full = OSError(28, "No space left on device", "parrot.npz")
+        monkeypatch.setattr(os, "fsync", Mock(side_effect=full))
         result = call(photo, "--model", model, "--out", tmp_path / "out")
         self.check(result, "No space left on device")
         assert names(tmp_path / "out") == []

@@ -94,7 +94,7 @@ class TestRun:
             assert (tmp_path / "model").is_dir()
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-        monkeypatch.setattr(Path, "write_bytes", fill)
+        monkeypatch.setattr(os, "fsync", fill)
         wanted = (
             r"cannot write .*model: No space left on device; the trained weights are in .*\.pt\. "
             "Free some space and give the same command again"

@@ -5,7 +5,7 @@
 
 import { copyText, createControls } from "./controls.js";
 import { listenToKeys } from "./keyboard.js";
-import { hexToRgb, pieOf } from "./paint.js";
+import { hexToRgb, isWhole, pieOf } from "./paint.js";
 import { createPicture } from "./picture.js";
 import {
   createAddressBar,
@@ -254,7 +254,7 @@ export function createBoard(
       previewed = null;
       cell = null;
       find(".controls").inert = false;
-      controls.offer(colormaps);
+      controls.offer(colormaps, isWhole(header.box, header.source));
       controls.show(settings, showBox);
       strip.rebuild(reel, header, photo);
       strip.mark(settings, current);

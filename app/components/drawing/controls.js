@@ -41,7 +41,9 @@ export function createControls(form, { change, toggleBox, act, announce }) {
   const notes = new Map();
 
   return {
-    offer(colormaps) {
+    // Where the model saw the whole picture there is nothing to outline.
+    offer(colormaps, seesWhole) {
+      form.elements.show_box.closest("label").hidden = seesWhole;
       const options = Object.keys(colormaps).map(
         (name) => new Option(COLORMAP_NAMES[name] ?? name, name),
       );

@@ -70,7 +70,12 @@ export function fit(photo, width, height) {
   return { x: Math.round((width - size.width) / 2), y: Math.round((height - size.height) / 2), ...size };
 }
 
-// A box in source pixels (x0, y0, x1, y1) to a rectangle of the drawn photo.
+// Whether a box in source pixels (x0, y0, x1, y1) is all of the photo, but for rounding.
+export function isWhole([x0, y0, x1, y1], [height, width]) {
+  return x1 - x0 > width - 1 && y1 - y0 > height - 1;
+}
+
+// The same to a rectangle of the drawn photo.
 export function boxOn(frame, [x0, y0, x1, y1], [sourceHeight, sourceWidth]) {
   const across = frame.width / sourceWidth;
   const down = frame.height / sourceHeight;
