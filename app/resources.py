@@ -132,12 +132,13 @@ def counterpart(model: str, device: str) -> tuple[str | None, str]:
         return None, ""
     try:
         load_model(name, device)
-    except (TokenLearnerError, RuntimeError, MemoryError) as error:
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
         title = offer(name).title
-        if not isinstance(error, TokenLearnerError):
-            if not is_out_of_memory(error):
-                raise
-            return None, f"There is not enough memory to open {title} as well, to compare with."
+        return None, f"There is not enough memory to open {title} as well, to compare with."
+    except TokenLearnerError as error:
+        title = offer(name).title
         why = tell(error, {catalogue.folder_of(offer(name)): title})
         return None, f"{title} cannot be opened, so there is nothing to compare with: {why}"
     return name, ""

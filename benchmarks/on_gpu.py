@@ -56,7 +56,7 @@ def work(slice_: Slice, steps: list[str], *, data: Path, out: Path) -> list[str]
     for step in steps:
         try:
             left += _do(step, slice_, data=data, out=out)
-        except (TokenLearnerError, RuntimeError) as error:
+        except Exception as error:
             if not isinstance(error, TokenLearnerError) and not is_out_of_memory(error):
                 raise
             print(f"{step}: {error}", file=sys.stderr, flush=True)

@@ -120,7 +120,7 @@ class TestClipModel:
         assert found.step_times_s.tolist() == pytest.approx([0.05, 0.25, 0.45])
         assert len(found.maps) == 3
         assert len(found.frames) == len(found.times_s) == 6
-        assert found.notes[-1] == "the model takes frames by 2, so it sees 6"
+        assert found.notes[-1] == "the model takes frames by tubelets, so it sees 6 of 7"
 
     def test_tracks_are_in_pixels_of_the_file(self) -> None:
         model, data = brightness_model(64, "squash"), make_clip(4)
@@ -135,7 +135,7 @@ class TestClipModel:
     def test_frames_of_a_file_by_tubelets(self) -> None:
         found = explain_clip(tiny.clip_model(), make_clip(40), num_frames=5)
         assert found.times_s.tolist() == pytest.approx([0.5, 1.5, 2.5, 3.5])  # all of the file
-        assert found.notes == ("the model takes frames by 2, so it sees 4",)
+        assert found.notes == ("the model takes frames by tubelets, so it sees 4 of 5",)
 
     def test_a_step_covers_what_sampling_takes(self) -> None:
         """Of 9 frames, 3 and 6 are taken."""

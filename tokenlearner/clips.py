@@ -130,17 +130,12 @@ def explain_clip(
     model = require_model(model)
     info_of(model)
     if isinstance(clip, bytes | str | Path):
-        if num_frames is None:
-            num_frames = default_num_frames(model)
-        wanted, length = num_frames, _tubelet_frames(model)
-        if num_frames > length:  # the model itself refuses too few
-            num_frames -= num_frames % length
+        offered = default_num_frames(model) if num_frames is None else num_frames
+        kept = _whole_tubelets(model, offered)
         try:
             clip = read_clip(
-                clip, num_frames=num_frames, start_s=start_s, end_s=end_s, max_side_px=max_side_px
+                clip, num_frames=kept, start_s=start_s, end_s=end_s, max_side_px=max_side_px
             )
-            if num_frames < wanted:
-                clip = replace(clip, notes=(*clip.notes, _by_tubelets(length, num_frames)))
         except UnsupportedMediaError as error:
             if error.kind not in PHOTO_KINDS:
                 raise
@@ -162,8 +157,18 @@ def explain_clip(
             f"start_s is {start_s} and end_s is {end_s}, but a Clip is taken as it is; read that "
             "section of the file with read_clip"
         )
+    else:
+        offered = len(clip.frames)
+        kept = _whole_tubelets(model, offered)
     _check(clip)
-    clip = _whole_tubelets(model, clip)
+    if kept < offered:
+        note = f"the model takes frames by tubelets, so it sees {kept} of {offered}"
+        clip = replace(
+            clip,
+            frames=clip.frames[:kept],
+            times_s=clip.times_s[:kept],
+            notes=(*clip.notes, note),
+        )
     if isinstance(model, ClipModel):
         seen = _see_at_once(model, clip.frames)
         if progress is not None:
@@ -185,26 +190,16 @@ def explain_clip(
     )
 
 
-def _whole_tubelets(model: AnyModel, clip: Clip) -> Clip:
-    """Leaves out the last frames of a clip that fill no tubelet, which the model would drop."""
-    length = _tubelet_frames(model)
-    kept = len(clip.frames) - len(clip.frames) % length
-    if kept in (0, len(clip.frames)):
-        return clip
-    notes = (*clip.notes, _by_tubelets(length, kept))
-    return replace(clip, frames=clip.frames[:kept], times_s=clip.times_s[:kept], notes=notes)
+def _whole_tubelets(model: AnyModel, num_frames: int) -> int:
+    """Returns how many of so many frames fill tubelets; a model drops the others.
 
-
-def _by_tubelets(length: int, kept: int) -> str:
-    return f"the model takes frames by {length}, so it sees {kept}"
-
-
-def _tubelet_frames(model: AnyModel) -> int:
-    """Returns how many frames a model takes together: what fills no such number, it drops."""
+    Too few for one are left for the model to refuse.
+    """
     config = model.config
     if not isinstance(config, VideoVisionTransformerConfig) or config.sampled_frames:
-        return 1
-    return config.tubelet_frames
+        return num_frames
+    length = config.tubelet_frames
+    return num_frames if num_frames < length else num_frames - num_frames % length
 
 
 def default_num_frames(model: AnyModel) -> int:

@@ -22,6 +22,7 @@ class Widget:
         self.on_export: Callable[[Any], None] = self.exports.append
 
     def draw(self) -> None:
+        forget_old_files()
         listen(
             self._mount,
             self._pack,

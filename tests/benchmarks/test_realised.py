@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import torch
 
-from benchmarks import on_gpu, realised, table
-from benchmarks.realised import Case
-from benchmarks.realised import cases as all_cases
+from benchmarks import cases, on_gpu, realised, table
+from benchmarks.cases import Case
+from benchmarks.cases import cases as all_cases
 from benchmarks.slices import Slice
 from tests import tiny
 from tokenlearner.efficiency import count_macs, reality, rounds
@@ -141,6 +141,6 @@ def test_what_is_promised(device: str) -> None:
 def test_bfloat16_is_measured_where_the_hardware_has_it(
     supported: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(realised, "has_bfloat16", lambda device: supported)
+    monkeypatch.setattr(cases, "has_bfloat16", lambda device: supported)
     dtypes = {way.dtype for case in all_cases(CPU) for way in case.ways}
     assert dtypes == ({"fp32", "bf16"} if supported else {"fp32"})

@@ -6,6 +6,9 @@ from typing import Any
 
 import torch
 
+_matmul: Any = torch.backends.cuda.matmul
+_cudnn: Any = torch.backends.cudnn
+
 
 @contextlib.contextmanager
 def multiplying(device: torch.device, *, tf32: bool = False) -> Iterator[None]:
@@ -17,25 +20,30 @@ def multiplying(device: torch.device, *, tf32: bool = False) -> Iterator[None]:
     if device.type != "cuda":
         yield
         return
-    cuda: Any = torch.backends.cuda.matmul
-    cudnn: Any = torch.backends.cudnn
     try:
-        before = torch.get_float32_matmul_precision(), cudnn.allow_tf32
+        newer, before = False, _read(newer=False)
     except RuntimeError:  # somebody uses the newer switches, beside which the older raise
-        new = cuda, cudnn.conv
-        values = [switch.fp32_precision for switch in new]
-        for switch in new:
-            switch.fp32_precision = "tf32" if tf32 else "ieee"
-        try:
-            yield
-        finally:
-            for switch, value in zip(new, values, strict=True):
-                switch.fp32_precision = value
-        return
-    torch.set_float32_matmul_precision("high" if tf32 else "highest")
-    cudnn.allow_tf32 = tf32
+        newer, before = True, _read(newer=True)
+    if newer:
+        _write(("tf32", "tf32") if tf32 else ("ieee", "ieee"), newer=True)
+    else:
+        _write(("high" if tf32 else "highest", tf32), newer=False)
     try:
         yield
     finally:
-        torch.set_float32_matmul_precision(before[0])
-        cudnn.allow_tf32 = before[1]
+        _write(before, newer=newer)
+
+
+def _read(*, newer: bool) -> tuple[Any, Any]:
+    """Returns the switches of matrix products and of convolutions."""
+    if newer:
+        return _matmul.fp32_precision, _cudnn.conv.fp32_precision
+    return torch.get_float32_matmul_precision(), _cudnn.allow_tf32
+
+
+def _write(values: tuple[Any, Any], *, newer: bool) -> None:
+    if newer:
+        _matmul.fp32_precision, _cudnn.conv.fp32_precision = values
+    else:
+        torch.set_float32_matmul_precision(values[0])
+        _cudnn.allow_tf32 = values[1]

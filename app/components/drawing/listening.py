@@ -20,7 +20,7 @@ def save_in_browser(key: str, file: tuple[str, bytes]) -> None:
 
 
 def forget_old_files() -> None:
-    """Drops what nobody took in time, as who left the page does not; for every page to call."""
+    """Drops what nobody took in time; at the beginning of every run, of whichever page."""
     for name in [name for name in st.session_state if str(name).endswith(_FILE)]:
         made, *_ = st.session_state[name]
         if time.monotonic() - made > _PATIENCE_S:
@@ -56,7 +56,6 @@ def listen(
         del wishes[0]
     # Sent more than once, as this run may be ended early, and what it sends may be overtaken on the
     # way; the browser saves each file once.
-    forget_old_files()
     _, file, file_id = st.session_state.get(f"{key}{_FILE}", (0.0, None, ""))
     widget(
         data=pack(file, file_id),
