@@ -7,7 +7,10 @@ from playwright.sync_api import expect
 
 from app.gallery import load_samples
 from tests.browser.conftest import Open
+from tests.browser.test_explore import settle
 from tokenlearner import zoo
+from tokenlearner.inference import explain
+from tokenlearner.rendering import ViewSettings
 
 pytestmark = pytest.mark.browser
 
@@ -70,6 +73,20 @@ def test_arrows_read_the_picture_once_it_has_the_focus(open_page: Open) -> None:
     assert visitor.settings.tokens == (1,)
     page.keyboard.press("Tab")
     expect(status).to_have_text("")
+
+
+def test_where_several_tokens_are_strongest_the_picture_is_grey_and_says_so(
+    open_page: Open,
+) -> None:
+    name = "cifar10-mini-vit-tl8"  # its maps are saturated
+    visitor = open_page(f"?model={name}&sample={FIRST}&mode=composite&interp=patch")
+    explanation = explain(zoo.load(name), load_samples()[0].path)
+    settle(visitor, explanation, ViewSettings(mode="composite", interpolation="patch"))
+    expect(visitor.page.locator(".readout")).to_contain_text("grey: several alike")
+    visitor.page.locator("canvas.picture").click()  # in the middle
+    expect(visitor.page.locator(".readout")).to_have_text(
+        re.compile(r"^Row \d, column \d, strongest: \d tokens alike, 100 %$")
+    )
 
 
 def test_the_keys_are_explained_to_whoever_hears_the_page(open_page: Open) -> None:

@@ -12,7 +12,7 @@ from tokenlearner.errors import ConfigError
 from tokenlearner.geometry import Axis, Geometry
 from tokenlearner.inference import Explanation
 from tokenlearner.rendering import overlay
-from tokenlearner.rendering.colormap import COLORMAPS, token_rgb
+from tokenlearner.rendering.colormap import COLORMAPS, SEVERAL_COLOR, hex_rgb, token_rgb
 from tokenlearner.rendering.overlay import (
     Scale,
     ViewSettings,
@@ -99,12 +99,13 @@ def test_photo_stays_as_it_was() -> None:
     assert picture is not photo
 
 
-def test_composite_does_not_let_rounding_decide_between_saturated_maps() -> None:
+def test_composite_is_grey_where_several_tokens_are_strongest() -> None:
+    """Rounding does not decide between saturated maps."""
     maps = np.ones((3, 4, 4), dtype=np.float32)
     maps[:2] -= np.random.default_rng(0).random((2, 4, 4), dtype=np.float32) * 5e-6
     settings = replace(GRAY, mode="composite", interpolation="smooth")
     picture = paint(PHOTO, SEEN, maps, settings)[:, 20:80].astype(int)
-    assert np.abs(picture - token_rgb(0)).max() <= 1
+    assert np.abs(picture - hex_rgb(SEVERAL_COLOR)).max() <= 1
 
 
 def test_composite_and_the_figures_name_the_same_tokens() -> None:
@@ -114,10 +115,14 @@ def test_composite_and_the_figures_name_the_same_tokens() -> None:
     settings = replace(GRAY, mode="composite", interpolation="patch")
     painted = paint(PHOTO, SEEN, maps, settings)[:, 20:80]
     facts = describe_tokens(maps, np.ones((3, 2), dtype=np.float32), geometry=SEEN)
+    grey = 1.0
     for token, fact in enumerate(facts):
         share = (painted == token_rgb(token)).all(axis=-1).mean()
         assert share == pytest.approx(fact.strongest_ratio)
-        assert share > 0.1
+        assert share > 0
+        grey -= share
+    assert (painted == hex_rgb(SEVERAL_COLOR)).all(axis=-1).mean() == pytest.approx(grey)
+    assert grey > 0
 
 
 def test_smooth_overlay_is_the_map_laid_on_the_source() -> None:

@@ -12,14 +12,18 @@ Values = NDArray[np.float64]
 TIE = 1e-5
 """Levels closer than this count as equal, or rounding would decide between saturated maps."""
 
+SEVERAL = -1
+"""In place of a token: several have the highest level."""
+
 
 def strongest(levels: Float[np.ndarray, "token height width"]) -> NDArray[np.intp]:
-    """Returns which token's level is the highest at each place, `[height, width]`.
+    """Returns which token's level is the highest at each place, or `SEVERAL`, `[height, width]`.
 
     Args:
-        levels: Of each token, 0..1; of equal ones the first counts.
+        levels: Of each token, 0..1.
     """
-    return (levels >= levels.max(axis=0) - TIE).argmax(axis=0)
+    highest = levels >= levels.max(axis=0) - TIE
+    return np.where(highest.sum(axis=0) == 1, highest.argmax(axis=0), SEVERAL)
 
 
 def distributions(maps: Maps) -> Maps:

@@ -6,7 +6,7 @@ from dataclasses import astuple, dataclass, fields
 import numpy as np
 import torch
 
-from tokenlearner.attention.places import centres, distributions, strongest
+from tokenlearner.attention.places import SEVERAL, centres, distributions, strongest
 from tokenlearner.attention.statistics import effective_area
 from tokenlearner.attention.table import write_csv
 from tokenlearner.geometry import Geometry
@@ -34,7 +34,7 @@ class TokenFacts:
         y_px: Centre of mass of the map, down.
         spread_px: Root mean square distance from there of what the token looks at.
         strongest_ratio: The share of the cells where this token is nearer to its own peak than any
-            other is to its; of equals (to 1e-5) the first counts.
+            other is to its; where several are equally near (to 1e-5), none counts.
         overlap: What its map shares with that of another token, 0 (nothing) to 1 (all), in the mean
             over the others; their mean over all tokens is `tokenlearner.attention.overlap`. NaN for
             a token that is alone.
@@ -75,7 +75,8 @@ def describe_tokens(
     peaks, places = flat.max(axis=1), flat.argmax(axis=1)
     down, across = (axis.centres_px for axis in geometry.axes((height, width)))
     levels = maps / np.where(peaks > 0, peaks, 1)[:, None, None]
-    wins = np.bincount(strongest(levels).ravel(), minlength=count)
+    winners = strongest(levels)
+    wins = np.bincount(winners[winners != SEVERAL], minlength=count)
     shares = distributions(maps)
     x, y, spread = centres(shares, geometry)
     flat_shares = shares.reshape(count, -1)

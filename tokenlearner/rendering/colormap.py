@@ -36,6 +36,9 @@ simulated protanopia, deuteranopia and tritanopia (Machado et al. 2009), the fir
 15.1 among those (Okabe and Ito's set: 10.9), 8.7 among all sixteen.
 """
 
+SEVERAL_COLOR = "#808080"
+"""What a composite shows where several tokens are strongest; no token's colour is a grey."""
+
 _OPENCV_MAPS = {
     "inferno": cv2.COLORMAP_INFERNO,
     "magma": cv2.COLORMAP_MAGMA,
@@ -64,7 +67,11 @@ people. The first is the default."""
 
 def token_rgb(token: int) -> tuple[int, int, int]:
     """The colour of a token (counted from 0) as red, green, blue in 0..255."""
-    value = TOKEN_COLORS[token % len(TOKEN_COLORS)]
+    return hex_rgb(TOKEN_COLORS[token % len(TOKEN_COLORS)])
+
+
+def hex_rgb(value: str) -> tuple[int, int, int]:
+    """A colour such as `#808080` as red, green, blue in 0..255."""
     return int(value[1:3], 16), int(value[3:5], 16), int(value[5:7], 16)
 
 

@@ -16,7 +16,7 @@ from tokenlearner.errors import ConfigError
 from tokenlearner.geometry import Geometry, Interpolation
 from tokenlearner.inference import Explanation
 from tokenlearner.modules.shapes import Float, UInt8
-from tokenlearner.rendering.colormap import COLORMAPS, token_rgb
+from tokenlearner.rendering.colormap import COLORMAPS, SEVERAL_COLOR, hex_rgb, token_rgb
 from tokenlearner.rendering.heading import warn_on
 
 Mode = Literal["token", "composite"]
@@ -36,7 +36,7 @@ class ViewSettings:
         tokens: Tokens to show, counted from 0; several are added up. Empty means the
             strongest, as `strongest_token` has it.
         mode: `"token"` paints the values of `tokens`; `"composite"` paints, everywhere, the colour
-            of the token that is strongest there relative to its own peak.
+            of the token that is strongest there relative to its own peak, grey where several are.
         opacity: 0 (photo only) to 1 (overlay only).
         colormap: A key of `COLORMAPS`.
         interpolation: `"smooth"` (bicubic) or `"patch"` (every grid cell in one colour).
@@ -163,7 +163,8 @@ def paint(
     if settings.mode == "composite":
         levels = _own_scale(maps, maps[None] if steps is None else steps)
         area = smallest_area(levels.max(axis=0), settings.mass)
-        palette = np.array([token_rgb(k) for k in range(len(maps))], dtype=np.float32)
+        colours = [*map(token_rgb, range(len(maps))), hex_rgb(SEVERAL_COLOR)]
+        palette = np.array(colours, dtype=np.float32)
     else:
         whole = maps if steps is None else steps
         shown = combine_tokens(maps, settings.tokens or (strongest_token(whole),))
@@ -188,7 +189,7 @@ def paint(
             # A composite is strong nearly everywhere, a single map nearly nowhere.
             alpha *= strength if settings.mode == "composite" else np.sqrt(strength)
         if settings.mode == "composite":
-            colour = palette[strongest(level)]
+            colour = palette[strongest(level)]  # SEVERAL, -1, is the last one
         else:
             colour = palette[(strength * 255 + 0.5).astype(np.uint8)]
         blended = photo[band] + (colour - photo[band]) * alpha[..., None]

@@ -77,7 +77,7 @@ def render_sheet(
     tile = paint(photo, geometry, maps, replace(settings, mode="composite", tokens=()))
     sheet.paste(PILImage.fromarray(tile), (x, y))
     centre = y + photo.shape[0] + _CAPTION_PX // 2 + _RING_PX
-    draw.text((x, centre), "strongest token, everywhere", INK, font(17), anchor="lm")
+    draw.text((x, centre), "strongest token; grey: several", INK, font(17), anchor="lm")
     _draw_scale(sheet, draw, maps, replace(settings, mode="token", tokens=()))
     return np.array(sheet)
 

@@ -248,7 +248,9 @@ export function createBoard(
       ({ header, reel, photo, colormaps } = next);
       step = 0;
       moment = NOTHING_YET;
-      palette = Uint8Array.from(reel.peaks.flatMap((_, token) => hexToRgb(colourOf(token))));
+      palette = Uint8Array.from(
+        [...reel.peaks.map((_, token) => colourOf(token)), header.severalColor].flatMap(hexToRgb),
+      );
       choose(chosen ?? window[MEMORY] ?? header.settings);
       current = settings.mode === "composite" ? ALL : settings.tokens[0];
       previewed = null;

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from tokenlearner.media import encode_jpeg
-from tokenlearner.rendering.colormap import COLORMAPS, TOKEN_COLORS, colormap_base64
+from tokenlearner.rendering.colormap import COLORMAPS, SEVERAL_COLOR, TOKEN_COLORS, colormap_base64
 from tokenlearner.rendering.overlay import ViewSettings
 
 DISPLAY_SIDE_PX = 1600  # long side at which a photo is sent: enough for a large HiDPI screen
@@ -58,6 +58,7 @@ def pack_buffer(
         **header,
         **{name: {**header.get(name, {}), **add(content)} for name, content in blocks.items()},
         "colors": list(TOKEN_COLORS),
+        "severalColor": SEVERAL_COLOR,
         "colormaps": {name: colormap_base64(table) for name, table in COLORMAPS.items()},
         "settings": asdict(settings),
         "defaults": asdict(ViewSettings()),

@@ -132,16 +132,24 @@ export function resample(values, grid, { rows, columns }, interpolation) {
 // as in tokenlearner/attention/places.py.
 const TIE = 1e-5;
 
-// For every sample the strongest of several levels, and how strong it is. The first one wins ties.
+// All levels (their numbers) that are strongest at a sample.
+export function strongestAt(levels, i) {
+  const highest = Math.max(...levels.map((level) => level[i]));
+  return [...levels.keys()].filter((k) => levels[k][i] >= highest - TIE);
+}
+
+// For every sample how strong the strongest level is, and which it is: the number of levels where
+// several are.
 export function strongest(levels) {
   const strength = levels[0].slice();
   for (const level of levels) {
     for (let i = 0; i < strength.length; i++) strength[i] = Math.max(strength[i], level[i]);
   }
-  const winner = new Uint16Array(strength.length);
-  for (let k = levels.length - 1; k >= 0; k--) {
+  const winner = new Int16Array(strength.length);
+  const seen = new Uint16Array(strength.length);
+  for (let k = 0; k < levels.length; k++) {
     for (let i = 0; i < strength.length; i++) {
-      if (levels[k][i] >= strength[i] - TIE) winner[i] = k;
+      if (levels[k][i] >= strength[i] - TIE) winner[i] = seen[i]++ ? levels.length : k;
     }
   }
   return { strength, winner };

@@ -1,7 +1,7 @@
 // Maps, ready to be asked for layers: what to paint for given settings, at a given size. Everything
 // that does not depend on opacity and colours is computed once and remembered.
 
-import { combineTokens, extent, isEven, normalise, resample, smallestArea, strongest } from "./field.js";
+import { combineTokens, extent, isEven, normalise, resample, smallestArea, strongest, strongestAt } from "./field.js";
 
 const REMEMBERED_SAMPLES = 16e6; // about 64 MB
 
@@ -113,7 +113,8 @@ function createScene(maps, grid, scale, remember) {
     peaks: scale.peaks,
     describe,
     layer,
-    winnerAt: (cell) => cells.winner[cell],
+    winnersAt: (cell) => strongestAt(ownScale, cell),
+    hasTies: cells.winner.includes(maps.length),
     wins: wins.map((count) => count / (height * width)),
   };
 }

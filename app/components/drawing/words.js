@@ -25,12 +25,20 @@ function placeOf(cell, { height, width }) {
   return down && across ? `at the ${down} ${across}` : `at the ${down || across}`;
 }
 
+function listTokens(tokens) {
+  const [first, second] = tokens;
+  if (tokens.length === 1) return `token ${first + 1}`;
+  return tokens.length === 2 ? `tokens ${first + 1} and ${second + 1}` : `${tokens.length} tokens alike`;
+}
+
 export function cellName(cell, { width }) {
   return `row ${Math.floor(cell / width) + 1}, column ${(cell % width) + 1}`;
 }
 
 export function summarise(settings, scene) {
-  if (settings.mode === "composite") return "Each colour: where that token is strongest";
+  if (settings.mode === "composite") {
+    return `Colour: the strongest token${scene.hasTies ? "; grey: several alike" : ""}`;
+  }
   const { peak, high } = scene.describe(settings);
   const verb = settings.tokens.length > 1 ? "peak" : "peaks";
   const spot = `${cellName(peak, scene)}: ${formatValue(high)}`;
@@ -49,11 +57,9 @@ export function describeCell(cell, settings, scene) {
   const value = scene.describe(settings).values[cell];
   const place = cellName(cell, scene);
   const where = place[0].toUpperCase() + place.slice(1);
-  const winner = `token ${scene.winnerAt(cell) + 1}`;
-  if (settings.mode === "composite") {
-    return `${where}: strongest is ${winner}, at ${formatPercent(value)} of its peak`;
-  }
-  return `${where}: ${formatValue(value)}, strongest here is ${winner}`;
+  const winners = listTokens(scene.winnersAt(cell));
+  if (settings.mode === "composite") return `${where}, strongest: ${winners}, ${formatPercent(value)}`;
+  return `${where}: ${formatValue(value)}, strongest: ${winners}`;
 }
 
 export function describeScale(settings) {
