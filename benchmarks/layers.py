@@ -27,7 +27,6 @@ from benchmarks.recording import (
     gains,
     result_file,
     seconds_per_pass,
-    undisturbed,
     write_json,
 )
 from tokenlearner.efficiency.conditions import Conditions
@@ -35,7 +34,7 @@ from tokenlearner.efficiency.fast_parts import replace_parts
 from tokenlearner.efficiency.folded_norm import NormedLinear
 from tokenlearner.efficiency.machine import has_bfloat16
 from tokenlearner.efficiency.packed_linear import PackedLinear
-from tokenlearner.efficiency.rounds import Plan, Round, Run, Spread, run_rounds
+from tokenlearner.efficiency.rounds import Plan, Round, Run, Spread, run_rounds, undisturbed
 from tokenlearner.modules import TokenFuser, TokenLearnerV11
 
 CPU = torch.device("cpu")

@@ -20,9 +20,9 @@ import torch
 
 from benchmarks.peer_models import find_models
 from benchmarks.peer_modules import OURS, Entry, Run, Shape, find_entries
-from benchmarks.recording import result_file, seconds_per_pass, undisturbed, write_json
+from benchmarks.recording import result_file, seconds_per_pass, write_json
 from tokenlearner.efficiency.conditions import Conditions
-from tokenlearner.efficiency.rounds import Plan, Round, Spread, run_rounds
+from tokenlearner.efficiency.rounds import Plan, Round, Spread, run_rounds, undisturbed
 
 ROUNDS = 15
 CPU = torch.device("cpu")

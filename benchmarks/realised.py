@@ -35,7 +35,7 @@ from tokenlearner.efficiency.memory import activation_bytes
 from tokenlearner.efficiency.profile import Profile, profile
 from tokenlearner.efficiency.reality import KEPT, explain_losses, find_losses
 from tokenlearner.efficiency.rounds import Plan
-from tokenlearner.efficiency.throughput import Candidate, compare, input_shape
+from tokenlearner.efficiency.throughput import Candidate, compare, input_shape, warmup_passes
 from tokenlearner.models import VisionTransformer
 
 ROUNDS = 15
@@ -185,7 +185,7 @@ def _add_rounds(
     plan = Plan(
         rounds=rounds,
         seconds=_SHARE_OF_ROUNDS[device.type] * seconds,
-        warmup_passes=2 if device.type == "cpu" else 20,
+        warmup_passes=warmup_passes(device),
         sample_seconds=0.4,
     )
     found = known

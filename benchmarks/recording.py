@@ -82,11 +82,6 @@ def seconds_per_pass(rounds: Sequence[Round]) -> list[list[float]]:
     ]
 
 
-def undisturbed(rounds: Sequence[Round]) -> Sequence[Round]:
-    """Returns the rounds that count: the undisturbed ones, or all where there is no other."""
-    return [done for done in rounds if not done.disturbed] or rounds
-
-
 def gains(before: Sequence[float], after: Sequence[float]) -> Spread:
     """Returns how many times as fast one candidate is as another, round by round."""
     return Spread.of([slow / fast for slow, fast in zip(before, after, strict=True)])

@@ -13,6 +13,7 @@ from tokenlearner.checkpoints import AnyModel, for_images, load_model
 from tokenlearner.efficiency.machine import has_bfloat16
 from tokenlearner.efficiency.model_flops import count_model
 from tokenlearner.storage import CONFIG_FILE
+from tokenlearner.training.checkpoint import alone_in
 from tokenlearner.training.data import LabelledImages, read_images
 from tokenlearner.training.loop import Trainer
 from tokenlearner.training.metrics import evaluate
@@ -85,6 +86,11 @@ class Slice:
             return folder
         if self.over:
             return None
+        out.mkdir(parents=True, exist_ok=True)
+        with alone_in(out):
+            return self._train(recipe, data, out, model)
+
+    def _train(self, recipe: Recipe, data: Path, out: Path, model: AnyModel | None) -> Path | None:
         photos = read_split(data, "train")
         trainer = Trainer(
             recipe,

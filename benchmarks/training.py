@@ -25,12 +25,11 @@ from benchmarks.recording import (
     gains,
     result_file,
     seconds_per_pass,
-    undisturbed,
     write_json,
 )
 from tokenlearner.efficiency.conditions import Conditions
 from tokenlearner.efficiency.machine import choose_device, describe_hardware, has_bfloat16
-from tokenlearner.efficiency.rounds import Plan, Round, Run, Spread, run_rounds
+from tokenlearner.efficiency.rounds import Plan, Round, Run, Spread, run_rounds, undisturbed
 from tokenlearner.efficiency.throughput import synchronizer
 from tokenlearner.modules import attention
 from tokenlearner.modules.shapes import Tensor

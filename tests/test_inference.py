@@ -23,7 +23,7 @@ from tokenlearner.errors import (
     ShapeError,
     TokenLearnerError,
 )
-from tokenlearner.inference import Explanation, explain
+from tokenlearner.inference import Explanation, explain, explain_all
 from tokenlearner.media import read_image
 from tokenlearner.models import (
     TokenLearnerConfig,
@@ -168,6 +168,12 @@ class TestExplain:
             explain(tiny.model(), tmp_path / "none.jpg")
         with pytest.raises(ShapeError, match="wanted uint8 RGB"):
             explain(tiny.model(), np.zeros((4, 4), np.uint8))
+
+    def test_those_before_an_unusable_one_are_explained(self, photo: Path) -> None:
+        found = explain_all(tiny.model(), [photo, photo, np.zeros((4, 4), np.uint8)])
+        assert len([next(found), next(found)]) == 2
+        with pytest.raises(ShapeError, match="wanted uint8 RGB"):
+            next(found)
 
     @pytest.mark.usefixtures("_as_users_run_it")
     def test_no_photo_at_all(self) -> None:

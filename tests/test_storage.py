@@ -3,6 +3,7 @@
 import json
 import os
 import pickle
+import stat
 import struct
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -107,6 +108,12 @@ class TestWriteWhole:
             write_whole(tmp_path / "file", content)
         assert (tmp_path / "file").read_bytes() == b"two"
         assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+    def test_keeps_the_permissions(self, tmp_path: Path) -> None:
+        (tmp_path / "file").write_bytes(b"one")
+        (tmp_path / "file").chmod(0o640)
+        write_whole(tmp_path / "file", b"two")
+        assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == 0o640
 
     def test_a_link_goes_on_leading_where_it_led(self, tmp_path: Path) -> None:
         (tmp_path / "file").write_bytes(b"one")

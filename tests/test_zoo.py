@@ -143,6 +143,8 @@ class TestFromTheHub:
         info = zoo.load("hf-hub:owner/tiny", **options).info
         assert info is not None
         assert (info.name, info.source) == ("older", f"hf-hub:owner/tiny@{COMMIT[::-1]}")
+        with pytest.raises(CheckpointError, match="revision is 'v1', but there are revisions on"):
+            zoo.load(zoo.names()[0], **options)
         with pytest.raises(
             CheckpointError, match="owner/tiny@v1 is not in the local cache and loc"
         ):

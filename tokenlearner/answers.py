@@ -97,7 +97,10 @@ class Answer:
 
     @property
     def maps(self) -> NDArray[np.float32]:
-        """The maps of the first TokenLearner, as its entry in `learners` holds them.
+        """The maps of the first TokenLearner, float32, as its entry in `learners` describes them.
+
+        `[token, height, width]` of a photo, `[step, token, height, width]` of a clip: what each
+        token takes from each cell, 0 to 1.
 
         Raises:
             ConfigError: If the model has none.

@@ -193,7 +193,7 @@ def explain_clip(
 def _whole_tubelets(model: AnyModel, num_frames: int) -> int:
     """Returns how many of so many frames fill tubelets; a model drops the others.
 
-    Too few for one are left for the model to refuse.
+    Fewer frames than one tubelet are returned unchanged; the model rejects them.
     """
     config = model.config
     if not isinstance(config, VideoVisionTransformerConfig) or config.sampled_frames:
@@ -276,7 +276,7 @@ def _see_at_once(model: ClipModel, frames: NDArray[np.uint8]) -> _Seen:
 
 
 def _step_frames(config: ClipConfig, num_frames: int) -> tuple[tuple[int, int], ...]:
-    """Returns which frames each tubelet spans, where sampling leaves some out those between too."""
+    """Returns the frame range of each step; frames skipped by sampling are included."""
     if isinstance(config, ConvVideoConfig):
         return tuple((frame, frame + 1) for frame in range(num_frames))
     used = sample_frames(num_frames, config.sampled_frames or num_frames)

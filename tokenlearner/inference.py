@@ -24,8 +24,9 @@ from tokenlearner.errors import (
 from tokenlearner.geometry import Geometry
 from tokenlearner.media.clip_files import CLIP_KINDS
 from tokenlearner.media.images import Image, pixels_of, read_image
-from tokenlearner.modules.precision import multiplying
-from tokenlearner.preprocess import prepare
+from tokenlearner.modules.grids import Grid
+from tokenlearner.modules.precision import float32_precision
+from tokenlearner.preprocess import prepare, require_rgb
 
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True, slots=True)
@@ -91,7 +92,7 @@ def explain_all(
         ConfigError: As `explain`, or if `batch_size` is below 1.
         MediaError: If a file cannot be used, after the explanations of the photos before it. The
             iterator then ends; to skip such files, open each with `read_image` first.
-        ShapeError: As `explain`, or if `images` is a single photo.
+        ShapeError: As `explain`, likewise after those before it, or if `images` is a single photo.
     """
     is_photo = isinstance(images, Image | PillowImage.Image | bytes | str | Path)
     if is_photo or (isinstance(images, np.ndarray) and images.ndim <= 3):
@@ -150,6 +151,7 @@ def _pixels(image: Photo) -> NDArray[np.uint8]:
             f"Got a {type(image).__name__}; wanted a photo: a file's path or bytes, a picture of "
             "Pillow, or RGB uint8 [height, width, 3]."
         )
+    require_rgb(image)
     # A copy: whoever reuses the array for the next picture must not change this one.
     pixels = image.copy()
     pixels.flags.writeable = False
@@ -189,7 +191,7 @@ def look(model: AnyModel, photos: Sequence[NDArray[np.uint8]]) -> Look:
     inputs = torch.cat(prepared).to(next(model.parameters()))
     if isinstance(model, ClipModel):
         inputs = inputs.transpose(0, 1)[None]
-    with torch.inference_mode(), multiplying(inputs.device):
+    with torch.inference_mode(), float32_precision(inputs.device):
         trace = model.trace(inputs)
     maps = [learner.maps for learner in trace.learners]
     if not all(bool(values.isfinite().all()) for values in (trace.logits, *maps)):
@@ -198,22 +200,12 @@ def look(model: AnyModel, photos: Sequence[NDArray[np.uint8]]) -> Look:
             f"{info.name} gives an answer or maps that are not finite: its weights are broken, or "
             f"too large for {dtype}; try float32, or another copy"
         )
+    geometries = tuple(geometry_of(model, geometry, trace.grid) for geometry in geometries)
     config = model.config.token_learner
     logits = trace.logits.float()
     probabilities = logits.sigmoid() if info.multi_label else logits.softmax(dim=1)
-    rows, columns = trace.grid
-    patch_height, patch_width = model.config.patch_size
-    height, width = geometries[0].model_size
-    if model.cells == "even" and (rows * patch_height > height or columns * patch_width > width):
-        raise ConfigError(
-            f"{info.name} pads images of {height}x{width} px to patches of "
-            f"{patch_height}x{patch_width}, and maps would be drawn beside their places; give its "
-            "preprocessing an image_size of whole patches"
-        )
-    # Patches leave a remainder out; strided convolutions pad it.
-    size = (min(rows * patch_height, height), min(columns * patch_width, width))
     return Look(
-        geometries=tuple(replace(one.trim(size), cells=model.cells) for one in geometries),
+        geometries=geometries,
         probabilities=probabilities.cpu().numpy(),
         learners=tuple(
             LearnerMaps(
@@ -225,3 +217,29 @@ def look(model: AnyModel, photos: Sequence[NDArray[np.uint8]]) -> Look:
             for learner in trace.learners
         ),
     )
+
+
+def geometry_of(model: AnyModel, whole: Geometry, grid: Grid) -> Geometry:
+    """Returns which part of a photo a model's grid covers, and how its cells lie there.
+
+    Args:
+        model: As `explain` takes it.
+        whole: Which part became the model's input.
+        grid: Rows and columns.
+
+    Raises:
+        ConfigError: If the model pads its input, so that some cells lie beside it.
+    """
+    rows, columns = grid
+    patch_height, patch_width = model.config.patch_size
+    height, width = whole.model_size
+    if model.cells == "even" and (rows * patch_height > height or columns * patch_width > width):
+        name = "the model" if model.info is None else model.info.name
+        raise ConfigError(
+            f"{name} pads images of {height}x{width} px to patches of "
+            f"{patch_height}x{patch_width}, and maps would be drawn beside their places; give its "
+            "preprocessing an image_size of whole patches"
+        )
+    # Patches leave a remainder out; strided convolutions pad it.
+    size = (min(rows * patch_height, height), min(columns * patch_width, width))
+    return replace(whole.trim(size), cells=model.cells)

@@ -135,6 +135,15 @@ def locate(source_size: tuple[int, int], preprocessing: Preprocessing) -> Geomet
     )
 
 
+def require_rgb(pixels: np.ndarray) -> None:
+    """Raises ShapeError unless these are the pixels of a photo, uint8 RGB [height, width, 3]."""
+    if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8 or not pixels.size:
+        raise ShapeError(
+            f"Got {pixels.dtype} pixels of shape {list(pixels.shape)}; wanted uint8 RGB "
+            "[height, width, 3]. Open the file with tokenlearner.read_image."
+        )
+
+
 def prepare(
     pixels: np.ndarray, preprocessing: Preprocessing
 ) -> tuple[Float[Tensor, "1 3 height width"], Geometry]:
@@ -154,11 +163,7 @@ def prepare(
     Raises:
         ShapeError: The pixels are of another shape or type.
     """
-    if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8 or not pixels.size:
-        raise ShapeError(
-            f"Got {pixels.dtype} pixels of shape {list(pixels.shape)}; wanted uint8 RGB "
-            "[height, width, 3]. Open the file with tokenlearner.read_image."
-        )
+    require_rgb(pixels)
     geometry = locate((pixels.shape[0], pixels.shape[1]), preprocessing)
     model_height, model_width = geometry.model_size
     resized = PillowImage.fromarray(pixels).resize(

@@ -7,6 +7,7 @@ card, and `metrics.json`. Weights are only ever read by safetensors; a pickle is
 import hashlib
 import json
 import os
+import shutil
 import threading
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -89,6 +90,15 @@ def read_repository(repository: str, *, revision: str | None = None, **options: 
     # A snapshot's folder is named after its commit, which says more than a branch does.
     source = f"{HUB_PREFIX}{_split_repository(repository)[0]}@{path.name}"
     return replace(read_folder(path), source=source)
+
+
+def refuse_revision(revision: str | None, *, of: str) -> None:
+    """Raises CheckpointError if a revision is asked for of what has none."""
+    if revision is not None:
+        raise CheckpointError(
+            f"revision is {revision!r}, but there are revisions on the Hub alone and none of {of}; "
+            f"leave it out, or name the repository as {HUB_PREFIX}owner/name"
+        )
 
 
 def write_folder(
@@ -197,6 +207,7 @@ def write_whole(path: Path, data: bytes) -> None:
     """Writes a file so that a reader sees the old content or the new, never a part.
 
     A link goes on leading where it led, and what is no file, such as a pipe, is written as it is.
+    A file that was there before passes its permissions on.
     """
     # Before links are resolved: that of a pipe in /dev/fd leads to no path.
     if path.exists() and not path.is_file():
@@ -211,6 +222,8 @@ def write_whole(path: Path, data: bytes) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())  # or a power cut could leave the new name without its content
+        if path.exists():
+            shutil.copymode(path, temporary)
         os.replace(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)

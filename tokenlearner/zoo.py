@@ -9,7 +9,14 @@ from typing import Any
 from tokenlearner.checkpoints import AnyModel, load_model, model_of
 from tokenlearner.errors import CheckpointError
 from tokenlearner.models.info import ModelInfo
-from tokenlearner.storage import CARD_FILE, HUB_PREFIX, METRICS_FILE, fetch, read_repository
+from tokenlearner.storage import (
+    CARD_FILE,
+    HUB_PREFIX,
+    METRICS_FILE,
+    fetch,
+    read_repository,
+    refuse_revision,
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -211,7 +218,8 @@ def load(
         name: One of `names()`, the path of a model folder, or `hf-hub:owner/name`, optionally with
             `@revision`, for a repository on the Hugging Face Hub (downloaded to the local cache;
             with `HF_HUB_OFFLINE=1`, read from the cache only).
-        revision: Branch, tag or commit on the Hub; by default `main`.
+        revision: Branch, tag or commit on the Hub; by default `main`. The other options, too, are
+            for models there.
         cache_dir: The Hub's local cache, if not the usual one.
         force_download: Download again what is in the cache.
         local_files_only: Read from the cache only.
@@ -225,6 +233,7 @@ def load(
     """
     text = str(name)
     if not text.startswith(HUB_PREFIX):
+        refuse_revision(revision, of=f"{text!r}, which is here")
         return load_model(_place(name), sha256=entry(text).sha256 if text in names() else None)
     files = read_repository(
         text,

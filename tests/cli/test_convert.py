@@ -80,9 +80,9 @@ class TestScenic:
         ("options", "message"),
         [
             (("--step", 3), "holds no checkpoint of step 3; it has 5000"),
-            (("--image-size", "7x"), "--image-size is '7x'; wanted pixels, as 224 or 224x320"),
+            (("--image-size", "7x"), "--image-size is '7x'; wanted pixels, such as 384 or 256x320"),
             (("--image-size", "64x8"), "expected (1, 8, 16)"),
-            (("--class-names", NEW / "config.json"), "names (0 empty), expected 7"),
+            (("--class-names", NEW / "config.json"), "names, expected 7"),
             (("--preprocessing", NEW / "config.json"), "holds no preprocessing"),
         ],
     )

@@ -18,6 +18,8 @@ from tests import hub_cache, tiny
 from tests.hub_cache import COMMIT
 from tests.shell import call
 from tokenlearner.checkpoints import for_images, load_model, save_model
+from tokenlearner.errors import TrainingError
+from tokenlearner.training.checkpoint import alone_in
 from tokenlearner.training.data import read_images
 from tokenlearner.training.loop import CHECKPOINT, Trainer
 from tokenlearner.training.metrics import evaluate
@@ -61,6 +63,33 @@ class TestTrain:
         result = call("train", NAME, "--data", data, "--out", tmp_path, "--device", "cpu")
         assert result.exit_code == 1
         assert "checkpoint.pt: permission denied; choose another place" in result.stderr
+
+    def test_another_run_in_the_folder_is_left_alone(
+        self, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """From before its checkpoint is read until its model is written."""
+        out = tmp_path / "run"
+        out.mkdir()
+        arguments = ("train", NAME, "--data", data, "--out", out, "--device", "cpu")
+        monkeypatch.setattr(Trainer, "__init__", lambda *_, **__: pytest.fail("looked"))
+        with alone_in(out):
+            result = call(*arguments)
+        assert result.exit_code == 1
+        assert f"another run is going on in {out}; wait for it" in result.stderr
+        monkeypatch.undo()
+
+        refused = []
+
+        def look(*_: object, **__: object) -> Path:
+            with pytest.raises(TrainingError, match="another run is going on") as error:
+                alone_in(out).__enter__()
+            refused.append(error)
+            return out / "model"
+
+        monkeypatch.setitem(RECIPES, NAME, lambda: tiny.recipe(stages=((1, 16),)))
+        monkeypatch.setattr("tokenlearner.cli.train.export", look)
+        assert call(*arguments).exit_code == 0
+        assert refused
 
     def test_goes_on_where_it_stopped(self, data: Path, tmp_path: Path) -> None:
         photos = read_images(data, "train")

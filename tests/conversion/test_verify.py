@@ -18,7 +18,7 @@ from tokenlearner.conversion.folder import (
     write_folder,
 )
 from tokenlearner.conversion.verify import Agreement, Report, check_finite, compare
-from tokenlearner.errors import CheckpointError, ConversionError
+from tokenlearner.errors import CheckpointError, ConfigError, ConversionError
 from tokenlearner.models import VisionTransformer
 
 
@@ -152,10 +152,15 @@ class TestInformation:
         assert name_classes(1000, None)[:2] == ("tench", "goldfish")
         (tmp_path / "c.txt").write_text("Ähre\n zwei \n\n", encoding="utf-8")
         assert name_classes(2, tmp_path / "c.txt") == ("Ähre", "zwei")
-        with pytest.raises(ConversionError, match=r"c\.txt: got 2 names \(0 empty\), expected 3"):
+        with pytest.raises(ConversionError, match=r"c\.txt: got 2 names, expected 3"):
             name_classes(3, tmp_path / "c.txt")
-        with pytest.raises(ConversionError, match="none is not readable text"):
+        with pytest.raises(ConfigError, match=r"cannot read .*none: .*; give a text file with one"):
             name_classes(3, tmp_path / "none")
+        (tmp_path / "marked.txt").write_text("a\n\nb\n", encoding="utf-8-sig")
+        with pytest.raises(ConfigError, match=r"marked\.txt has no name in line 2"):
+            name_classes(2, tmp_path / "marked.txt")
+        (tmp_path / "marked.txt").write_text("a\nb\n", encoding="utf-8-sig")
+        assert name_classes(2, tmp_path / "marked.txt") == ("a", "b")
 
     def test_scenic_crops_32_px_short(self) -> None:
         found = scenic_preprocessing((224, 224))

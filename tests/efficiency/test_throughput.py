@@ -210,6 +210,16 @@ def test_what_would_swap_is_not_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     assert events[-1].comparison.batch_size == 2
 
 
+def test_optimised_models_keep_float32_between_layers() -> None:
+    ways = ("fp32", "optimised"), ("bf16", "optimised"), ("bf16", "eager")
+    needed = [
+        needed_bytes([Candidate("one", tiny.model(), Execution(dtype=d, mode=m))], 512, CPU)
+        for d, m in ways
+    ]
+    assert 0.95 * needed[0] < needed[1] < needed[0]  # but for the weights
+    assert needed[2] < 0.8 * needed[0]
+
+
 def test_powers() -> None:
     assert POWERS == (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 

@@ -170,8 +170,8 @@ class TestRequests:
         [
             ({"num_frames": 1, "start_s": float("nan")}, "from nan s to None s; wanted a start"),
             ({"num_frames": 1, "end_s": float("nan")}, "from 0 s to nan s; wanted a start"),
-            ({"num_frames": 0}, "num_frames is 0 and max_side_px is None; both are at least 1"),
-            ({"num_frames": 1, "max_side_px": 0}, "max_side_px is 0; both are at least 1"),
+            ({"num_frames": 0}, "num_frames is 0; wanted at least 1"),
+            ({"num_frames": 1, "max_side_px": 0}, "max_side_px is 0; wanted at least 1"),
             ({"num_frames": 1, "start_s": -1.0}, "goes from -1 s to None s; wanted a start of"),
             ({"num_frames": 1, "start_s": 2.0, "end_s": 2.0}, "from 2 s to 2.0 s; wanted"),
         ],

@@ -1,6 +1,7 @@
 """The convolutional video network: published sizes, what `trace` tells, folders, the compiler."""
 
 import json
+import math
 import subprocess
 import sys
 from dataclasses import replace
@@ -230,6 +231,8 @@ def test_explains_a_clip() -> None:
         ({"widths": 24}, "widths is 24; wanted numbers of channels"),
         ({"depths": (2, True)}, r"depths is \(2, True\); wanted numbers of blocks"),
         ({"expansion": 0.0}, "expansion is 0.0; it must be a positive number"),
+        ({"expansion": math.inf}, "expansion is inf; it must be a positive number"),
+        ({"expansion": 0.01}, "expansion is 0.01 and the least of widths="),
         ({"squeeze_ratio": "small"}, "squeeze_ratio is 'small'; it must be a positive number"),
         ({"image_size": (0, 32)}, r"image_size is \(0, 32\); wanted \(height, width\) in px"),
         ({"image_size": 256}, r"image_size is 256; wanted \(height, width\) in px"),

@@ -1,6 +1,7 @@
 """The Hub's methods on our models; nothing leaves the machine."""
 
 import ast
+import hashlib
 import re
 from pathlib import Path
 from typing import Any, ClassVar
@@ -33,6 +34,11 @@ class TestFromPretrained:
         loaded = VisionTransformer.from_pretrained(tmp_path)
         assert torch.equal(loaded(x := torch.randn(1, 3, 16, 16)), model(x))
         assert not loaded.training
+
+    def test_a_folder_has_no_revisions(self, tmp_path: Path) -> None:
+        tiny.model().save_pretrained(tmp_path)
+        with pytest.raises(CheckpointError, match=r"revision is 'v1', but .* none of .*, a local"):
+            VisionTransformer.from_pretrained(tmp_path, revision="v1")
 
     @pytest.mark.parametrize(
         ("name", "options", "found"),
@@ -143,6 +149,21 @@ class TestSavePretrained:
         model = VisionTransformer.from_pretrained("owner/tiny", cache_dir=cache)
         model.save_pretrained(tmp_path / "b")
         assert (tmp_path / "b/README.md").read_text() == "# a card of the Hub's"
+
+    def test_card_and_metrics_tell_of_the_weights_that_are_written(self, tmp_path: Path) -> None:
+        save_model(tmp_path / "a", tiny.model(), dtype=torch.float16)
+        model = load_model(tmp_path / "a")
+        assert model.info is not None
+        for name in ("README.md", "metrics.json"):
+            (tmp_path / "a" / name).write_text(f"99 %, sha256 {model.info.sha256}")
+        model.save_pretrained(tmp_path / "same")  # as values, in another file
+        now = hashlib.sha256((tmp_path / "same/model.safetensors").read_bytes()).hexdigest()
+        assert now != model.info.sha256
+        for name in ("README.md", "metrics.json"):
+            assert (tmp_path / "same" / name).read_text() == f"99 %, sha256 {now}"
+        model.save_pretrained(tmp_path / "rounded", dtype=torch.bfloat16)
+        assert "99 %" not in (tmp_path / "rounded/README.md").read_text()
+        assert not (tmp_path / "rounded/metrics.json").exists()
 
     def test_precision(self, tmp_path: Path) -> None:
         tiny.model().save_pretrained(tmp_path / "16", dtype=torch.float16)

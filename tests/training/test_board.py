@@ -1,11 +1,14 @@
 """What TensorBoard shows besides curves."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 
 from tests import tiny
+from tokenlearner.models import VisionTransformer
 from tokenlearner.training.board import DARKEST, attention_picture, hparams
 
 PREPROCESSING = tiny.preprocessing()
@@ -58,13 +61,24 @@ def test_a_convolutions_cells_lie_where_it_looks(monkeypatch: pytest.MonkeyPatch
     model = tiny.conv_model()
     maps = torch.zeros(1, 2, 4, 2, 2)
     maps[..., 1, 1] = 1.0
-    learner = SimpleNamespace(maps=maps)
-    monkeypatch.setattr(model, "trace", lambda clips: SimpleNamespace(learners=[learner]))
-    white = torch.full((1, 4, 3, 32, 32), 255, dtype=torch.uint8)
-    light = attention_picture(model, white, PREPROCESSING)[0, :, 32:64].float() / 255
-    assert light[16, 16] == 1  # the centre of the second cell of 16 px
-    assert float(light[8, 8]) == pytest.approx(DARKEST + (1 - DARKEST) / 4, abs=0.1)
+    trace = SimpleNamespace(learners=[SimpleNamespace(maps=maps)], grid=(2, 2))
+    monkeypatch.setattr(model, "trace", lambda clips: trace)
+    white = torch.full((1, 4, 3, 16, 16), 255, dtype=torch.uint8)
+    light = attention_picture(model, white, PREPROCESSING)[0, :, 16:32].float() / 255
+    assert light[8, 8] == 1  # the centre of the second cell of 8 px
+    assert float(light[4, 4]) == pytest.approx(DARKEST + (1 - DARKEST) / 4, abs=0.15)
     assert float(light[0, 0]) == pytest.approx(DARKEST, abs=0.01)
+
+
+def test_patches_lie_where_explain_has_them() -> None:
+    """Also where they leave a remainder of the photo out, 2 px here of 18."""
+    model = VisionTransformer(replace(tiny.config(), image_size=(18, 18))).eval()
+    white = torch.full((1, 3, 18, 18), 255, dtype=torch.uint8)
+    light = attention_picture(model, white, PREPROCESSING)[0, :, 18:].float()
+    assert light[:16, :16].min() > 0
+    darkest = 255 * DARKEST
+    np.testing.assert_allclose(light[16:, :16], darkest, atol=1)
+    np.testing.assert_allclose(light[:, 16:18], darkest, atol=1)
 
 
 def test_without_a_learner_the_photos_alone() -> None:

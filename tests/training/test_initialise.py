@@ -194,6 +194,16 @@ def test_a_learner_moves() -> None:
         assert torch.equal(value, theirs.state_dict()[name])
 
 
+def test_a_single_fuser_moves_with_its_learner() -> None:
+    model, source = make(replace(FUSER, at=2), depth=3), make(FUSER)
+    taken = initialise(model, source)
+    assert fresh_parts(taken.fresh) == {"blocks.2"}
+    assert taken.unused == ()
+    ours, theirs = model.encoder.fusers["2"], source.encoder.fusers["1"]
+    for name, value in ours.state_dict().items():
+        assert torch.equal(value, theirs.state_dict()[name])
+
+
 def test_learners_of_a_fuser_keep_their_block() -> None:
     taken = initialise(make(replace(FUSER, at=0)), make(FUSER))
     assert fresh_parts(taken.fresh) == {"learners.0", "fusers.0"}

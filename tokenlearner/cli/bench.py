@@ -11,7 +11,6 @@ from rich.console import Console
 
 from tokenlearner import zoo
 from tokenlearner.cli.bench_pair import (
-    OF_THE_PAPER,
     check_choice,
     paper_pair,
     preset_pair,
@@ -19,6 +18,7 @@ from tokenlearner.cli.bench_pair import (
 )
 from tokenlearner.cli.bench_session import Session
 from tokenlearner.cli.bench_table import make_table
+from tokenlearner.cli.networks import WITH_LEARNER
 from tokenlearner.cli.results import JsonFile, make_room_for, write_json
 from tokenlearner.efficiency.execution import Execution
 from tokenlearner.efficiency.machine import choose_device, describe_hardware
@@ -128,7 +128,7 @@ def bench(
     check_choice(variant, named, of_variant)
     if variant is None:
         pair, remark = shipped_pair(model, against)
-    elif variant in OF_THE_PAPER:
+    elif variant in WITH_LEARNER:
         pair, remark = paper_pair(variant)
     else:
         pair, remark = preset_pair(
@@ -214,7 +214,7 @@ def _command(
             words += ["--against", "none"]
         elif base is not None:  # or it is the model without its learner, as without --against
             words += ["--against", zoo.reference(base)]
-    elif variant in OF_THE_PAPER:
+    elif variant in WITH_LEARNER:
         words += ["--variant", variant]
     else:
         config = pair[-1][1].config

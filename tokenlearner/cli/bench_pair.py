@@ -4,31 +4,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from tokenlearner import zoo
+from tokenlearner.cli.networks import OF_THE_PAPER, WITH_LEARNER
 from tokenlearner.efficiency.bare import without_learner
 from tokenlearner.errors import ConfigError
 from tokenlearner.models.config import Version
-from tokenlearner.models.conv_video import ConvVideoNetwork
-from tokenlearner.models.conv_video_config import PUBLISHED as CONV_VIDEO
-from tokenlearner.models.presets import PUBLISHED, vit
+from tokenlearner.models.presets import vit
 from tokenlearner.models.timm_vit import TimmVisionTransformer
-from tokenlearner.models.video_presets import PUBLISHED as KINETICS
 from tokenlearner.models.vit import VisionTransformer
-from tokenlearner.models.vivit import VideoVisionTransformer
 
 NONE = "none"
 RANDOM = "random weights: speed does not depend on them"
-
-OF_THE_PAPER: dict[str, tuple[Any, Any]] = {
-    name: (kind, config)
-    for kind, models in (
-        (VisionTransformer, PUBLISHED),
-        (VideoVisionTransformer, KINETICS),
-        (ConvVideoNetwork, CONV_VIDEO),
-    )
-    for name, config in models.items()
-    if config.token_learner is not None
-}
-"""Models from the paper's tables that have a learner: class and configuration by name."""
 
 _THINGS = {"image": "photos", "video": "clips"}
 
@@ -117,7 +102,7 @@ def paper_pair(name: str) -> tuple[list[Named], str]:
     """Returns a model from the paper's tables without and with its learner, and a remark.
 
     Args:
-        name: One of `OF_THE_PAPER`.
+        name: One of `WITH_LEARNER`.
     """
     kind, config = OF_THE_PAPER[name]
     fast = kind(config).eval()
@@ -145,7 +130,7 @@ def check_choice(
             f"--variant creates both models; leave out {' and '.join(given)}, or --variant"
         )
     described = [name for name, value in of_variant.items() if value is not None]
-    if described and variant in OF_THE_PAPER:
+    if described and variant in WITH_LEARNER:
         raise ConfigError(
             f"{variant!r} is fully specified; leave out {' and '.join(described)}, or give a size "
             "alone, as in --variant B/16"

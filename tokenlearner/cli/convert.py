@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from tokenlearner.cli.networks import parse_size
 from tokenlearner.conversion.folder import (
     name_classes,
     read_preprocessing,
@@ -88,8 +89,9 @@ def scenic(
     tolerance: Tolerance = TOLERANCE,
 ) -> None:
     """Convert a checkpoint of the official JAX code (google-research/scenic)."""
+    size = None if image_size is None else parse_size(image_size)
     model, found = open_scenic(
-        checkpoint, config, step=step, image_size=_size(image_size), num_frames=num_frames
+        checkpoint, config, step=step, image_size=size, num_frames=num_frames
     )
     clips = isinstance(model, VideoVisionTransformer)
     usual = scenic_clip_preprocessing if clips else scenic_preprocessing
@@ -219,12 +221,3 @@ def _provenance(origin: str, trained_on: str, licence: str) -> Provenance:
     return Provenance(
         trained_on=trained_on, weights_licence=licence, recipe=f"converted from {origin}"
     )
-
-
-def _size(text: str | None) -> tuple[int, int] | None:
-    if text is None:
-        return None
-    sides = text.split("x")
-    if not all(side.isdecimal() and int(side) > 0 for side in sides) or len(sides) > 2:
-        raise ConversionError(f"--image-size is {text!r}; wanted pixels, as 224 or 224x320")
-    return int(sides[0]), int(sides[-1])

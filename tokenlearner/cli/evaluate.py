@@ -26,6 +26,7 @@ from tokenlearner.errors import ConfigError
 from tokenlearner.models.info import ModelInfo
 from tokenlearner.storage import CARD_FILE, METRICS_FILE, write_whole
 from tokenlearner.training.card import check_describable, render_card
+from tokenlearner.training.card_model import FEW_CLASSES
 from tokenlearner.training.classes import list_names, match_classes
 from tokenlearner.training.clip_views import Views
 from tokenlearner.training.data import LabelledClips, LabelledImages, read_clips, read_images
@@ -33,7 +34,6 @@ from tokenlearner.training.map_overlap import NUM_PHOTOS, mean_overlap
 from tokenlearner.training.metrics import Metrics, iter_logits, measure, report
 from tokenlearner.training.multi_label import load_average_precision, read_real
 
-_FEW_CLASSES = 20
 """Up to this number, each class is printed."""
 
 
@@ -155,7 +155,7 @@ def _print(metrics: Metrics, title: str, things: str) -> None:
     classes, measure_of_class = metrics.per_class_percent, "top-1"
     if metrics.average_precision_percent is not None:
         classes, measure_of_class = metrics.average_precision_percent, "average precision"
-    if few := len(classes) <= _FEW_CLASSES:
+    if few := len(classes) <= FEW_CLASSES:
         width = max(len(name) for name in ("top-1", *classes))
     else:
         width = len("top-1")

@@ -1,7 +1,6 @@
 """`tokenlearner flops`: what a model computes, part by part, in any counting convention."""
 
 import difflib
-import re
 from typing import Annotated, Any
 
 import torch
@@ -10,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tokenlearner import zoo
+from tokenlearner.cli.networks import OF_THE_PAPER, parse_size
 from tokenlearner.cli.results import JsonFile, make_room_for, write_json
 from tokenlearner.efficiency.conventions import CONVENTIONS, Convention
 from tokenlearner.efficiency.flops import Cost
@@ -17,12 +17,6 @@ from tokenlearner.efficiency.memory import activation_bytes, in_words, weight_by
 from tokenlearner.efficiency.model_flops import count_model
 from tokenlearner.efficiency.throughput import input_shape
 from tokenlearner.errors import CheckpointError, ConfigError
-from tokenlearner.models.conv_video import ConvVideoNetwork
-from tokenlearner.models.conv_video_config import PUBLISHED as CONV_VIDEO
-from tokenlearner.models.presets import PUBLISHED
-from tokenlearner.models.video_presets import PUBLISHED as KINETICS
-from tokenlearner.models.vit import VisionTransformer
-from tokenlearner.models.vivit import VideoVisionTransformer
 
 _LEAST = 0.0001  # billions; smaller values are printed as "< 0.0001"
 
@@ -59,7 +53,7 @@ def flops(
     """
     if convention not in CONVENTIONS:
         raise ConfigError(f"--convention is {convention!r}; choose one of {', '.join(CONVENTIONS)}")
-    size = None if image_size is None else _parse_size(image_size)
+    size = None if image_size is None else parse_size(image_size)
     make_room_for(json_file)
     network = _find(model)
     height, width = size or network.config.image_size
@@ -92,30 +86,17 @@ def flops(
 
 
 def _find(name: str) -> Any:
-    if name in PUBLISHED:
-        return VisionTransformer.build(PUBLISHED[name].to_dict(), device="meta")
-    if name in KINETICS:
-        return VideoVisionTransformer.build(KINETICS[name].to_dict(), device="meta")
-    if name in CONV_VIDEO:
-        return ConvVideoNetwork.build(CONV_VIDEO[name].to_dict(), device="meta")
+    if name in OF_THE_PAPER:
+        kind, config = OF_THE_PAPER[name]
+        return kind.build(config.to_dict(), device="meta")
     try:
         return zoo.load(name)
     except CheckpointError as error:
-        alike = difflib.get_close_matches(name, [*PUBLISHED, *KINETICS, *CONV_VIDEO])
+        alike = difflib.get_close_matches(name, OF_THE_PAPER)
         if not alike:
             raise
         choice = " or ".join(repr(one) for one in alike)
         raise ConfigError(f"unknown model {name!r}; did you mean {choice}?") from error
-
-
-def _parse_size(text: str) -> tuple[int, int]:
-    size = re.fullmatch(r"([1-9]\d{0,4})(?:x([1-9]\d{0,4}))?", text, re.ASCII)
-    if size is None:
-        raise ConfigError(
-            f"--image-size is {text[:20]!r}; wanted pixels, such as 384 or 256x320, up to 99999"
-        )
-    height, width = size.groups(default=size[1])
-    return int(height), int(width)
 
 
 def _as_data(

@@ -9,6 +9,7 @@ from tokenlearner.cli.results import check_folder
 from tokenlearner.efficiency import count_model
 from tokenlearner.errors import CheckpointError, ConfigError
 from tokenlearner.models import Provenance, describe_timm, insert_token_learner
+from tokenlearner.models.info import read_class_names
 from tokenlearner.storage import CONFIG_FILE
 
 
@@ -63,7 +64,7 @@ def insert(
         )
     if bool(weights) != bool(trained_on):
         raise ConfigError("--weights and --trained-on go together; give both or neither")
-    names = None if class_names is None else _lines(class_names)
+    names = None if class_names is None else read_class_names(class_names)
     if names is not None and num_classes is None:
         num_classes = len(names)
     backbone = _create(name, pretrained=pretrained, num_classes=num_classes, img_size=image_size)
@@ -117,16 +118,3 @@ def _load(backbone: Any, weights: Path) -> None:
         raise CheckpointError(
             f"{weights} does not fit {type(backbone).__name__}: {reason}"
         ) from error
-
-
-def _lines(file: Path) -> list[str]:
-    try:
-        lines = file.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(
-            f"cannot read {file}: {error}; give a text file with one name per line"
-        ) from error
-    names = [line.strip() for line in lines if line.strip()]
-    if not names:
-        raise ConfigError(f"{file} has no names in it; give a text file with one name per line")
-    return names

@@ -10,10 +10,7 @@ from rich.progress import Progress, track
 from tokenlearner.errors import ConfigError
 from tokenlearner.modules.shapes import Tensor
 from tokenlearner.training.data import LabelledClips, LabelledImages
-from tokenlearner.training.data.files import LabelledFiles
-
-MAX_UNUSABLE = 0.01
-"""Largest share of unusable files to accept by default."""
+from tokenlearner.training.data.files import MAX_UNUSABLE, LabelledFiles
 
 ImageColumn = Annotated[
     str | None,

@@ -242,40 +242,40 @@ def train(
                 num_workers=num_workers,
                 compile=compile,
             )
-        if job.recipe.canvas is not None:
-            say(f"preparing {len(photos):,} {photos.things}")
-            photos = _scan(photos, out)
-        if rank() == 0:
-            say_passed_over(photos, split)
-            say_unusable(photos.unusable, split, things=photos.things)
-        trainer = Trainer(
-            job.recipe,
-            photos,
-            out,
-            device=computer,
-            mixed_precision=mixed_precision,
-            accumulate=accumulate,
-            model=job.model,
-            teacher=job.teacher,
-            num_workers=num_workers,
-            compile=compile,
-        )
         make_room_for(out / CHECKPOINT)  # to fail now, if it does, and not after an epoch
         with alone_in(out) if rank() == 0 else nullcontext():
-            _carry_out(trainer, out)
-        if rank() == 0:
-            left_out = (*trainer.heldout_unusable, *trainer.unusable.values())
-            say_unusable(left_out, split, things=photos.things)
-            folder = export(
-                trainer,
-                data=photos.source_name,
-                name=job.name,
-                recipe_name=reference(recipe),
-                started_from=job.started_from,
-                teacher=None if job.teacher is None else job.teacher.info,
-                options=(*job.options, *also),
+            if job.recipe.canvas is not None:
+                say(f"preparing {len(photos):,} {photos.things}")
+                photos = _scan(photos, out)
+            if rank() == 0:
+                say_passed_over(photos, split)
+                say_unusable(photos.unusable, split, things=photos.things)
+            trainer = Trainer(
+                job.recipe,
+                photos,
+                out,
+                device=computer,
+                mixed_precision=mixed_precision,
+                accumulate=accumulate,
+                model=job.model,
+                teacher=job.teacher,
+                num_workers=num_workers,
+                compile=compile,
             )
-            _say_done(folder, data, reading_options(image_column, label_column))
+            _carry_out(trainer, out)
+            if rank() == 0:
+                left_out = (*trainer.heldout_unusable, *trainer.unusable.values())
+                say_unusable(left_out, split, things=photos.things)
+                folder = export(
+                    trainer,
+                    data=photos.source_name,
+                    name=job.name,
+                    recipe_name=reference(recipe),
+                    started_from=job.started_from,
+                    teacher=None if job.teacher is None else job.teacher.info,
+                    options=(*job.options, *also),
+                )
+                _say_done(folder, data, reading_options(image_column, label_column))
 
 
 def _say_done(folder: Path, data: str, columns: list[str]) -> None:

@@ -3,13 +3,13 @@
 import json
 import os
 import shutil
-import tempfile
 from pathlib import Path
 
 from tokenlearner.checkpoints import load_model, save_model
 from tokenlearner.errors import ConfigError, ConversionError
 from tokenlearner.models import VideoVisionTransformer, VisionTransformer
 from tokenlearner.models.imagenet import NUM_CLASSES, imagenet_names
+from tokenlearner.models.info import read_class_names
 from tokenlearner.preprocess import Preprocessing
 
 
@@ -23,12 +23,11 @@ def write_folder(out: Path, model: VisionTransformer | VideoVisionTransformer) -
     if out.exists() and not (out.is_dir() and not any(out.iterdir())):
         raise ConversionError(f"{out} already exists; name a new folder")
     out.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+    temporary = out.with_name(f".{out.name}.{os.getpid()}.new")
     try:
         save_model(temporary, model)
         info = load_model(temporary).info
         assert info is not None
-        temporary.chmod(0o755)
         if out.is_dir():
             out.rmdir()
         os.replace(temporary, out)
@@ -42,24 +41,18 @@ def name_classes(num_classes: int, file: Path | None) -> tuple[str, ...]:
     """Returns a name for each class: from a file, of ImageNet where there are 1000, or by number.
 
     Args:
-        num_classes: Answers of the model.
-        file: Text in UTF-8, one name in a line, in the model's order.
+        num_classes: Number of classes.
+        file: As `read_class_names` takes it.
 
     Raises:
-        ConversionError: If the file cannot be read or holds another number of names.
+        ConfigError: As `read_class_names`.
+        ConversionError: If it holds another number of names.
     """
     if file is not None:
-        try:
-            names = [line.strip() for line in file.read_text(encoding="utf-8").splitlines()]
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConversionError(f"{file} is not readable text: {error}") from error
-        while names and not names[-1]:
-            names.pop()
-        if len(names) != num_classes or not all(names):
-            raise ConversionError(
-                f"{file}: got {len(names)} names ({names.count('')} empty), expected {num_classes}"
-            )
-        return tuple(names)
+        names = read_class_names(file)
+        if len(names) != num_classes:
+            raise ConversionError(f"{file}: got {len(names)} names, expected {num_classes}")
+        return names
     if num_classes == NUM_CLASSES:
         return imagenet_names()
     return tuple(f"class {index}" for index in range(num_classes))

@@ -6,7 +6,7 @@ from typing import Any
 
 from tokenlearner.efficiency.conditions import Conditions
 from tokenlearner.efficiency.execution import Execution
-from tokenlearner.efficiency.rounds import Round, Sample, Spread
+from tokenlearner.efficiency.rounds import Round, Sample, Spread, undisturbed
 from tokenlearner.errors import ConfigError, MeasurementError
 
 
@@ -62,7 +62,7 @@ class Comparison:
     @property
     def used(self) -> tuple[Round, ...]:
         """The rounds that figures are made of: the undisturbed ones, or all if none is."""
-        return tuple(r for r in self.rounds if not r.disturbed) or self.rounds
+        return undisturbed(self.rounds)
 
     @property
     def dropped(self) -> int:

@@ -60,7 +60,7 @@ def _block(
     width: int,
 ) -> Iterator[Stage]:
     """An inverted bottleneck: number `place` of a stage, from grid `before` to grid `size`."""
-    inner, positions = int(config.expansion * width), _positions(size)
+    inner, positions = config.inner_width(width), _positions(size)
     learner = config.token_learner if index in config.learner_blocks else None
     work = (*_pointwise(before, channels, inner), _each("relu", before, inner))
     if learner is None:
@@ -132,7 +132,7 @@ def _squeeze_excitation(size: _Size, width: int, inner: int) -> Operations:
 
 
 def _head(config: ConvVideoConfig, size: _Size, channels: int) -> Stage:
-    inner = int(config.expansion * channels)
+    inner = config.inner_width(channels)
     work = (
         *_pointwise(size, channels, inner),
         _each("relu", size, inner),

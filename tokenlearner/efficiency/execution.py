@@ -23,7 +23,7 @@ from tokenlearner.errors import (
     TokenLearnerError,
     is_out_of_memory,
 )
-from tokenlearner.modules.precision import multiplying
+from tokenlearner.modules.precision import float32_precision
 from tokenlearner.modules.shapes import Tensor
 
 Dtype = Literal["fp32", "tf32", "bf16", "fp16"]
@@ -105,8 +105,13 @@ class Execution:
 
     @property
     def torch_dtype(self) -> torch.dtype:
-        """The format of weights and activations."""
+        """The format of weights, and of products."""
         return _TORCH_DTYPES[self.dtype]
+
+    @property
+    def activation_dtype(self) -> torch.dtype:
+        """The format of what goes from layer to layer; `optimise` leaves it in float32."""
+        return torch.float32 if self.mode == "optimised" else self.torch_dtype
 
     def __str__(self) -> str:
         layout = " channels-last" if self.channels_last else ""
@@ -138,7 +143,7 @@ def prepare(
     """
     execution.check(images.device)
     is_optimised = execution.mode == "optimised"
-    images = images.to(torch.float32 if is_optimised else execution.torch_dtype)
+    images = images.to(execution.activation_dtype)
     private = copy.deepcopy(model).to(images.device, images.dtype).eval()
     if execution.channels_last:
         if images.ndim != 4:
@@ -152,7 +157,10 @@ def prepare(
         forward = optimise(private, dtype=execution.torch_dtype)  # pyright: ignore[reportArgumentType]
 
     def run() -> Any:
-        with torch.inference_mode(), multiplying(images.device, tf32=execution.dtype == "tf32"):
+        with (
+            torch.inference_mode(),
+            float32_precision(images.device, tf32=execution.dtype == "tf32"),
+        ):
             return forward(images)
 
     if execution.compiles(images.device):
@@ -171,7 +179,7 @@ def prepare(
 
 
 @contextlib.contextmanager
-def naming_lack_of_memory(batch_size: int) -> Iterator[None]:
+def out_of_memory_as_measurement_error(batch_size: int) -> Iterator[None]:
     """Turns any error that says that memory is used up into a `MeasurementError`, for a while."""
     try:
         yield

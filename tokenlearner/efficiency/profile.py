@@ -19,7 +19,7 @@ import torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from tokenlearner.efficiency.execution import Dtype, Execution, naming_lack_of_memory
+from tokenlearner.efficiency.execution import Dtype, Execution, out_of_memory_as_measurement_error
 from tokenlearner.efficiency.fast_parts import replace_parts
 from tokenlearner.efficiency.flops import Cost
 from tokenlearner.efficiency.limits import Limits, measure_limits
@@ -30,7 +30,7 @@ from tokenlearner.efficiency.throughput import input_shape, synchronizer
 from tokenlearner.errors import MeasurementError
 from tokenlearner.models.conv_video import ConvVideoNetwork
 from tokenlearner.models.timm_vit import TimmVisionTransformer
-from tokenlearner.modules.precision import multiplying
+from tokenlearner.modules.precision import float32_precision
 
 _WHOLE = "whole"
 
@@ -143,7 +143,10 @@ def profile(
     execution = Execution(dtype=dtype)
     execution.check(device)
     wait = synchronizer(device)
-    with naming_lack_of_memory(batch_size), multiplying(device, tf32=dtype == "tf32"):
+    with (
+        out_of_memory_as_measurement_error(batch_size),
+        float32_precision(device, tf32=dtype == "tf32"),
+    ):
         limits = limits or measure_limits(
             device, execution.torch_dtype, synchronize=wait, clock=clock
         )

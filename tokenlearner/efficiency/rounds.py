@@ -93,6 +93,11 @@ class Round:
     disturbed: bool = False
 
 
+def undisturbed(rounds: Sequence[Round]) -> tuple[Round, ...]:
+    """Returns the rounds that count: the undisturbed ones, or all where there is no other."""
+    return tuple(done for done in rounds if not done.disturbed) or tuple(rounds)
+
+
 @dataclass(frozen=True, slots=True)
 class Spread:
     """Where the middle of some numbers lies, and the middle half of them.

@@ -23,7 +23,7 @@ from tokenlearner.efficiency.conditions import Conditions, read_clocks
 from tokenlearner.efficiency.execution import (
     EAGER,
     Execution,
-    naming_lack_of_memory,
+    out_of_memory_as_measurement_error,
     prepare,
 )
 from tokenlearner.efficiency.memory import (
@@ -145,7 +145,7 @@ def compare(
         rounds=(),
         conditions=Conditions.here(device),
     )
-    with naming_lack_of_memory(batch_size):
+    with out_of_memory_as_measurement_error(batch_size):
         yield from _measure(comparison, candidates, plan, device, clock, others)
 
 
@@ -203,15 +203,16 @@ def needed_bytes(candidates: Sequence[Candidate], batch_size: int, device: torch
     """Returns about what it takes to measure: every candidate's weights, and the largest pass."""
     weights, activations = 0, 0
     for candidate in candidates:
-        dtype = candidate.execution.torch_dtype
-        weights += weight_bytes(candidate.model, dtype)
-        shape = input_shape(candidate.model, batch_size)
-        activations = max(activations, activation_bytes(candidate.model, shape, dtype, device))
+        model, execution = candidate.model, candidate.execution
+        weights += weight_bytes(model, execution.torch_dtype)
+        shape = input_shape(model, batch_size)
+        needed = activation_bytes(model, shape, execution.activation_dtype, device)
+        activations = max(activations, needed)
     return weights + activations
 
 
 def _describe(candidate: Candidate, batch_size: int, device: torch.device) -> Entry:
-    model, dtype = candidate.model, candidate.execution.torch_dtype
+    model, dtype = candidate.model, candidate.execution.activation_dtype
     shape = input_shape(model, batch_size)
     return Entry(
         name=candidate.name,

@@ -166,10 +166,9 @@ def read_clip(
         MediaError: There is no such file, the stretch lies outside of the clip, or PyAV is missing.
         ConfigError: `num_frames`, `max_side_px` or the stretch is impossible.
     """
-    if num_frames < 1 or (max_side_px is not None and max_side_px < 1):
-        raise ConfigError(
-            f"num_frames is {num_frames} and max_side_px is {max_side_px}; both are at least 1."
-        )
+    for name, value in (("num_frames", num_frames), ("max_side_px", max_side_px)):
+        if value is not None and value < 1:
+            raise ConfigError(f"{name} is {value}; wanted at least 1.")
     if num_frames > limits.max_frames:
         raise MediaTooLargeError(
             f"{num_frames:,} frames were asked for; no clip may have more than "

@@ -83,10 +83,10 @@ def _split(x: Tensor, num_apart: int, steps: int | None) -> tuple[Tensor, Tensor
     return apart, others if steps is None else others.unflatten(1, (steps, -1))
 
 
-def _in_each_step(module: nn.Module, *tokens: Tensor, **grid: Grid) -> tuple[Tensor, Tensor]:
+def _in_each_step(module: nn.Module, *tokens: Tensor, grid: Grid) -> tuple[Tensor, Tensor]:
     """Applies a learner or fuser to every image, or to every step of every clip."""
     places = tokens[0].shape[:-2]
-    result, maps = module(*(x.flatten(0, -3) for x in tokens), return_maps=True, **grid)
+    result, maps = module(*(x.flatten(0, -3) for x in tokens), return_maps=True, grid=grid)
     return result.unflatten(0, places), maps.unflatten(0, places)
 
 

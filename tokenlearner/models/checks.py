@@ -1,6 +1,6 @@
 """What the fields of configurations have in common, checked."""
 
-from typing import Any
+from typing import Any, get_args
 
 from tokenlearner.errors import ConfigError
 
@@ -50,6 +50,18 @@ def require_list_of_counts(config: object, *names: str, of: str) -> None:
         if not _are_counts(value):
             raise ConfigError(f"{name} is {value!r}; wanted numbers of {of}")
         object.__setattr__(config, name, tuple(value))
+
+
+def require_choice(config: object, name: str, choices: object) -> None:
+    """Requires one of a `Literal`'s words.
+
+    Raises:
+        ConfigError: If it is anything else.
+    """
+    value, words = getattr(config, name), get_args(choices)
+    if value not in words:
+        wanted = f"{', '.join(map(repr, words[:-1]))} or {words[-1]!r}"
+        raise ConfigError(f"{name} is {value!r}; it must be {wanted}")
 
 
 def require_shares(config: object, *names: str) -> None:

@@ -82,7 +82,7 @@ class TransformerClassifier(PretrainedModel):
         """Replaces the head by a fresh one. `info`, which is not true of it, is gone then.
 
         Args:
-            num_classes: Answers; 0 for no head.
+            num_classes: Number of classes; 0 for no head.
 
         Raises:
             ConfigError: If it is no whole number or negative.

@@ -5,6 +5,7 @@ from typing import Any, Literal, TypeVar, get_args
 
 from tokenlearner.errors import ConfigError
 from tokenlearner.models.checks import (
+    require_choice,
     require_counts,
     require_list_of_counts,
     require_pair,
@@ -51,10 +52,8 @@ class TokenLearnerConfig:
             raise ConfigError(
                 f"at is {self.at!r}; wanted a whole number, 0 (before the first block) or more"
             )
-        if self.version not in ("1.0", "1.1", "grouped"):
-            raise ConfigError(f"version is {self.version!r}; it must be '1.0', '1.1' or 'grouped'")
-        if self.pooling not in ("sum", "mean"):
-            raise ConfigError(f"pooling is {self.pooling!r}; it must be 'sum' or 'mean'")
+        require_choice(self, "version", Version)
+        require_choice(self, "pooling", Pooling)
         if self.version != "1.0" and (self.pooling != "sum" or self.fold_to_square):
             raise ConfigError("pooling and fold_to_square are options of version 1.0 only")
         if self.version != "grouped" and self.groups != 1:
@@ -71,7 +70,7 @@ class VisionTransformerConfig:
 
     Attributes:
         image_size: Height and width in pixels that the model is made for.
-        num_classes: Answers; 0 for no head (`forward` then returns the encoded tokens).
+        num_classes: Number of classes; 0 for no head (`forward` then returns the encoded tokens).
         dim: Channels of a token.
         depth: Blocks.
         num_heads: Attention heads of a block.
@@ -150,11 +149,8 @@ class VisionTransformerConfig:
                 f"a stem of {len(self.stem_widths) + 1} stages makes cells of "
                 f"{2 ** (len(self.stem_widths) + 1)} px, but patch_size={self.patch_size}"
             )
-        if self.classifier not in ("gap", "gmp", "gsp"):
-            raise ConfigError(
-                f"classifier is {self.classifier!r}; it must be 'gap', 'gmp' or 'gsp' "
-                "(the official code does not implement 'token' either)"
-            )
+        # The official code does not implement "token" either.
+        require_choice(self, "classifier", Classifier)
         if self.token_learner and self.token_learner.at >= self.depth:
             raise ConfigError(
                 f"token_learner.at is {self.token_learner.at}, but there are {self.depth} blocks; "

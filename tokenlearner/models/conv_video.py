@@ -54,7 +54,7 @@ class ConvVideoBlock(nn.Module):
             self.shortcut = _pointwise(in_width, width, stride=stride)
 
     def forward(self, x: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """Returns the result, and what a `TokenBottleneck` in the middle tells beside its own."""
+        """Returns the output, and the intermediates of a `TokenBottleneck` if there is one."""
         y, told = self.widen(x).relu(), ()
         if isinstance(self.middle, TokenBottleneck):
             y, *told = self.middle(y)
@@ -99,7 +99,7 @@ class ConvVideoNetwork(PretrainedModel):
         config: Everything that decides the architecture.
 
     Attributes:
-        info: Name, answers, preprocessing and origin; None for a model made by hand.
+        info: Name, class names, preprocessing and origin; None for a model made by hand.
     """
 
     takes = "video"
@@ -127,9 +127,7 @@ class ConvVideoNetwork(PretrainedModel):
                 blocks.append(_make_block(config, len(blocks), place, in_width, width))
                 in_width = width
         self.blocks = nn.ModuleList(blocks)
-        self.pool = PooledRepresentation(
-            in_width, int(config.expansion * in_width), config.head_dim
-        )
+        self.pool = PooledRepresentation(in_width, config.inner_width(in_width), config.head_dim)
         self.dropout = Dropout(config.dropout)
         self.head = nn.Linear(config.head_dim, config.num_classes)
 
@@ -206,7 +204,7 @@ def _make_block(
     config: ConvVideoConfig, index: int, place: int, in_width: int, width: int
 ) -> ConvVideoBlock:
     """Makes the block `index`, which is number `place` of its stage."""
-    inner_width, stride = int(config.expansion * width), 1 if place else 2
+    inner_width, stride = config.inner_width(width), 1 if place else 2
     learner = config.token_learner
     if learner is not None and index in config.learner_blocks:
         middle = TokenBottleneck(

@@ -1,5 +1,6 @@
 """What a convolutional video network is made of, as plain data."""
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -22,7 +23,7 @@ class ConvVideoConfig:
     that halves it too.
 
     Attributes:
-        num_classes: Answers.
+        num_classes: Number of classes.
         image_size: Height and width in pixels that the model is made for.
         num_frames: Frames of the clips that it is made for.
         widths: Channels of each stage; the stem has those of the first.
@@ -64,8 +65,13 @@ class ConvVideoConfig:
             )
         for name in ("expansion", "squeeze_ratio"):
             value = getattr(self, name)
-            if not isinstance(value, int | float) or not value > 0:
+            if not isinstance(value, int | float) or not 0 < value < math.inf:
                 raise ConfigError(f"{name} is {value!r}; it must be a positive number")
+        if self.inner_width(min(self.widths)) < 1:
+            raise ConfigError(
+                f"expansion is {self.expansion} and the least of widths={self.widths} "
+                f"{min(self.widths)}: a block would have no channel inside; give a larger one"
+            )
         learner = self.token_learner
         if learner is not None and (learner.version != "1.0" or not learner.fuser):
             raise ConfigError(
@@ -113,6 +119,10 @@ class ConvVideoConfig:
         side = self.patch_size[0]
         return -(-self.image_size[0] // side), -(-self.image_size[1] // side)
 
+    def inner_width(self, width: int) -> int:
+        """Returns the channels inside a block of a stage with so many."""
+        return int(self.expansion * width)
+
     def squeeze_width(self, inner_width: int) -> int:
         """Returns the inner width of squeeze-and-excitation on so many channels, as X3D rounds it.
 
@@ -148,7 +158,7 @@ def x2plus1d_m(
     paper's tables 11 and 12: width 432 on an 8x8 grid. That it is all of them is our choice.
 
     Args:
-        num_classes: Answers.
+        num_classes: Number of classes.
         num_tokens: Tokens to learn in each frame; None for the backbone alone.
         spatial_convolution: A 3x3 convolution before each learner.
     """

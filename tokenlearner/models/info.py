@@ -1,6 +1,7 @@
 """What is known about a model besides its weights."""
 
 from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
 from typing import Any
 
 from tokenlearner.errors import ConfigError
@@ -154,3 +155,24 @@ def _typed(kind: Any, name: str, value: Any) -> Any:
     if not isinstance(value, kind):
         raise ConfigError(f"{name} is {value!r}; wanted {getattr(kind, '__name__', kind)}")
     return value
+
+
+def read_class_names(file: Path) -> tuple[str, ...]:
+    """Returns the names in a text file, UTF-8, one in a line, in the model's order.
+
+    Raises:
+        ConfigError: If it cannot be read, has none in it or an empty line between them.
+    """
+    wanted = "give a text file with one name per line"
+    try:
+        lines = file.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot read {file}: {error}; {wanted}") from error
+    names = [line.strip() for line in lines]
+    while names and not names[-1]:
+        names.pop()
+    if not names:
+        raise ConfigError(f"{file} has no names in it; {wanted}")
+    if "" in names:
+        raise ConfigError(f"{file} has no name in line {names.index('') + 1}; {wanted}")
+    return tuple(names)

@@ -65,7 +65,7 @@ class ConvTrace:
     """A convolutional video network at work.
 
     Attributes:
-        logits: The answer.
+        logits: Class scores before softmax or sigmoid.
         blocks: What each block returned.
         learners: In order of use.
         fusers: In order of use.
@@ -89,7 +89,7 @@ class Trace:
     """A classifier at work.
 
     Attributes:
-        logits: The answer.
+        logits: Class scores before softmax or sigmoid.
         embedded: The patch tokens before the position embedding, step after step.
         encoder: All that happened between.
         representation: Input of the last layer: the pooled tokens, or the representation layer's

@@ -32,7 +32,7 @@ def vit(
     Args:
         variant: Size and patch side in pixels, as in `B/16`; sizes are Ti, S, B, L and H.
         image_size: Height and width in pixels.
-        num_classes: Answers.
+        num_classes: Number of classes.
         num_tokens: Tokens to learn; None for no learner.
         at: Blocks before the learner; by default half of the size's own.
         version: Of the learner. The papers' results are those of 1.0, the official configuration
@@ -130,7 +130,7 @@ def mini_vit(
     1,347,658 with 8 learned tokens.
 
     Args:
-        num_classes: Answers.
+        num_classes: Number of classes.
         depth: Blocks.
         num_tokens: Tokens to learn; None for no learner.
         groups: Draw the maps with grouped convolutions, so many groups, instead of version 1.0.
@@ -178,7 +178,7 @@ def small_photo_vit(
     """`fine_vit` for photos of CIFAR-10's size: cells of 4 px.
 
     Args:
-        num_classes: Answers.
+        num_classes: Number of classes.
         image_size: Height and width in pixels.
         token_learner: None for the baseline.
     """
@@ -195,7 +195,7 @@ def conv_vit(
     """A small vision transformer with a convolutional stem, for a few thousand photos and a CPU.
 
     Args:
-        num_classes: Answers.
+        num_classes: Number of classes.
         image_size: Height and width in pixels; cells are 16 px.
         token_learner: None for the baseline.
     """
@@ -222,7 +222,7 @@ def conv_vivit(
     """`conv_vit` on clips: tubelets of two frames, joint space-time attention.
 
     Args:
-        num_classes: Answers.
+        num_classes: Number of classes.
         image_size: Height and width in pixels; cells are 16 px.
         num_frames: Frames of a clip.
         token_learner: None for the baseline.
@@ -240,7 +240,7 @@ def fine_vit(
     """A small vision transformer on a fine grid: cells of 8 px, so that maps follow outlines.
 
     Args:
-        num_classes: Answers.
+        num_classes: Number of classes.
         image_size: Height and width in pixels.
         token_learner: None for the baseline.
     """

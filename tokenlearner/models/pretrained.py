@@ -1,5 +1,6 @@
 """What every model can do with folders and the Hub."""
 
+import hashlib
 import re
 import tempfile
 from abc import ABC, abstractmethod
@@ -22,6 +23,7 @@ from tokenlearner.storage import (
     check_weights,
     read_folder,
     read_repository,
+    refuse_revision,
     write_folder,
     write_whole,
 )
@@ -58,7 +60,7 @@ class PretrainedModel(nn.Module, ABC):
     Attributes:
         takes: `image` or `video`.
         cells: How its grids lie on a picture; see `Geometry.cells`.
-        info: Name, answers, preprocessing and origin; None for a model made by hand.
+        info: Name, class names, preprocessing and origin; None for a model made by hand.
         folder: Where it was read from, here on this machine; None for a model made by hand.
     """
 
@@ -184,7 +186,8 @@ class PretrainedModel(nn.Module, ABC):
 
         Args:
             name: A model folder, or `owner/name` or `owner/name@revision` on the Hugging Face Hub.
-            revision: Branch, tag or commit on the Hub; by default `main`.
+            revision: Branch, tag or commit on the Hub; by default `main`. The other options, too,
+                are for models there.
             cache_dir: The Hub's local cache, if not the usual one.
             force_download: Download again what is in the cache.
             local_files_only: Take from the cache alone.
@@ -198,6 +201,7 @@ class PretrainedModel(nn.Module, ABC):
                 is of another class.
         """
         if Path(name).is_dir():
+            refuse_revision(revision, of=f"{str(name)!r}, a local folder")
             return cls._of_this_class(read_folder(name))
         if not _REPOSITORY.fullmatch(str(name)):
             raise CheckpointError(
@@ -234,8 +238,9 @@ class PretrainedModel(nn.Module, ABC):
         """Writes a model folder with a model card, ready for the Hub.
 
         Card and metrics are those of the folder or repository that the model was read from, if it
-        has them and the weights are still the same; the card then says how to load the model from
-        the new place. Otherwise a short card is written.
+        has them and the weights written are still the same; the card then says how to load the
+        model from the new place, and both tell the new file's checksum. Otherwise a short card is
+        written.
 
         Args:
             folder: Created if missing.
@@ -251,7 +256,7 @@ class PretrainedModel(nn.Module, ABC):
     def _write_with_card(self, folder: Path, *, place: str, dtype: torch.dtype) -> None:
         info = self.require_info()
         # Before anything is written: the model may be saved where it was read.
-        origin = self.folder if info.source and self._is_as_read() else None
+        origin = self.folder if info.source and self._is_as_read(dtype) else None
         card, metrics = (
             file.read_bytes() if origin and (file := origin / name).is_file() else None
             for name in (CARD_FILE, METRICS_FILE)
@@ -261,12 +266,14 @@ class PretrainedModel(nn.Module, ABC):
             write_whole(folder / CARD_FILE, short_card(info, place, takes=self.takes).encode())
             return
         call = f"load({quoted(place)})".encode()
-        write_whole(folder / CARD_FILE, _LOAD.sub(lambda _: call, card))
+        before = info.sha256.encode()
+        now = hashlib.sha256((folder / WEIGHTS_FILE).read_bytes()).hexdigest().encode()
+        write_whole(folder / CARD_FILE, _LOAD.sub(lambda _: call, card).replace(before, now))
         if metrics is not None:
-            write_whole(folder / METRICS_FILE, metrics)
+            write_whole(folder / METRICS_FILE, metrics.replace(before, now))
 
-    def _is_as_read(self) -> bool:
-        """Whether the weights are those of the folder that the model was read from."""
+    def _is_as_read(self, dtype: torch.dtype) -> bool:
+        """Whether the weights, in this format, are those of the folder that they were read from."""
         if self.folder is None:
             return False
         try:
@@ -276,8 +283,13 @@ class PretrainedModel(nn.Module, ABC):
         own = self.state_dict()
         # Old files lack some buffers, but none lacks a parameter.
         is_same_model = dict(self.named_parameters()).keys() <= read.keys() <= own.keys()
+
+        def written(value: torch.Tensor) -> torch.Tensor:
+            return value.to(dtype if value.is_floating_point() else value.dtype)
+
         return is_same_model and all(
-            torch.equal(own[name].cpu().to(known.dtype), known) for name, known in read.items()
+            torch.equal(written(own[name]).cpu().to(known.dtype), known)
+            for name, known in read.items()
         )
 
     def push_to_hub(

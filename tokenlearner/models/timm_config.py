@@ -18,7 +18,7 @@ class TimmConfig:
     Attributes:
         image_size: Height and width in pixels that the model is made for.
         patch_size: Height and width in pixels of what becomes one position of the grid.
-        num_classes: Answers; 0 for no head.
+        num_classes: Number of classes; 0 for no head.
         dim: Channels of a token.
         depth: Blocks.
         num_prefix_tokens: Class, distillation and register tokens, which come before the grid.

@@ -22,7 +22,7 @@ def vivit(
         variant: Size and patch side in pixels, as `vit` takes it.
         num_frames: Frames of a clip.
         tubelet_frames: Frames of a tubelet: 2 for what ViViT calls `x2`.
-        num_classes: Answers; 400 or 600 for Kinetics.
+        num_classes: Number of classes; 400 or 600 for Kinetics.
         class_token: Answer by a token of its own instead of pooling.
         image: Further arguments of `vit`: `image_size`, `num_tokens`, `at`, ...
 

@@ -25,7 +25,7 @@ class VisionTransformer(TransformerClassifier):
         config: Everything that decides the architecture.
 
     Attributes:
-        info: Name, answers, preprocessing and origin; None for a model made by hand.
+        info: Name, class names, preprocessing and origin; None for a model made by hand.
 
     Raises:
         ConfigError: If the configuration is one for clips.

@@ -30,7 +30,7 @@ class VideoVisionTransformer(TransformerClassifier):
         config: Everything that decides the architecture.
 
     Attributes:
-        info: Name, answers, preprocessing and origin; None for a model made by hand.
+        info: Name, class names, preprocessing and origin; None for a model made by hand.
 
     Source: `TokenLearnerViT` of google-research/scenic with the tokenizer `video`; with
     `num_classes=0`, `TokenLearnerViTRepresentation` on clips; ViViT's model 1 without learner.

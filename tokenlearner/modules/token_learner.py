@@ -5,7 +5,7 @@ follow google-research/scenic, projects/token_learner, to float32 rounding; the 
 Keras example.
 """
 
-from typing import Literal, overload
+from typing import Literal, get_args, overload
 
 from torch import nn
 
@@ -120,8 +120,10 @@ class TokenLearner(_Learner):
         super().__init__(num_tokens, in_channels)
         if num_layers < 1:
             raise ConfigError(f"num_layers is {num_layers}; it must be at least 1")
-        if pooling not in ("sum", "mean"):
-            raise ConfigError(f"pooling is {pooling!r}; it must be 'sum' or 'mean'")
+        if pooling not in get_args(Pooling):
+            raise ConfigError(
+                f"pooling is {pooling!r}; it must be {' or '.join(map(repr, get_args(Pooling)))}"
+            )
         self.pooling = pooling
         self.fold_to_square = fold_to_square
         convs = [

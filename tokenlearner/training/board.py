@@ -9,6 +9,7 @@ import torch
 
 from tokenlearner.checkpoints import AnyModel
 from tokenlearner.geometry import Geometry
+from tokenlearner.inference import geometry_of
 from tokenlearner.modules.shapes import Tensor, UInt8
 from tokenlearner.preprocess import Preprocessing
 from tokenlearner.training.objective import Normaliser
@@ -88,19 +89,18 @@ def attention_picture(
     """
     photos = images.float() / 255
     with torch.inference_mode():
-        learners = model.trace(Normaliser(preprocessing, photos.device)(photos)).learners
+        trace = model.trace(Normaliser(preprocessing, photos.device)(photos))
     if photos.ndim == 5:
         photos = photos[:, photos.shape[1] // 2]
     columns = [photos]
-    if learners:
-        maps = learners[-1].maps.float()
+    if trace.learners:
+        maps = trace.learners[-1].maps.float()
         if maps.ndim == 5:
             maps = maps[:, maps.shape[1] // 2]
         maps = maps / maps.amax(dim=(1, 2, 3), keepdim=True).clamp(min=1e-12)
         height, width = size = (photos.shape[2], photos.shape[3])
-        geometry = Geometry(
-            source_size=size, model_size=size, box=(0, 0, width, height), cells=model.cells
-        )
+        whole = Geometry(source_size=size, model_size=size, box=(0, 0, width, height))
+        geometry = geometry_of(model, whole, trace.grid)
         laid = torch.stack([torch.from_numpy(geometry.to_source(m)) for m in maps.cpu().numpy()])
         light = DARKEST + (1 - DARKEST) * laid.to(photos)
         columns += [photos * one[:, None] for one in light.unbind(dim=1)]

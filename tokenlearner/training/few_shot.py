@@ -175,7 +175,6 @@ def iter_features(
     Raises:
         ConfigError: If the model has no `info`, or one that does not fit it.
         DataError: If there are no photos, or one cannot be decoded.
-        ShapeError: If the model has no head.
     """
     preprocessing = model.require_info().preprocessing
     model = model.to(device)

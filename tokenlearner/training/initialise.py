@@ -201,17 +201,18 @@ def _origins(model: OwnModel, source: OwnModel) -> dict[str, str]:
     names = {name: name for name in model.state_dict() if name not in _HEAD}
     if isinstance(model, ConvVideoNetwork) or isinstance(source, ConvVideoNetwork):
         return names  # their learners are parts of blocks
-    ours, theirs = model.encoder.learners, source.encoder.learners
-    single = len(ours) == len(theirs) == 1
-    for block, learner in ours.items():
-        origin = next(iter(theirs)) if single else block
-        same_version = origin in theirs and type(theirs[origin]) is type(learner)
-        for name in learner.state_dict():
-            ours_name = f"encoder.learners.{block}.{name}"
-            if same_version:
-                names[ours_name] = f"encoder.learners.{origin}.{name}"
-            else:
-                del names[ours_name]
+    for kind in ("learners", "fusers"):
+        ours, theirs = getattr(model.encoder, kind), getattr(source.encoder, kind)
+        single = len(ours) == len(theirs) == 1
+        for block, part in ours.items():
+            origin = next(iter(theirs)) if single else block
+            same_version = origin in theirs and type(theirs[origin]) is type(part)
+            for name in part.state_dict():
+                ours_name = f"encoder.{kind}.{block}.{name}"
+                if same_version:
+                    names[ours_name] = f"encoder.{kind}.{origin}.{name}"
+                else:
+                    del names[ours_name]
     return names
 
 

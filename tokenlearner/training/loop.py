@@ -18,7 +18,7 @@ from torch import nn
 from tokenlearner.checkpoints import AnyModel
 from tokenlearner.efficiency.machine import describe_hardware
 from tokenlearner.errors import ConfigError, TrainingError, is_out_of_memory
-from tokenlearner.modules.precision import multiplying
+from tokenlearner.modules.precision import float32_precision
 from tokenlearner.modules.shapes import Tensor
 from tokenlearner.training.batches import Loaded, load, schedule
 from tokenlearner.training.checkpoint import read_state, write_state
@@ -247,7 +247,7 @@ class Trainer:
             self._unusable.note(part.unusable)
         rate = rate_factor(self.recipe, self.step, self.steps_per_epoch)
         try:
-            with multiplying(self.device, tf32=self._mixed_precision):
+            with float32_precision(self.device, tf32=self._mixed_precision):
                 loss = self.learner.take_step(parts, self._objective, rate=rate)
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):

@@ -14,7 +14,7 @@ from torch import nn
 from tokenlearner.checkpoints import AnyModel, ClipModel
 from tokenlearner.efficiency.machine import describe_hardware, describe_versions
 from tokenlearner.errors import ConfigError, DataError, MeasurementError
-from tokenlearner.modules.precision import multiplying
+from tokenlearner.modules.precision import float32_precision
 from tokenlearner.modules.shapes import Float, Tensor
 from tokenlearner.preprocess import Preprocessing, prepare
 from tokenlearner.training.classes import match_classes
@@ -143,7 +143,7 @@ def answering(model: nn.Module) -> Iterator[None]:
     """In eval mode, exact and without gradients for a while; then every part is as it was."""
     training = [part for part in model.modules() if part.training]
     try:
-        with torch.inference_mode(), multiplying(next(model.parameters()).device):
+        with torch.inference_mode(), float32_precision(next(model.parameters()).device):
             model.eval()
             yield
     finally:

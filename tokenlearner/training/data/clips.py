@@ -15,7 +15,12 @@ from tokenlearner.errors import DataError, MediaError
 from tokenlearner.media.videos import Clip, probe, read_clip
 from tokenlearner.modules.shapes import Tensor
 from tokenlearner.preprocess import Preprocessing, prepare
-from tokenlearner.training.data.files import LabelledFiles, check_request, limit_unusable
+from tokenlearner.training.data.files import (
+    MAX_UNUSABLE,
+    LabelledFiles,
+    check_request,
+    limit_unusable,
+)
 from tokenlearner.training.data.folder import CLIP_EXTENSIONS, read_folder
 from tokenlearner.training.data.photos import PhotosInFolder
 
@@ -76,7 +81,7 @@ class LabelledClips(LabelledFiles):
         place: float = 0.5,
         max_side_px: int | None = None,
     ) -> Clip:
-        """Returns frames of a clip that follow each other at a rate; of one too short, all of it.
+        """Returns frames of a clip at a fixed rate; a clip shorter than that is used whole.
 
         Args:
             row: Which clip.
@@ -158,7 +163,9 @@ def ample_side_px(preprocessing: Preprocessing) -> int:
     return FINENESS * round(max(preprocessing.image_size) / preprocessing.crop_ratio)
 
 
-def read_clips(source: str | Path, split: str, *, max_unusable: float = 0.01) -> LabelledClips:
+def read_clips(
+    source: str | Path, split: str, *, max_unusable: float = MAX_UNUSABLE
+) -> LabelledClips:
     """Reads one split of a data set of clips; none is decoded.
 
     Args:

@@ -21,6 +21,10 @@ _SCAN_BLOCK = 512
 Files = TypeVar("Files", bound="LabelledFiles")
 
 
+MAX_UNUSABLE = 0.01
+"""Share of the files that may be left out, unless another is asked for."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class LabelledFiles(ABC):
     """One split of a data set; a file is read and decoded when it is asked for.
@@ -45,7 +49,7 @@ class LabelledFiles(ABC):
     labels: np.ndarray
     class_names: tuple[str, ...]
     unusable: tuple[str, ...] = ()
-    max_unusable: float = 0.01
+    max_unusable: float = MAX_UNUSABLE
 
     def __post_init__(self) -> None:
         assert len(self.encoded) == len(self.labels), "every file has its label"
@@ -137,7 +141,7 @@ class LabelledFiles(ABC):
         return self.take(order[holdout:]), self.take(order[:holdout])
 
     def take(self: Files, rows: Sequence[int] | np.ndarray) -> Files:
-        """Returns these rows, in this order; of them, none has been left out."""
+        """Returns these rows, in this order; the result's `unusable` is empty."""
         rows = np.asarray(rows, np.int64)
         photos = self._photos.take(rows)
         return replace(self, encoded=photos, labels=self.labels[rows], unusable=())

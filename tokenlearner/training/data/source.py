@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 
 from tokenlearner.errors import DataError
 from tokenlearner.training.data import hub
-from tokenlearner.training.data.files import check_request, limit_unusable
+from tokenlearner.training.data.files import MAX_UNUSABLE, check_request, limit_unusable
 from tokenlearner.training.data.folder import read_folder
 from tokenlearner.training.data.hub import HubDataset
 from tokenlearner.training.data.images import LabelledImages
@@ -20,7 +20,7 @@ def read_images(
     *,
     image_column: str | None = None,
     label_column: str | None = None,
-    max_unusable: float = 0.01,
+    max_unusable: float = MAX_UNUSABLE,
 ) -> LabelledImages:
     """Reads one split of an image classification data set.
 
