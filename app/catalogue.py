@@ -1,7 +1,8 @@
 """The models to choose from: the project's, the operator's own, and those allowed from the Hub."""
 
+from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -13,6 +14,7 @@ from tokenlearner.storage import CONFIG_FILE, HUB_PREFIX, WEIGHTS_FILE, fetch
 Origin = Literal["shipped", "operator", "hub"]
 
 _OWN_PREFIX = "own:"
+_WHERE = {"operator": "(folder)", "hub": "(Hub)"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,7 +43,14 @@ class Offer:
 def offers(options: Options) -> dict[str, Offer]:
     """All models by name, the one to open with first; none of them is opened for this."""
     found = [*_shipped(), *_own(options.models), *_allowed(options.hub)]
-    return {offer.name: offer for offer in found}
+    times = Counter(offer.title for offer in {offer.name: offer for offer in found}.values())
+    # A select box tells its entries apart by their titles.
+    return {
+        offer.name: offer
+        if times[offer.title] == 1 or offer.origin == "shipped"
+        else replace(offer, title=f"{offer.title} {_WHERE[offer.origin]}")
+        for offer in found
+    }
 
 
 def title_of(name: str) -> str:
@@ -52,8 +61,6 @@ def title_of(name: str) -> str:
 def folder_problem(options: Options, found: Mapping[str, Offer]) -> str:
     """Why the operator's folder offers nothing; empty if it does, or if there is none.
 
-    Visitors read it, so it does not say where the folder is.
-
     Args:
         options: Which folder that is.
         found: What `offers` found.
@@ -62,11 +69,8 @@ def folder_problem(options: Options, found: Mapping[str, Offer]) -> str:
     if folder is None or any(offer.origin == "operator" for offer in found.values()):
         return ""
     if not folder.is_dir():
-        return "The folder that --models names is not there."
-    return (
-        "The folder that --models names holds no model folder: no folder in it has a "
-        f"{CONFIG_FILE} or a {WEIGHTS_FILE}."
-    )
+        return f"--models names {folder}, which is no folder"
+    return f"--models names {folder}, where no folder has a {CONFIG_FILE} or a {WEIGHTS_FILE}"
 
 
 def folder_of(offer: Offer) -> str:

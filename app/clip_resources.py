@@ -38,6 +38,10 @@ from tokenlearner.media import (
 FRAME_SIDE_PX = 1280
 """Long side at which frames are kept: what 720p has."""
 
+MOST_BYTES_SENT = 150 * 2**20
+"""What a clip and the film made of it may take: they go to the browser in one message, and
+Streamlit sends none of more than 200 MB."""
+
 LONGEST_SOUND_S = 120.0
 """The longest stretch that plays with sound: a player without it is better than a long wait."""
 
@@ -114,13 +118,18 @@ def _thumbnail(source: Path | bytes, limits: ClipLimits = DEFAULT_CLIP_LIMITS) -
     return photo_resources.thumbnail(read.frames[0])
 
 
-def read_own_clip(content: bytes, name: str) -> OwnClip:
+def read_own_clip(content: bytes, name: str, progress: Progress) -> OwnClip:
     """Reads what someone brought, as far as it takes to know that it can be used.
+
+    Args:
+        content: The file.
+        name: Its name.
+        progress: Says whether somebody still waits.
 
     Raises:
         MediaError: If it cannot be used.
     """
-    with turns.place(turns.READING_CLIPS), turns.working_beside():
+    with turns.place(turns.READING_CLIPS, _waiting(progress)), turns.working_beside():
         return OwnClip(
             name=name,
             content=content,
@@ -220,6 +229,7 @@ def _media(
                     start_s=start,
                     end_s=end,
                     with_sound=sound,
+                    max_bytes=MOST_BYTES_SENT // 2,
                     progress=lambda done, total: progress.say(text, done / total),
                 )
                 media = ClipMedia(

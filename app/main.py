@@ -1,20 +1,20 @@
 """The frame of the dashboard: navigation, what all pages share, and what happens on errors."""
 
 import logging
-from contextlib import nullcontext
 from pathlib import Path
 
 import streamlit as st
 from streamlit.navigation.page import Page
 
 from app import resources
-from app.catalogue import Offer, folder_of, folder_problem, title_of
+from app.catalogue import Offer, folder_problem, title_of
 from app.components.address_bar import address_bar
 from app.components.drawing import forget_old_files
+from app.components.opening import problem_with_model
 from app.components.plain_text import plain
 from app.components.provenance import provenance_badge
 from app.components.stage import leave_stage_button, stage_button
-from app.problems import tell
+from app.problems import LACK_OF_MEMORY, tell
 from app.state import (
     PageState,
     change_state,
@@ -29,10 +29,6 @@ _FOLDER = Path(__file__).parent
 
 _SIDEBAR_PX = 280
 
-_LACK_OF_MEMORY = (
-    "Not enough memory on this device. Choose another device or a smaller model, or try again when "
-    "others have finished."
-)
 _UNFORESEEN = (
     "An unexpected error occurred. Reload the page or try something else; details are in the "
     "server log."
@@ -53,7 +49,7 @@ def run() -> None:
     models = resources.models()
     state = current_state(models, resources.samples())
     if state.model not in models:  # the operator took it away
-        change_state(model=next(iter(models)))
+        change_state(model=next(iter(models)), learner=0)
         say(f"The model “{title_of(state.model)}” is no longer available; showing another one.")
         state = current_state(models, resources.samples())
     clips = st.Page(
@@ -79,7 +75,7 @@ def run() -> None:
     page = st.navigation(pages, position="hidden" if state.stage else "sidebar")
     st.set_page_config(page_title=f"{page.title} · TokenLearner Explorer")
     device = resources.pick_device(state.device)
-    problem = _model_problem(state, models[state.model])
+    problem = problem_with_model(state.model, device)
     if state.stage:
         st.html(_FOLDER / "components" / "stage.css")
     else:
@@ -97,23 +93,6 @@ def run() -> None:
     if page is not pages[0]:  # only the Explore page shows a photo
         query["sample"] = None
     address_bar(query)
-
-
-def _model_problem(state: PageState, offer: Offer) -> str:
-    """Why the model cannot be opened, for visitors; empty if it can."""
-    # The project's own are small. Others take long at first, or have to be fetched.
-    notice = nullcontext() if offer.origin == "shipped" else st.spinner("Opening the model…")
-    try:
-        with notice:
-            resources.load_model(state.model, resources.pick_device(state.device))
-    except TokenLearnerError as error:
-        return tell(error, {folder_of(offer): offer.title})
-    except Exception as error:  # whatever it is, the choice of another one stays on the page
-        _log.exception("the model %s cannot be opened", offer.place)
-        if is_out_of_memory(error):
-            return _LACK_OF_MEMORY
-        return "An unexpected error occurred while opening it; details are in the server log."
-    return ""
 
 
 def _instead_of_page(state: PageState, problem: str) -> None:
@@ -173,8 +152,11 @@ def _shared_choices(state: PageState, problem: str) -> None:
             card=resources.model_card(state.model, device),
         )
     if missing := folder_problem(resources.options(), models):
-        _log.warning("%s: %s", resources.options().models, missing)
-        st.error(plain(missing), icon=":material/folder_off:")
+        _warn_once(missing)
+        st.error(
+            "The operator’s own models are not available at the moment.",
+            icon=":material/folder_off:",
+        )
     devices = resources.devices()
     st.selectbox(
         "Device",
@@ -187,6 +169,12 @@ def _shared_choices(state: PageState, problem: str) -> None:
     stage_button()
 
 
+@st.cache_resource(max_entries=1, show_spinner=False)
+def _warn_once(what: str) -> None:
+    """Tells the operator, until something else is wrong."""
+    _log.warning("%s", what)
+
+
 def _run_safely() -> None:
     """Shows what went wrong without a stack trace; the log gets all of it."""
     try:
@@ -196,7 +184,7 @@ def _run_safely() -> None:
         _say_error(plain(tell(error)))
     except Exception as error:
         _log.exception("the page could not be drawn")
-        _say_error(_LACK_OF_MEMORY if is_out_of_memory(error) else _UNFORESEEN)
+        _say_error(LACK_OF_MEMORY if is_out_of_memory(error) else _UNFORESEEN)
 
 
 def _say_error(text: str) -> None:

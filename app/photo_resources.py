@@ -6,6 +6,7 @@ photo that someone brought is kept for that session alone, as long as there is r
 
 import base64
 from dataclasses import dataclass, replace
+from functools import partial
 from io import BytesIO
 
 import cv2
@@ -14,7 +15,9 @@ import streamlit as st
 from PIL import Image as PillowImage
 
 from app import memory, resources, turns
+from app.background import Progress
 from app.components.drawing import encode_display_photo
+from app.state import OwnPhoto
 from tokenlearner.inference import Explanation, explain
 from tokenlearner.media import Image, encode_png, read_image
 from tokenlearner.preprocess import Preprocessing, prepare
@@ -76,14 +79,21 @@ def thumbnail(pixels: np.ndarray) -> str:
     return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
 
 
-def read_own_photo(data: bytes) -> Image:
+def read_own_photo(data: bytes, name: str, progress: Progress) -> OwnPhoto:
     """Reads what someone brought, which waits for nobody's turn at the device.
+
+    Args:
+        data: The file.
+        name: Its name.
+        progress: Says whether somebody still waits.
 
     Raises:
         MediaError: If it cannot be used.
     """
-    with turns.place(turns.READING_PHOTOS), turns.working_beside():
-        return read_image(data)
+    waiting = partial(progress.say, turns.WAITING, 0.0)
+    with turns.place(turns.READING_PHOTOS, waiting), turns.working_beside():
+        image = read_image(data)
+        return OwnPhoto(name=name, image=image, thumbnail=thumbnail(image.pixels))
 
 
 def look_at(image: Image, model: str, device: str, *, is_own: bool) -> Result:
@@ -95,23 +105,20 @@ def look_at(image: Image, model: str, device: str, *, is_own: bool) -> Result:
         device: Where the models are.
         is_own: Whether this session brought the photo: no other session sees it then.
     """
-    compute = _explain_own if is_own else _explain_shared
-    # Spinners appear after half a second, so what is in the cache shows none.
+    shelf = memory.own_results() if is_own else memory.shared_results()
+    # Spinners appear after half a second, so what is on the shelf shows none.
     with st.spinner(turns.WAITING if turns.device_is_taken() else "Analysing the photo…"):
-        versions = [resources.version_of(name, device) for name in _pair(model, device)]
-        return compute(image.sha256, model, "+".join(versions), device, image)
+        pair = _pair(model, device)
+        key = (image.sha256, *(resources.version_of(name, device) for name in pair), device)
+        with shelf.making(key, lambda: None):
+            if (result := shelf.get(key)) is None:
+                result = _explain(image, pair, device)
+                shelf.put(key, result, _num_bytes(result))
+        return result
 
 
 def _pair(model: str, device: str) -> list[str]:
     return [name for name in (model, resources.counterpart(model, device)[0]) if name is not None]
-
-
-def _explain_own(image_sha256: str, model: str, versions: str, device: str, image: Image) -> Result:
-    shelf, key = memory.own_results(), (image_sha256, model, versions, device)
-    if (result := shelf.get(key)) is None:
-        result = _explain(*key, image)
-        shelf.put(key, result, _num_bytes(result))
-    return result
 
 
 def _num_bytes(result: Result) -> int:
@@ -121,16 +128,15 @@ def _num_bytes(result: Result) -> int:
     return result.chosen.image.nbytes + maps + len(result.photo_jpeg) + len(result.input_png)
 
 
-def _explain(image_sha256: str, model: str, versions: str, device: str, _image: Image) -> Result:
-    # Checksum and versions are for the cache: of the photo itself it would hash some pixels only.
-    networks = [resources.load_model(name, device) for name in _pair(model, device)]
+def _explain(image: Image, pair: list[str], device: str) -> Result:
+    networks = [resources.load_model(name, device) for name in pair]
     with turns.device_turn():
-        chosen, *others = [explain(network, _image) for network in networks]
+        chosen, *others = [explain(network, image) for network in networks]
     return Result(
         chosen=chosen,
         other=others[0] if others else None,
-        photo_jpeg=encode_display_photo(_image.pixels),
-        input_png=_input_png(_image, resources.model_info(model, device).preprocessing),
+        photo_jpeg=encode_display_photo(image.pixels),
+        input_png=_input_png(image, resources.model_info(pair[0], device).preprocessing),
     )
 
 
@@ -138,6 +144,3 @@ def _input_png(image: Image, preprocessing: Preprocessing) -> bytes:
     plain = replace(preprocessing, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
     values = prepare(image.pixels, plain)[0][0].permute(1, 2, 0)
     return encode_png((255 * values).round().byte().numpy())
-
-
-_explain_shared = st.cache_resource(max_entries=128, show_spinner=False)(_explain)

@@ -6,6 +6,11 @@ from collections.abc import Mapping
 from app.components.plain_text import without_paths
 from tokenlearner.errors import TokenLearnerError
 
+LACK_OF_MEMORY = (
+    "Not enough memory on this device. Choose another device or a smaller model, or try again when "
+    "others have finished."
+)
+
 _log = logging.getLogger(__name__)
 
 

@@ -149,6 +149,13 @@ def bare_name(name: str) -> str:
     return name + _BARE
 
 
+def title_of(name: str) -> str:
+    """What a model, or what `bare_name` makes of it, is called on the page."""
+    found = models().get(name.removesuffix(_BARE))
+    title = found.title if found else name.removesuffix(_BARE)
+    return f"{title} without TokenLearner" if name.endswith(_BARE) else title
+
+
 @st.cache_resource(max_entries=2, show_spinner=False)
 def _load_bare(place: str, state: str, device: str, origin: Origin) -> AnyModel:
     return without_learner(_load_model(place, state, device, origin))

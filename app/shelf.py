@@ -74,11 +74,17 @@ class Shelf:
         """Keeps a result, and gives up the oldest where there is no room."""
         with self._lock:
             self._results[key] = (result, num_bytes)
+            self._results.move_to_end(key)
             self.used_s = time.monotonic()
             while len(self._results) > 1 and self.num_bytes > self._max_bytes:
                 self._results.popitem(last=False)
         if self._budget is not None:
             self._budget.keep()
+
+    def drop(self, key: Any) -> None:
+        """Gives up a result that nobody needs any more, if it is there."""
+        with self._lock:
+            self._results.pop(key, None)
 
     def give_up_oldest(self) -> bool:
         """Gives up the result that was not used for longest; False if there is none."""

@@ -6,7 +6,7 @@ from app import resources
 from app.components.answer import answer
 from app.components.cost import cost_card
 from app.components.downloads import downloads
-from app.components.gallery import gallery
+from app.components.gallery import gallery, step_sample
 from app.components.maps import maps
 from app.components.model_input import model_input
 from app.components.notices import show_notices
@@ -14,12 +14,15 @@ from app.components.photo import photo_line, photo_of, result_of
 from app.components.plain_text import plain
 from app.components.predictions import predictions_chart
 from app.components.stage import stage_line
-from app.state import current_state
+from app.photo_resources import read_own_photo
+from app.state import current_state, show_own_photo
+from app.uploads import read_upload
 
 _HEADLINE = """<h1>TokenLearner Explorer</h1>
 <p>See what each learned token of a vision transformer looks at, and how much compute the model
 saves by keeping only a few.</p>"""
 
+read_upload("Explore", read_own_photo, show_own_photo)
 state = current_state(resources.models(), resources.samples())
 device = resources.pick_device(state.device)
 dataset = resources.dataset_of(state.model, device)
@@ -29,7 +32,7 @@ subject_is_known = resources.is_subject_known(photo.sample, dataset, state.model
 
 if state.stage:
     result = result_of(photo, state, device)
-    stage_line(result, subject=subject, subject_is_known=subject_is_known)
+    stage_line(result, on_step=step_sample, subject=subject, subject_is_known=subject_is_known)
     maps(state, result)
 else:
     with st.container(key="status", horizontal=True):

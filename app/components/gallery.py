@@ -6,8 +6,8 @@ from app import photo_resources, resources
 from app.components.own_photo import own_photo_input
 from app.components.photo_picker import Choice, photo_picker
 from app.gallery import Sample
-from app.state import PageState, change_state, own_photo, show_own_photo
-from app.uploads import refuse
+from app.state import PageState, change_state, current_state, own_photo
+from app.uploads import drop_upload
 
 _OWN = "own"
 _KNOWN, _UNKNOWN = "In the model’s classes", "Other subjects"
@@ -36,19 +36,26 @@ def gallery(state: PageState, dataset: str, device: str) -> None:
         selected = state.sample or _OWN
         photo_picker(_choices(dataset, others), selected=selected, key="photos", on_pick=_pick)
     with own:
-        own_photo_input(on_photo=show_own_photo, on_refusal=refuse)
+        own_photo_input()
 
 
-def step_sample(state: PageState, dataset: str, step: int) -> None:
-    """Goes to the next photo of the gallery or the one before, and round at the ends."""
+def step_sample(step: int) -> None:
+    """Goes to the next photo of the gallery or the one before, and round at the ends.
+
+    A second press may come before the page has shown what the first one chose.
+    """
+    state = current_state(resources.models(), resources.samples())
+    dataset = resources.dataset_of(state.model, resources.pick_device(state.device))
     ids: list[str | None] = [sample.id for sample in in_order(dataset)]
     if own_photo() is not None:
         ids.insert(0, None)
     at = ids.index(state.sample) if state.sample in ids else 0
+    drop_upload("Explore")
     change_state(sample=ids[(at + step) % len(ids)])
 
 
 def _pick(choice: str) -> None:
+    drop_upload("Explore")
     if choice == _OWN:
         change_state(sample=None)
     elif choice in resources.samples():

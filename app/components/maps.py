@@ -4,7 +4,7 @@ from functools import partial
 
 import streamlit as st
 
-from app import photo_resources, resources
+from app import photo_resources, resources, turns
 from app.components.attention_viewer import attention_viewer
 from app.components.drawing import save_in_browser
 from app.components.gallery import step_sample
@@ -34,7 +34,7 @@ def maps(state: PageState, result: photo_resources.Result) -> None:
         key=_KEY,
         stage=state.stage,
         on_export=partial(_save, state, learner),
-        on_step=partial(_step, state),
+        on_step=step_sample,
     )
 
 
@@ -42,13 +42,9 @@ def _save(state: PageState, learner: int, settings: ViewSettings) -> None:
     change_state(view=settings)
     photo = photo_of(state)
     result = result_of(photo, state, resources.pick_device(state.device))
-    picture = encode_png(render_overlay(result.chosen, settings, learner=learner))
+    with turns.working_beside():
+        picture = encode_png(render_overlay(result.chosen, settings, learner=learner))
     save_in_browser(_KEY, (f"{photo.file_stem}_attention.png", picture))
-
-
-def _step(state: PageState, step: int) -> None:
-    device = resources.pick_device(state.device)
-    step_sample(state, resources.dataset_of(state.model, device), step)
 
 
 def _explain_absence(state: PageState, result: photo_resources.Result) -> None:
@@ -63,7 +59,7 @@ def _explain_absence(state: PageState, result: photo_resources.Result) -> None:
             st.button(
                 f"See the same model with TokenLearner: {resources.offer(other).title}",
                 on_click=change_state,
-                kwargs={"model": other},
+                kwargs={"model": other, "learner": 0},
             )
         if state.stage:
-            step_buttons(lambda step: _step(state, step))
+            step_buttons(step_sample)

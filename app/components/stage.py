@@ -14,11 +14,18 @@ from app.photo_resources import Result
 from app.state import change_state
 
 
-def stage_line(result: Result, *, subject: str | None, subject_is_known: bool) -> None:
+def stage_line(
+    result: Result,
+    *,
+    on_step: Callable[[int], None],
+    subject: str | None,
+    subject_is_known: bool,
+) -> None:
     """Shows the answer and the saving in large type, and the way back.
 
     Args:
         result: What was found.
+        on_step: As for `step_buttons`.
         subject: As for `answer.verdict`.
         subject_is_known: As for `answer.verdict`.
     """
@@ -34,6 +41,8 @@ def stage_line(result: Result, *, subject: str | None, subject_is_known: bool) -
     show_notices()
     with st.container(key="stage_line", horizontal=True, vertical_alignment="center"):
         st.markdown(" &ensp;·&ensp; ".join(said))
+        if result.chosen.learners:
+            step_buttons(on_step, beside_viewer=True)
         leave_stage_button()
 
 
@@ -48,19 +57,21 @@ def leave_stage_button(key: str = "leave_stage") -> None:
     )
 
 
-def step_buttons(on_step: Callable[[int], None]) -> None:
-    """Offers the sample before and the next one where there is no viewer to listen to keys.
+def step_buttons(on_step: Callable[[int], None], *, beside_viewer: bool = False) -> None:
+    """Offers the sample before and the next one.
 
     Args:
         on_step: Called with -1 or 1.
+        beside_viewer: Whether a viewer listens to keys; then only who has none sees the buttons.
     """
-    with st.container(horizontal=True, gap="small"):
+    key = "touch_steps" if beside_viewer else "steps"
+    with st.container(key=key, horizontal=True, gap="small", width="content"):
         for label, step, shortcut in (("Previous", -1, "ArrowUp"), ("Next", 1, "ArrowDown")):
             view_button(
                 label,
-                key=f"step_{label.lower()}",
+                key=f"{key}_{label.lower()}",
                 width="content",
-                shortcut=shortcut,
+                shortcut="" if beside_viewer else shortcut,
                 on_press=lambda _, step=step: on_step(step),
             )
 

@@ -32,8 +32,11 @@ export default function ({ data, parentElement, setTriggerValue }) {
     event.preventDefault(); // an arrow would scroll the page
     button.click();
   };
+  // Streamlit may call this again, as for another theme, without cleaning up after the call before.
+  button.forget?.();
   document.addEventListener("keydown", onKey);
-  return () => document.removeEventListener("keydown", onKey);
+  button.forget = () => document.removeEventListener("keydown", onKey);
+  return () => button.forget();
 }
 """
 _CSS = """

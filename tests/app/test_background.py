@@ -237,8 +237,10 @@ def test_a_photo_need_not_wait_for_the_reading_of_clips() -> None:
     with ExitStack() as taken:
         for _ in range(2):
             taken.enter_context(turns.place(turns.READING_CLIPS, fail))
-        photo = photo_resources.read_own_photo(load_samples()[0].path.read_bytes())
-    assert photo.width_px > 0
+        photo = photo_resources.read_own_photo(
+            load_samples()[0].path.read_bytes(), "mine.jpg", Progress("", 0.0)
+        )
+    assert photo.image.width_px > 0
 
 
 def test_so_many_work_at_once_and_no_more() -> None:

@@ -81,14 +81,28 @@ class TestOffers:
         (tmp_path / "mine/config.json").write_text("{}")
         assert offers(Options(models=tmp_path))["own:mine"].state != before.state
 
+    def test_no_two_have_the_same_title(self, tmp_path: Path) -> None:
+        shipped = zoo.ENTRIES[0].title
+        for name in ("owner/tiny", "owner/other", shipped):
+            save_model(tmp_path / name, tiny.model())
+        options = Options(models=tmp_path, hub=("owner/tiny", "owner/third"))
+        assert [offer.title for offer in offers(options).values()][len(zoo.names()) :] == [
+            f"{shipped} (folder)",
+            "owner/other",
+            "owner/tiny (folder)",
+            "owner/tiny (Hub)",
+            "owner/third",
+        ]
+
     def test_a_folder_that_offers_nothing(self, tmp_path: Path) -> None:
         def problem(options: Options) -> str:
             return folder_problem(options, offers(options))
 
         assert problem(Options()) == ""
-        assert "holds no model folder" in problem(Options(models=tmp_path))
+        nothing = problem(Options(models=tmp_path))
+        assert nothing.startswith(f"--models names {tmp_path}, where no folder has a config.json")
         missing = Options(models=tmp_path / "no")
-        assert problem(missing) == "The folder that --models names is not there."
+        assert problem(missing) == f"--models names {tmp_path / 'no'}, which is no folder"
         assert list(offers(missing)) == list(zoo.names())
         save_model(tmp_path / "mine", tiny.model())
         assert problem(Options(models=tmp_path)) == ""

@@ -43,7 +43,7 @@ def test_opens_with_an_answer_of_the_library() -> None:
     assert f"## {name} · {100 * share:#.3g} %" in texts(page)
     assert "The mean over 4 frames, each seen on its own." in texts(page)
     assert "GFLOPs for 4 frames" in texts(page)
-    assert ":orange-badge[Shows none of its classes]" in texts(page)
+    assert ":orange-badge[Not one of the model’s classes]" in texts(page)
     assert alerts(page) == []
 
 
@@ -246,7 +246,7 @@ def test_an_upload_stays_in_its_session() -> None:
     assert "mine.mp4" not in texts(neighbour.run())
 
 
-def test_why_there_is_no_result_is_in_the_log(
+def test_a_second_model_that_cannot_be_opened_takes_nothing_away(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "half").mkdir()
@@ -255,8 +255,12 @@ def test_why_there_is_no_result_is_in_the_log(
     page = AppTest.from_file(str(MAIN), default_timeout=120)
     page.query_params.update({"frames": "4", "with": "own:half"})
     page.run().switch_page("app_pages/clips.py").run()
-    assert page.error[0].value.startswith("A file on the server cannot be used")
+    assert not page.error
+    (said,) = page.warning
+    assert said.value.startswith("half cannot be opened, so there is nothing to compare with")
     assert str(tmp_path / "half/config.json") in caplog.text
+    assert page.selectbox(key="clip_other").value == "own:half"
+    assert "for 4 frames" in texts(page)
 
 
 def test_stopped_work_says_so_and_goes_on_when_asked() -> None:

@@ -126,10 +126,10 @@ def test_a_model_without_a_learner_explains_itself() -> None:
 def test_a_photo_that_shows_nothing_the_model_knows() -> None:
     stranger = next(s.id for s in SAMPLES.values() if not any(s.subjects.values()))
     page = open_page(sample=stranger)
-    assert ":orange-badge[Shows none of its classes]" in texts(page)
+    assert ":orange-badge[Not one of the model’s classes]" in texts(page)
     assert "The model can only choose among its 10 classes." in texts(page)
     stage = open_page(sample=stranger, stage="1")
-    assert ":orange-badge[Shows none of its classes]" in texts(stage)
+    assert ":orange-badge[Not one of the model’s classes]" in texts(stage)
 
 
 def test_right_and_wrong_are_told_apart() -> None:
@@ -182,6 +182,16 @@ def test_an_upload_and_a_broken_one() -> None:
     assert "half.png" in alert
     assert "broken, cut off" in alert
     assert "night.png, 60 × 40 px" in texts(page)  # the last result stays
+
+
+def test_an_upload_is_read_when_the_page_is_drawn() -> None:
+    page = open_page()
+    page.session_state["upload to Explore"] = ("mine.png", b"")
+    page.session_state["upload to Clips"] = ("mine.mp4", b"")
+    page.run()
+    assert "The file is empty" in alerts(page)[0]
+    assert "upload to Explore" not in page.session_state
+    assert "upload to Clips" in page.session_state  # for when that page is opened
 
 
 def test_a_photo_over_a_limit_is_refused() -> None:
@@ -296,7 +306,7 @@ def test_on_stage_there_is_a_way_on_from_a_photo_without_maps() -> None:
     plain = next(entry.baseline for entry in zoo.ENTRIES if entry.baseline)
     page = open_page(model=str(plain), stage="1")
     ids = [element.proto.id for element in page.get("bidi_component")]
-    assert all(any(key in id for id in ids) for key in ("step_previous", "step_next"))
+    assert all(any(key in id for id in ids) for key in ("steps_previous", "steps_next"))
 
 
 def test_the_stage_can_be_left_where_the_page_cannot_be_drawn(

@@ -6,8 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import streamlit as st
 
+from app.clip_state import ClipState
+from app.components.clips.gallery import step_clip
+from app.components.gallery import in_order, step_sample
 from app.gallery import CLIPS_FOLDER, SAMPLES_FOLDER, Sample, load_clips, load_samples
+from app.state import PageState
+from tokenlearner import zoo
 from tokenlearner.errors import ConfigError
 from tokenlearner.media import probe, read_clip, read_image
 
@@ -38,6 +44,21 @@ def test_the_first_sample_shows_a_class_of_the_imagenette_models() -> None:
     assert SAMPLES[0].subject("imagenette") == "parachute"
     assert SAMPLES[0].subject("cifar10") is None
     assert SAMPLES[0].subject("another data set") is None
+
+
+def test_every_step_starts_where_the_one_before_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where the page was not drawn between them."""
+    first = in_order("imagenette")[0]
+    state = PageState(model=zoo.names()[0], sample=first.id)
+    clip_state = ClipState(clip=CLIPS[0].id)
+    found = {"page_state": state, "clip_state": clip_state, "upload to Clips": ("mine", b"")}
+    monkeypatch.setattr(st, "session_state", found)
+    for step in (step_sample, step_clip):
+        step(1)
+        step(1)
+    assert st.session_state["page_state"].sample == in_order("imagenette")[2].id
+    assert st.session_state["clip_state"].clip == CLIPS[2].id
+    assert "upload to Clips" not in st.session_state  # something else was chosen
 
 
 def test_samples_exercise_the_reader() -> None:

@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 import streamlit as st
 
+from app import memory
 from app.components.drawing import forget_old_files, listen, listening, save_in_browser
+from app.shelf import Shelf
 
 FILE = ("a.png", b"picture")
 
@@ -46,6 +48,8 @@ class Widget:
 @pytest.fixture
 def widget(monkeypatch: pytest.MonkeyPatch) -> Widget:
     monkeypatch.setattr(st, "session_state", {})
+    shelf = Shelf(1000)
+    monkeypatch.setattr(memory, "own_results", lambda: shelf)
     return Widget()
 
 
@@ -77,6 +81,12 @@ def test_a_file_is_sent_while_somebody_waits_for_it(
     assert file_id != first
 
 
+def test_only_the_last_file_is_kept(widget: Widget) -> None:
+    save_in_browser("widget", FILE)
+    save_in_browser("widget", FILE)
+    assert memory.own_results().num_bytes == len(FILE[1])
+
+
 def test_a_file_is_forgotten_where_the_widget_is_not_drawn_again(
     widget: Widget, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -86,9 +96,10 @@ def test_a_file_is_forgotten_where_the_widget_is_not_drawn_again(
     save_in_browser("widget", FILE)
     now = 119.0
     forget_old_files()
-    assert any(FILE in value for value in st.session_state.values() if isinstance(value, tuple))
+    assert memory.own_results().num_bytes == len(FILE[1])
     now = 121.0
     forget_old_files()
+    assert memory.own_results().num_bytes == 0
     assert not any(isinstance(value, tuple) for value in st.session_state.values())
 
 

@@ -14,6 +14,7 @@ from app.components.efficiency import measuring
 from app.components.efficiency.measuring import Setup, measure, measure_safely, problem_with
 from app.components.efficiency.reality import conditions, headline, realised
 from app.components.efficiency.session import Measurement, keep, measurements
+from app.components.plain_text import plain
 from tests.app.measured import comparison
 from tokenlearner import zoo
 from tokenlearner.efficiency import reality, rounds
@@ -143,7 +144,7 @@ def test_every_pass_of_the_warm_up_lets_others_have_the_device() -> None:
     plan = replace(SETUP.plan, rounds=1, warmup_passes=3)
     measure(replace(SETUP, plan=plan), show=lambda activity, _: said.append(activity))
     assert [words for words in said if words.startswith("Warming up")] == [
-        f"Warming up {name}" for name in PAIR for _ in range(3)
+        f"Warming up {plain(resources.title_of(name))}" for name in PAIR for _ in range(3)
     ]
 
 

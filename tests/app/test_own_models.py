@@ -62,7 +62,7 @@ def test_a_model_is_offered_and_labelled(folder: Path) -> None:
     assert str(folder) not in sidebar(page)
     name, _ = explain(zoo.load(folder / "mine"), FIRST.path).predictions[0]
     assert f"## {name}" in texts(page)
-    assert "Shows none of its classes" not in texts(page)  # nobody knows that
+    assert "Not one of the model’s classes" not in texts(page)  # nobody knows that
     assert "can only answer with red, green or blue" in texts(page)
 
 
@@ -92,7 +92,7 @@ def test_a_model_of_timm_with_an_untrained_learner(folder: Path) -> None:
     assert f"The photo shows “{FIRST.subject('imagenette')}”" in texts(page)  # one of ImageNet's
     # No parachute, and no garbage truck, yet something else that ImageNet has.
     beagle = open_page(model="own:of-timm", sample="beagle")
-    assert "Shows none of its classes" not in texts(beagle)
+    assert "Not one of the model’s classes" not in texts(beagle)
     staged = open_page(model="own:of-timm", stage="1")
     assert "TokenLearner not trained" in texts(staged)
 
@@ -245,7 +245,7 @@ def test_a_folder_that_is_not_there(folder: Path) -> None:
     page = AppTest.from_file(str(MAIN), default_timeout=120).run()
     assert not page.exception
     (error,) = page.sidebar.error
-    assert error.value == r"The folder that \-\-models names is not there."
+    assert error.value == "The operator’s own models are not available at the moment."
     assert "GFLOPs" in texts(page)
 
 

@@ -3,10 +3,12 @@
 import re
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Browser, expect
 
+from app.components.gallery import in_order
 from app.gallery import load_samples
 from tests.browser.conftest import Open
+from tests.browser.explorer import TIMEOUT_MS
 from tests.browser.test_explore import settle
 from tokenlearner import zoo
 from tokenlearner.inference import explain
@@ -73,6 +75,41 @@ def test_arrows_read_the_picture_once_it_has_the_focus(open_page: Open) -> None:
     assert visitor.settings.tokens == (1,)
     page.keyboard.press("Tab")
     expect(status).to_have_text("")
+
+
+def test_a_theme_that_changes_on_stage_leaves_no_key_behind(open_page: Open) -> None:
+    visitor = open_page(f"?sample={FIRST}&stage=1")
+    page = visitor.page
+    expect(page.get_by_role("button", name="Leave stage mode")).to_be_visible()
+    for scheme in ("dark", "light"):
+        page.emulate_media(color_scheme=scheme)
+        page.wait_for_timeout(500)
+    page.keyboard.press("Escape")
+    expect(page.locator(".on-stage")).to_have_count(0)
+    expect(page.locator(".picker")).to_be_visible()
+    passed = page.evaluate(
+        "document.dispatchEvent(new KeyboardEvent('keydown', "
+        "{ key: 'Escape', bubbles: true, cancelable: true }))"
+    )
+    assert passed  # nobody claims the key any more
+
+
+def test_on_stage_remote_controls_and_fingers_find_the_next_photo(
+    open_page: Open, browser: Browser
+) -> None:
+    visitor = open_page(f"?sample={FIRST}&stage=1")
+    second = [sample.id for sample in in_order("imagenette")][1]
+    expect(visitor.page.get_by_role("button", name="Next")).to_be_hidden()
+    visitor.page.keyboard.press("PageDown")
+    visitor.page.wait_for_url(f"**sample={second}*")
+    visitor.page.keyboard.press("PageUp")
+    visitor.page.wait_for_url(f"**sample={FIRST}*")
+    context = browser.new_context(has_touch=True, is_mobile=True)
+    page = context.new_page()
+    page.goto(visitor.page.url)
+    page.get_by_role("button", name="Next").tap(timeout=TIMEOUT_MS)
+    page.wait_for_url(f"**sample={second}*")
+    context.close()
 
 
 def test_where_several_tokens_are_strongest_the_picture_is_grey_and_says_so(

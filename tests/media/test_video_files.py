@@ -16,10 +16,10 @@ from tokenlearner.errors import ConfigError, MediaTooLargeError, ShapeError, Uns
 from tokenlearner.media import (
     display_clip,
     encode_video,
+    gif_files,
     probe,
     read_clip,
     read_sound,
-    video_files,
 )
 from tokenlearner.media.sound import SAMPLES_PER_S, Sound
 from tokenlearner.media.video_files import VIDEO_KINDS
@@ -150,7 +150,7 @@ class TestPictures:
     def test_a_gif_is_written_while_its_frames_come(
         self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     ) -> None:
-        monkeypatch.setattr(video_files, "TemporaryDirectory", lambda: nullcontext(tmp_path))
+        monkeypatch.setattr(gif_files, "TemporaryDirectory", lambda: nullcontext(tmp_path))
         random, sizes = np.random.default_rng(0), []
 
         def noise() -> Iterator[NDArray[np.uint8]]:
@@ -160,6 +160,24 @@ class TestPictures:
 
         whole = len(encode_video(noise(), fps=10, kind="gif"))
         assert sizes[-1] > 0.3 * whole  # FFmpeg keeps a quarter of a megabyte back
+
+    @pytest.mark.parametrize("kind", VIDEO_KINDS)
+    def test_a_file_that_gets_too_large_is_given_up_at_once(self, kind: str) -> None:
+        random, taken = np.random.default_rng(0), []
+
+        def noise() -> Iterator[NDArray[np.uint8]]:
+            for number in range(400):
+                taken.append(number)
+                yield random.integers(0, 256, (128, 128, 3), np.uint8)
+
+        advice = "shorter section, or mp4" if kind == "gif" else "shorter section"
+        with pytest.raises(
+            MediaTooLargeError, match=f"The {kind} would be larger than 0 MB. Choose a {advice}"
+        ):
+            encode_video(noise(), fps=25, kind=kind, max_bytes=100_000)
+        assert len(taken) < 200
+        few = [np.zeros((16, 16, 3), np.uint8)]
+        assert len(encode_video(few, fps=5, kind=kind, max_bytes=100_000)) < 100_000
 
     def test_a_gif_shows_the_colours_of_each_frame(self) -> None:
         shown = [np.full((8, 8, 3), color, np.uint8) for color in ((250, 9, 30), (7, 200, 90))]

@@ -123,6 +123,8 @@ def test_panorama_and_thin_photos_fit() -> None:
         (123.4, "123"),
         (999.7, "1000"),
         (1234.4, "1234"),
+        (12.25, "12.3"),  # as the browser rounds
+        (1234.5, "1235"),
         (1e-5, "1.00e-5"),
     ],
 )

@@ -26,6 +26,7 @@ def display_clip(
     end_s: float | None = None,
     max_side_px: int = 960,
     with_sound: bool = False,
+    max_bytes: int | None = None,
     progress: Callable[[int, int], None] | None = None,
     limits: ClipLimits = DEFAULT_CLIP_LIMITS,
 ) -> bytes:
@@ -41,6 +42,7 @@ def display_clip(
         end_s: Where it ends; None is the end of the clip.
         max_side_px: In a new file, larger frames are reduced until neither side is above this.
         with_sound: Whether a new file has the original's sound.
+        max_bytes: What a new file may take; None for any size.
         progress: Called with the number of frames done and of all, before each of a new file.
             What it raises ends the work, and is raised.
         limits: What the clip may measure and what reading and writing it may cost.
@@ -49,7 +51,7 @@ def display_clip(
         The content of an MP4 file with H.264; or of the original, which may be a WebM with VP9.
 
     Raises:
-        MediaError: As `read_clip` does.
+        MediaError: As `read_clip` does, or a new file would be larger than `max_bytes`.
         ConfigError: The stretch is impossible.
     """
 
@@ -84,6 +86,7 @@ def display_clip(
             end_s=stretch.end_s - start_s,
             sound=sound,
             quick=True,
+            max_bytes=max_bytes,
         )
 
     deadline = Deadline(

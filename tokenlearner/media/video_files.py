@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image as PillowImage
 
 from tokenlearner.errors import ConfigError, ShapeError
 from tokenlearner.media.clip_files import import_av
+from tokenlearner.media.encoding import read_whole, spaced, within
+from tokenlearner.media.gif_files import encode_gif
 from tokenlearner.media.sound import Sound, SoundTrack
 from tokenlearner.media.video_frames import BT709, LIMITED, rgb_to_encode
 
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
 
 _LEAST_FPS, _MOST_FPS = 1e-4, 1000.0  # a frame in three hours; a slow-motion camera
 _LATEST_S = 86_400.0
-_GIF_UNITS_PER_S = 100
-_SHORTEST_GIF_FRAME, _LONGEST_GIF_FRAME = 2, 65_535  # browsers slow shorter ones down
-_FAST = PillowImage.Quantize.FASTOCTREE
 
 _Picture = TypeVar("_Picture")
 
@@ -73,6 +71,7 @@ def encode_video(
     kind: str = "mp4",
     sound: Sound | None = None,
     quick: bool = False,
+    max_bytes: int | None = None,
 ) -> bytes:
     """Encodes frames as they come, one in memory at a time.
 
@@ -88,6 +87,7 @@ def encode_video(
         kind: One of `VIDEO_KINDS`: `"mp4"` (H.264), `"webm"` (VP9) or `"gif"`.
         sound: From `read_sound`; begins with the first frame. Not for GIF.
         quick: Encode H.264 about three times as fast, into a larger file.
+        max_bytes: What the file may take; None for any size.
 
     Returns:
         The content of a file.
@@ -95,6 +95,7 @@ def encode_video(
     Raises:
         ConfigError: There are no frames, or an option is impossible.
         ShapeError: A frame is of another shape, size or type.
+        MediaTooLargeError: The file would be larger than `max_bytes`.
     """
     if kind not in VIDEO_KINDS:
         raise ConfigError(f"kind is {kind!r}; choose one of {', '.join(VIDEO_KINDS)}.")
@@ -103,10 +104,18 @@ def encode_video(
     checked = _checked(frames)
     if kind == "gif":
         fps = _check_rate(fps, times_s, end_s)
-        return _encode_gif(_with_a_time_each(checked, times_s), fps, times_s, end_s)
+        timed = _with_a_time_each(checked, times_s)
+        return encode_gif(timed, fps, times_s, end_s, max_bytes)
     pictures = (rgb_to_encode(_even(frame)) for frame in checked)
     return encode_pictures(
-        pictures, fps=fps, times_s=times_s, end_s=end_s, kind=kind, sound=sound, quick=quick
+        pictures,
+        fps=fps,
+        times_s=times_s,
+        end_s=end_s,
+        kind=kind,
+        sound=sound,
+        quick=quick,
+        max_bytes=max_bytes,
     )
 
 
@@ -119,6 +128,7 @@ def encode_pictures(
     kind: str = "mp4",
     sound: Sound | None = None,
     quick: bool = False,
+    max_bytes: int | None = None,
 ) -> bytes:
     """Encodes frames that have an encoder's format already, as `encode_video` does.
 
@@ -130,9 +140,11 @@ def encode_pictures(
         kind: `"mp4"` or `"webm"`.
         sound: From `read_sound`.
         quick: Encode H.264 about three times as fast, into a larger file.
+        max_bytes: What the file may take.
 
     Raises:
         ConfigError: An option is impossible.
+        MediaTooLargeError: The file would be larger than `max_bytes`.
     """
     fps = _check_rate(fps, times_s, end_s)
     rest = _with_a_time_each(pictures, times_s)
@@ -152,8 +164,9 @@ def encode_pictures(
             str(path), "w", format=kind, container_options=coding.container_options
         ) as out:
             size = first.width, first.height
-            _write(out, coding, chain([first], rest), size, fps, times_s, end_s, sound)
-        return path.read_bytes()
+            checked = within(chain([first], rest), path, max_bytes)
+            _write(out, coding, checked, size, fps, times_s, end_s, sound)
+        return read_whole(path, max_bytes)
 
 
 def _check_rate(fps: float, times_s: Sequence[float] | None, end_s: float | None) -> float:
@@ -249,7 +262,7 @@ def _write(
         again_s = end_s - 1 / fps
         if again_s - times_s[-1] > 0.5 / fps:  # less is how unevenly frames come
             last = len(times_s) - 1, round(again_s / unit)
-    for picture, stamp in _spaced(_with_last_again(timed, last), 1):
+    for picture, stamp in spaced(_with_last_again(timed, last), 1):
         picture.pts, picture.time_base = stamp, unit
         picture.pict_type = PictureType.NONE  # a decoded one still says what it was in its file
         out.mux(stream.encode(picture))
@@ -273,63 +286,3 @@ def _with_last_again(
         yield picture, stamp
         if last is not None and number == last[0]:
             yield picture, last[1]
-
-
-def _spaced(timed: Iterable[tuple[_Picture, int]], least: int) -> Iterator[tuple[_Picture, int]]:
-    """Leaves out what comes sooner after the picture before it than a file can show."""
-    before = None
-    for picture, stamp in timed:
-        if before is None or stamp - before >= least:
-            yield picture, stamp
-            before = stamp
-
-
-def _encode_gif(
-    frames: Iterator[NDArray[np.uint8]],
-    fps: float,
-    times_s: Sequence[float] | None,
-    end_s: float | None,
-) -> bytes:
-    """Each frame with 256 colours of its own."""
-    starts = (number / fps for number in count()) if times_s is None else iter(times_s)
-    stamps = (round(_GIF_UNITS_PER_S * start) for start in starts)
-    last_s = 1 / fps
-    if times_s is not None and end_s is not None:
-        last_s = max(last_s, end_s - times_s[-1])
-    final = round(_GIF_UNITS_PER_S * last_s)
-    _check_gif_frame(final)
-    av = import_av()
-    with TemporaryDirectory() as folder:
-        path = Path(folder, "clip.gif")
-        options = {"loop": "0", "final_delay": str(max(final, _SHORTEST_GIF_FRAME))}
-        with av.open(str(path), "w", format="gif", options=options) as out:
-            stream, before = None, None
-            for frame, stamp in _spaced(zip(frames, stamps, strict=False), _SHORTEST_GIF_FRAME):
-                picture = _with_palette(frame)
-                if stream is None:
-                    stream = out.add_stream("gif", rate=_GIF_UNITS_PER_S)
-                    stream.width, stream.height = picture.width, picture.height
-                    stream.pix_fmt = "pal8"
-                if before is not None:
-                    _check_gif_frame(stamp - before)
-                before = stamp
-                picture.pts, picture.time_base = stamp, Fraction(1, _GIF_UNITS_PER_S)
-                out.mux(stream.encode(picture))
-            if stream is not None:
-                out.mux(stream.encode())
-        return path.read_bytes()
-
-
-def _with_palette(frame: NDArray[np.uint8]) -> "VideoFrame":
-    reduced = PillowImage.fromarray(frame).quantize(256, _FAST)
-    colors = np.array(reduced.getpalette("RGB"), np.uint8).reshape(-1, 3)
-    palette = np.full((256, 4), 255, np.uint8)  # alpha, red, green, blue
-    palette[: len(colors), 1:] = colors
-    return import_av().VideoFrame.from_ndarray((np.asarray(reduced), palette), format="pal8")
-
-
-def _check_gif_frame(units: int) -> None:
-    if units > _LONGEST_GIF_FRAME:
-        raise ConfigError(
-            "A GIF shows a frame for 655 s at most. Choose mp4 or webm for this clip."
-        )

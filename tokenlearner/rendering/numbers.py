@@ -1,5 +1,10 @@
 """Numbers in pictures and beside them: three significant digits."""
 
+import math
+from decimal import ROUND_HALF_UP, Context
+
+_DIGITS = Context(prec=3, rounding=ROUND_HALF_UP)  # as JavaScript rounds
+
 
 def format_number(value: float) -> str:
     """A quantity for people, with thin gaps in large ones: 1.86, 12.3, 1 230."""
@@ -13,7 +18,8 @@ def format_value(value: float) -> str:
     if value == 0:
         return "0"
     if abs(value) >= 999.5:  # from here on `#.3g` has an exponent
-        return f"{value:.0f}"
+        return f"{math.floor(value + 0.5)}"
+    value = float(_DIGITS.create_decimal_from_float(value))
     if abs(value) < 1e-4:
         mantissa, exponent = f"{value:.2e}".split("e")
         return f"{mantissa}e{int(exponent)}"

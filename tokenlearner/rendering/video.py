@@ -35,6 +35,7 @@ def render_overlay_video(
     max_side_px: int = 1280,
     kind: str = "mp4",
     with_sound: bool = False,
+    max_bytes: int | None = None,
     progress: Callable[[int, int], bool | None] | None = None,
 ) -> bytes:
     """Paints the maps over every frame of a stretch of the clip that they were made of.
@@ -53,6 +54,7 @@ def render_overlay_video(
         max_side_px: Larger frames are reduced until neither side is above this.
         kind: `"mp4"`, `"webm"` or `"gif"`.
         with_sound: Whether the video has the clip's sound.
+        max_bytes: What the file may take; None for any size.
         progress: Called with the number of frames done and of all frames, before each. If it
             returns False, the video ends there.
 
@@ -61,7 +63,7 @@ def render_overlay_video(
 
     Raises:
         ConfigError: If there is no such learner, token or kind of file.
-        MediaError: If the clip cannot be read.
+        MediaError: If the clip cannot be read, or the file would be larger than `max_bytes`.
     """
     steps = explanation.learner(learner).maps
     tiling = None
@@ -89,6 +91,7 @@ def render_overlay_video(
         end_s=stretch.end_s - start_s,
         kind=kind,
         sound=sound,
+        max_bytes=max_bytes,
     )
 
 

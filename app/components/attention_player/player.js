@@ -82,7 +82,7 @@ function createPlayer(root) {
       board.sayFailure(`The clip cannot be played: ${text}`);
     },
   });
-  setText(find(".strip-hint"), "Space plays, on tokens combines · ← → sampled frames · , . frames · 1–9 tokens");
+  setText(find(".strip-hint"), "Space plays, or combines tokens · ← → sampled frame · , . frame · 1–9 token");
 
   // As charts and files count it.
   const timeOfClip = () => header.from_s + clip.now;

@@ -8,7 +8,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from app import turns
 from app.background import Progress, wait_for
-from app.clip_resources import ClipOnPage, ClipResult
+from app.clip_resources import MOST_BYTES_SENT, ClipOnPage, ClipResult
 from app.clip_state import ClipState
 from app.components.clips.look import job_of
 from app.components.clips.player import PLAYER, file_stem, shown_of
@@ -137,5 +137,6 @@ def _render(wish: FilmWish, clip: ClipOnPage, result: ClipResult, progress: Prog
             end_s=end,
             kind=wish.kind,
             with_sound=wish.with_sound,
+            max_bytes=MOST_BYTES_SENT - len(result.media.content),
             progress=tell,
         )

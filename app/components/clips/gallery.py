@@ -2,11 +2,10 @@
 
 import streamlit as st
 
-from app import clip_resources
-from app.clip_state import ClipState, choose_clip, own_clip, show_own_clip
+from app import clip_resources, resources
+from app.clip_state import ClipState, choose_clip, current_clip_state, own_clip
 from app.components.photo_picker import Choice, photo_picker
-from app.uploads import refuse, take_upload
-from tokenlearner.errors import MediaError
+from app.uploads import drop_upload, keep_upload, take_upload
 
 _OWN = "own"
 _TURN = "clip_upload_turn"
@@ -17,6 +16,7 @@ def clip_gallery(state: ClipState) -> None:
     selected = state.clip or _OWN
 
     def pick(choice: str) -> None:
+        drop_upload("Clips")
         if choice != selected:  # or the stretch that was chosen of it would be lost
             choose_clip(None if choice == _OWN else choice)
 
@@ -33,12 +33,17 @@ def clip_gallery(state: ClipState) -> None:
         _drop_zone()
 
 
-def step_clip(state: ClipState, step: int) -> None:
-    """Goes to the next clip of the gallery or the one before, and round at the ends."""
+def step_clip(step: int) -> None:
+    """Goes to the next clip of the gallery or the one before, and round at the ends.
+
+    A second press may come before the page has shown what the first one chose.
+    """
+    state = current_clip_state(resources.models(), clip_resources.clips())
     ids: list[str | None] = list(clip_resources.clips())
     if own_clip() is not None:
         ids.insert(0, None)
     at = ids.index(state.clip) if state.clip in ids else 0
+    drop_upload("Clips")
     choose_clip(ids[(at + step) % len(ids)])
 
 
@@ -61,14 +66,8 @@ def _drop_zone() -> None:
     def take_file() -> None:
         uploaded = st.session_state[key]
         st.session_state[_TURN] = st.session_state.get(_TURN, 0) + 1
-        if (content := take_upload(uploaded)) is None:
-            return
-        try:
-            clip = clip_resources.read_own_clip(content, uploaded.name)
-        except MediaError as error:
-            refuse(uploaded.name, error)
-        else:
-            show_own_clip(clip)
+        if (content := take_upload(uploaded)) is not None:
+            keep_upload("Clips", uploaded.name, content)
 
     with st.container(key="own_clip"):
         # Any file is let through: `probe` goes by its content, and says what is wrong with it.

@@ -1,11 +1,14 @@
 """The work: progress while it is done, and a Stop that stops it."""
 
+from dataclasses import replace
+
 import streamlit as st
 
 from app import clip_resources, resources
 from app.background import Report
 from app.clip_resources import ClipOnPage, ClipResult
 from app.clip_state import ClipState
+from app.components.opening import problem_with_model
 from app.components.plain_text import plain
 from app.problems import tell
 from app.state import PageState
@@ -22,6 +25,22 @@ def models_of(page: PageState, state: ClipState) -> tuple[str, ...]:
     """The chosen model, and the one to compare it with if there is one."""
     other = state.other if state.other != page.model else None
     return (page.model,) if other is None else (page.model, other)
+
+
+def with_second_model(page: PageState, state: ClipState, device: str) -> tuple[ClipState, str]:
+    """Opens the model to compare with, in view of the visitor, and leaves it out if it cannot be.
+
+    Returns:
+        state: What can be shown.
+        problem: Why that is not all, for visitors; empty if it is.
+    """
+    if state.other is None or state.other == page.model:
+        return state, ""
+    if not (problem := problem_with_model(state.other, device)):
+        return state, ""
+    title = resources.offer(state.other).title
+    left_out = replace(state, other=None, shows_other=False)
+    return left_out, f"{title} cannot be opened, so there is nothing to compare with: {problem}"
 
 
 def job_of(page: PageState, state: ClipState, clip: ClipOnPage) -> tuple[object, ...]:

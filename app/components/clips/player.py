@@ -4,7 +4,7 @@ from functools import partial
 
 import streamlit as st
 
-from app import clip_resources, resources
+from app import clip_resources, resources, turns
 from app.clip_resources import ClipOnPage, ClipResult
 from app.clip_state import ClipState, change_clip_state
 from app.components.attention_player import attention_player
@@ -56,7 +56,7 @@ def clip_maps(page: PageState, state: ClipState, clip: ClipOnPage, result: ClipR
         key=PLAYER,
         stage=page.stage,
         on_export=partial(_save, page, state, learner),
-        on_step=partial(step_clip, state),
+        on_step=step_clip,
     )
 
 
@@ -66,8 +66,10 @@ def _save(
     change_state(view=settings)
     clip = clip_of(state)
     result = look_again(page, state, clip)
-    picture = picture_of(shown_of(state, result), settings, learner=learner, step=step)
-    save_in_browser(PLAYER, (f"{file_stem(clip)}_attention.png", encode_png(picture)))
+    with turns.working_beside():
+        shown = shown_of(state, result)
+        picture = encode_png(picture_of(shown, settings, learner=learner, step=step))
+    save_in_browser(PLAYER, (f"{file_stem(clip)}_attention.png", picture))
 
 
 def picture_of(explanation: ClipExplanation, settings: ViewSettings, *, learner: int, step: int):
@@ -113,7 +115,7 @@ def _explain_absence(page: PageState, state: ClipState, result: ClipResult) -> N
             st.button(
                 f"See the same model with TokenLearner: {resources.offer(other).title}",
                 on_click=change_state,
-                kwargs={"model": other},
+                kwargs={"model": other, "learner": 0},
             )
         if page.stage:
-            step_buttons(lambda step: step_clip(state, step))
+            step_buttons(step_clip)

@@ -1,5 +1,7 @@
 """The one line that stays beside the player on stage."""
 
+from collections.abc import Callable
+
 import streamlit as st
 
 from app.clip_resources import ClipResult
@@ -8,16 +10,21 @@ from app.components.notices import show_notices
 from app.components.numbers import format_gflops, format_share
 from app.components.plain_text import class_title, plain
 from app.components.provenance import warning_badge
-from app.components.stage import leave_stage_button
+from app.components.stage import leave_stage_button, step_buttons
 
 
 def clip_stage_line(
-    result: ClipResult | str, *, subject: str | None, subject_is_known: bool
+    result: ClipResult | str,
+    *,
+    on_step: Callable[[int], None],
+    subject: str | None,
+    subject_is_known: bool,
 ) -> None:
     """Shows the answer and its cost in large type, and the way back.
 
     Args:
         result: What was found, or why nothing was.
+        on_step: As for `step_buttons`.
         subject: As for `answer.verdict`.
         subject_is_known: As for `answer.verdict`.
     """
@@ -35,4 +42,6 @@ def clip_stage_line(
                 f"{frames}: {cost}",
             )
             st.markdown(" &ensp;·&ensp; ".join(said))
+            if result.chosen.learners or (result.other is not None and result.other.learners):
+                step_buttons(on_step, beside_viewer=True)
         leave_stage_button()

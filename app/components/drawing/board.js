@@ -24,7 +24,6 @@ import {
   summarise,
 } from "./words.js";
 
-const EXPORT_PATIENCE_MS = 20_000;
 // What the user last chose. It outlives a board while pages without one are looked at; every widget
 // is a module of its own, so it is the window's.
 const MEMORY = "tokenLearnerView";
@@ -237,7 +236,7 @@ export function createBoard(
       controls.say("link", done ? copied : "Copy it from the address bar", 2500);
     } else if (action === "export") {
       address.flush();
-      controls.say("export", "Preparing…", EXPORT_PATIENCE_MS, true);
+      controls.say("export", "Preparing…", 1000 * header.patienceS, true);
       save(settings);
     }
   }
@@ -255,6 +254,7 @@ export function createBoard(
       current = settings.mode === "composite" ? ALL : settings.tokens[0];
       previewed = null;
       cell = null;
+      picture.forget();
       find(".controls").inert = false;
       controls.offer(colormaps, isWhole(header.box, header.source));
       controls.show(settings, showBox);

@@ -10,6 +10,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from app.components.drawing.listening import PATIENCE_S
 from tokenlearner.media import encode_jpeg
 from tokenlearner.rendering.colormap import COLORMAPS, SEVERAL_COLOR, TOKEN_COLORS, colormap_base64
 from tokenlearner.rendering.overlay import ViewSettings
@@ -59,6 +60,7 @@ def pack_buffer(
         **{name: {**header.get(name, {}), **add(content)} for name, content in blocks.items()},
         "colors": list(TOKEN_COLORS),
         "severalColor": SEVERAL_COLOR,
+        "patienceS": PATIENCE_S,
         "colormaps": {name: colormap_base64(table) for name, table in COLORMAPS.items()},
         "settings": asdict(settings),
         "defaults": asdict(ViewSettings()),

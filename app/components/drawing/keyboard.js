@@ -7,6 +7,8 @@ const DIGITLESS = "[type=radio], [type=checkbox], [type=range], [role=slider]";
 function digitOf(event) {
   const match = /^(?:Digit|Numpad)(\d)$/.exec(event.code);
   if (!match) return null;
+  // Without NumLock the number pad has arrows and the like.
+  if (event.code.startsWith("Numpad") && !/^\d$/.test(event.key)) return null;
   return match[1] === "0" ? 9 : Number(match[1]) - 1;
 }
 
@@ -23,6 +25,10 @@ function intentOf(event, stage) {
       return stage ? { step: -1 } : { walk: -1, onlyInside: true };
     case "ArrowDown":
       return stage ? { step: 1 } : { walk: 1, onlyInside: true };
+    case "PageUp": // as the remote controls of presenters send them
+      return stage ? { step: -1 } : null;
+    case "PageDown":
+      return stage ? { step: 1 } : null;
     case "Home":
       return { walk: -Infinity, onlyInside: true };
     case "End":

@@ -1,5 +1,6 @@
 """What comes back from a widget in the browser, and the files that it saves there."""
 
+import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,23 +9,31 @@ from typing import Any
 
 import streamlit as st
 
+from app import memory
+
 _FILE = ":file"  # how the names of those end that wait in the session's state
-_PATIENCE_S = 20.0  # as long as the button in the browser says that a file is being made
+PATIENCE_S = 20.0
+"""How long somebody waits for a file, and the button in the browser says that it is being made."""
 
 
 def save_in_browser(key: str, file: tuple[str, bytes]) -> None:
     """Has the widget of this key save a file, name and content, when it is drawn next, if soon."""
-    count = f"{key}:files"
-    number = st.session_state[count] = st.session_state.get(count, 0) + 1
-    st.session_state[f"{key}{_FILE}"] = time.monotonic(), file, str(number)
+    # The browser knows a file by it, and outlives this session.
+    file_id = secrets.token_hex(8)
+    shelf = memory.own_results()
+    if (before := st.session_state.get(f"{key}{_FILE}")) is not None:
+        shelf.drop(before[1])
+    shelf.put(file_id, file, len(file[1]))
+    st.session_state[f"{key}{_FILE}"] = time.monotonic(), file_id
 
 
 def forget_old_files() -> None:
     """Drops what nobody took in time; at the beginning of every run, of whichever page."""
     for name in [name for name in st.session_state if str(name).endswith(_FILE)]:
-        made, *_ = st.session_state[name]
-        if time.monotonic() - made > _PATIENCE_S:
+        made, file_id = st.session_state[name]
+        if time.monotonic() - made > PATIENCE_S:
             st.session_state.pop(name, None)
+            memory.own_results().drop(file_id)
 
 
 def listen(
@@ -56,7 +65,8 @@ def listen(
         del wishes[0]
     # Sent more than once, as this run may be ended early, and what it sends may be overtaken on the
     # way; the browser saves each file once.
-    _, file, file_id = st.session_state.get(f"{key}{_FILE}", (0.0, None, ""))
+    _, file_id = st.session_state.get(f"{key}{_FILE}", (0.0, ""))
+    file = memory.own_results().get(file_id) if file_id else None
     widget(
         data=pack(file, file_id),
         key=key,
@@ -80,7 +90,7 @@ def _keep_wish(key: str, wishes: list[_Wish], act: Callable[[Any], None]) -> Non
 
 
 def _fulfil(wish: _Wish) -> None:
-    if time.monotonic() - wish.asked < _PATIENCE_S:
+    if time.monotonic() - wish.asked < PATIENCE_S:
         wish.act(wish.values)
 
 

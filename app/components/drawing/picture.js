@@ -76,6 +76,11 @@ export function createPicture(root, { point }) {
   canvas.addEventListener("pointerleave", onLeave);
 
   return {
+    // Something else is looked at: until it is drawn, no cell of it lies anywhere.
+    forget() {
+      basedOn = "";
+      box = grid = keyed = null;
+    },
     // False while there is no room to draw in, as in a hidden tab. `moment` tells one frame of a clip
     // from the next.
     draw({ scene, photo, header, settings, colours, showBox, moment = 0 }) {

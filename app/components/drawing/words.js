@@ -31,7 +31,7 @@ function listTokens(tokens) {
   return tokens.length === 2 ? `tokens ${first + 1} and ${second + 1}` : `${tokens.length} tokens alike`;
 }
 
-export function cellName(cell, { width }) {
+function cellName(cell, { width }) {
   return `row ${Math.floor(cell / width) + 1}, column ${(cell % width) + 1}`;
 }
 

@@ -190,7 +190,7 @@ def _headline(before: Cost, after: Cost, learner: TokenLearnerConfig, *, tokens:
     speedup = before.macs / after.macs
     blocks = f"{learner.at} block{'s' * (learner.at != 1)}"
     promise = (
-        f"at most {format_times(speedup)} as fast as the plain model"
+        f"by compute alone {format_times(speedup)} as fast as the plain model"
         if speedup > 1
         else "no speed-up: the plain model computes less"
     )

@@ -12,6 +12,7 @@ import torch
 from app import resources, turns
 from app.components.efficiency.session import Measurement, find, keep, replacing
 from app.components.efficiency.settings import EfficiencySettings, change_settings
+from app.components.plain_text import plain
 from app.problems import tell
 from tokenlearner.efficiency import rounds
 from tokenlearner.efficiency.comparison import Comparison
@@ -196,7 +197,7 @@ def measure(setup: Setup, *, show: Callable[[str, float], None]) -> None:
                 comparison = event.comparison
                 keep(_measurement(setup, comparison))
             done_ratio = event.done_ratio
-            show(_words(event, alone=is_alone()), done_ratio)
+            show(_words(event, setup.names, alone=is_alone()), done_ratio)
             time.sleep(_PAUSE_S)
         assert comparison is not None, "at least one round is over"
         found = replace(_measurement(setup, comparison), finished=True)
@@ -264,8 +265,13 @@ def problem_with(setup: Setup) -> str:
     return why if tried == setup else ""
 
 
-def _words(progress: Progress, *, alone: bool) -> str:
-    activity = progress.activity[0].upper() + progress.activity[1:]
+def _words(progress: Progress, names: Sequence[str], *, alone: bool) -> str:
+    activity = progress.activity
+    for name in sorted(names, key=len, reverse=True):  # one may begin as another does
+        if activity.endswith(f" {name}"):
+            activity = activity.removesuffix(name) + plain(resources.title_of(name))
+            break
+    activity = activity[0].upper() + activity[1:]
     if alone:
         return activity
     return f"{activity}. Someone else is measuring too: you take turns, so there are fewer rounds."

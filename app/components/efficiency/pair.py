@@ -6,7 +6,6 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from app import resources
-from app.catalogue import folder_of
 from app.components.cost import tokens_diagram
 from app.components.efficiency.chart import show_chart
 from app.components.efficiency.cost_table import (
@@ -25,14 +24,13 @@ from app.components.efficiency.reality import reality_check
 from app.components.efficiency.records import records
 from app.components.efficiency.settings import EfficiencySettings, change_settings
 from app.components.numbers import describe_saving, format_gflops
+from app.components.opening import problem_with_model
 from app.components.plain_text import plain
-from app.problems import tell
-from tokenlearner.errors import TokenLearnerError
 from tokenlearner.rendering.charts import stage_chart
 
 _STAGES_PX = 210
 _BESIDE = "compare_with"
-_ASKED = "measurement_asked"  # set by the button for the run of the page that measures
+_MEASURE = "measure"
 
 _ABOUT = """
 **GFLOPs** are billions of multiply-accumulates for one input, each counted once; they follow from
@@ -57,7 +55,7 @@ def pair(settings: EfficiencySettings, model: str, device: str) -> None:
     """Shows a model and its counterpart; measures them when asked to, at the end of the run."""
     columns, problem = _columns(settings, model, device)
     before, after = columns[0], columns[-1]
-    is_asked = st.session_state.pop(_ASKED, False)
+    is_asked = st.session_state.get(_MEASURE, False)  # for the run after the click
     left, right = st.columns([5, 6], gap="large")
     with left, st.container(key="pair_cost", gap="small"):
         headline = f"{format_gflops(after.cost.macs)} GFLOPs for one {after.unit}"
@@ -82,8 +80,7 @@ def pair(settings: EfficiencySettings, model: str, device: str) -> None:
             st.button(
                 "Measure on this machine",
                 icon=":material/timer:",
-                key="measure",
-                on_click=lambda: st.session_state.update({_ASKED: True}),
+                key=_MEASURE,
                 disabled=is_asked,
             )
             stop = st.empty()
@@ -167,11 +164,10 @@ def _columns(settings: EfficiencySettings, model: str, device: str) -> tuple[lis
     offers, problem = resources.models(), ""
     if settings.beside in offers and settings.beside != model:
         title = offers[settings.beside].title
-        try:
-            other = _column(settings.beside, title, device)
-        except TokenLearnerError as error:
-            problem = tell(error, {folder_of(offers[settings.beside]): title})
+        if why := problem_with_model(settings.beside, device):
+            problem = f"{title} cannot be opened: {why}"
         else:
+            other = _column(settings.beside, title, device)
             chosen = _column(model, offers[model].title, device)
             if other.unit == chosen.unit:
                 return [other, chosen], ""

@@ -97,7 +97,7 @@ def records() -> None:
             **{name: st.column_config.TextColumn(alignment="right") for name in _NUMBERS},
             "machine": st.column_config.TextColumn(width=210),
             "faster": st.column_config.TextColumn(alignment="right", width=84),
-            "why": st.column_config.TextColumn(width="large"),
+            "remarks": st.column_config.TextColumn(width="large"),
         },
         alt="Measurements with their machines: " + "; ".join(map(_words, shown)),
     )
@@ -168,8 +168,9 @@ def title_of(comparison: Comparison) -> str:
     """Names the last model, and the first unless that is what it is usually compared with."""
     base, name = comparison.entries[0].name, comparison.entries[-1].name
     offers = resources.models()
-    titles = [offers[each].title if each in offers else each for each in (name, base)]
-    is_usual = base == name or (name in offers and offers[name].counterpart == base)
+    titles = [resources.title_of(each) for each in (name, base)]
+    is_usual = base in (name, resources.bare_name(name))
+    is_usual |= name in offers and offers[name].counterpart == base
     return titles[0] if is_usual else ", against ".join(titles)
 
 
@@ -188,7 +189,7 @@ def table_row(line: Line) -> dict[str, str]:
     return {
         "model": line.title,
         "machine": "this one" if line.here else where.hardware,
-        "numbers": str(entry.execution),
+        "precision, mode": str(entry.execution),
         "batch": str(comparison.batch_size),
         "per second": " → ".join(dict.fromkeys(rates)),
         "faster": faster if is_known else "too busy",
@@ -196,7 +197,7 @@ def table_row(line: Line) -> dict[str, str]:
         "realised": f"{100 * realised.median:.0f} %" if realised and is_known else "",
         "rounds": str(comparison.images_per_second(0).n),
         "date": where.date,
-        "why": " ".join(why).strip(),
+        "remarks": " ".join(why).strip(),
     }
 
 
