@@ -145,7 +145,8 @@ def retell(row: dict[str, Any]) -> dict[str, Any]:
     case, device = (row["pair"], comparison.batch_size), comparison.conditions.device
     entries = []
     for index, entry in enumerate(comparison.entries):
-        taken = _activations(*case, entry.execution.torch_dtype, device)[index % 2]
+        dtype = entry.execution.activation_dtype
+        taken = _activations(*case, dtype, device)[index % 2]
         entries.append(replace(entry, activation_bytes=taken))
     comparison = replace(comparison, entries=tuple(entries))
     ways = _ways(comparison, _profiles(row))

@@ -4,6 +4,8 @@ from collections.abc import Callable
 
 import streamlit as st
 
+from app import turns
+
 
 def save_button(label: str, make: Callable[[], bytes], *, file_name: str, icon: str) -> None:
     """Offers a file.
@@ -14,6 +16,11 @@ def save_button(label: str, make: Callable[[], bytes], *, file_name: str, icon: 
         file_name: What it is saved as.
         icon: Of Material Symbols, as `:material/table:`.
     """
+
+    def made() -> bytes:
+        with turns.working_beside():
+            return make()
+
     st.download_button(
-        label, data=make, file_name=file_name, on_click="ignore", icon=icon, width="stretch"
+        label, data=made, file_name=file_name, on_click="ignore", icon=icon, width="stretch"
     )

@@ -106,7 +106,7 @@ def pair(settings: EfficiencySettings, model: str, device: str) -> None:
 
 def _draw_table(table: DeltaGenerator, columns: Sequence[Column], setup: Setup) -> None:
     comparison = None if setup.found is None else setup.found.comparison
-    setting = (setup.device, setup.batch_size, setup.execution.torch_dtype)
+    setting = (setup.device, setup.batch_size, setup.execution.activation_dtype)
     computed = activation_row([resources.activations(name, *setting) for name in setup.names])
     table.html(cost_table(columns, [computed, *measured_rows(columns, comparison)]))
 
