@@ -42,7 +42,7 @@ def verdict(name: str, *, subject: str | None, subject_is_known: bool) -> str:
     """
     if subject is not None:
         return ":green-badge[Right]" if subject == name else ":red-badge[Wrong]"
-    return ":orange-badge[Not one of the model’s classes]" if subject_is_known else ""
+    return ":orange-badge[Shows none of the model’s classes]" if subject_is_known else ""
 
 
 def remarks(

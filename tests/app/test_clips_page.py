@@ -43,7 +43,7 @@ def test_opens_with_an_answer_of_the_library() -> None:
     assert f"## {name} · {100 * share:#.3g} %" in texts(page)
     assert "The mean over 4 frames, each seen on its own." in texts(page)
     assert "GFLOPs for 4 frames" in texts(page)
-    assert ":orange-badge[Not one of the model’s classes]" in texts(page)
+    assert ":orange-badge[Shows none of the model’s classes]" in texts(page)
     assert alerts(page) == []
 
 

@@ -126,10 +126,10 @@ def test_a_model_without_a_learner_explains_itself() -> None:
 def test_a_photo_that_shows_nothing_the_model_knows() -> None:
     stranger = next(s.id for s in SAMPLES.values() if not any(s.subjects.values()))
     page = open_page(sample=stranger)
-    assert ":orange-badge[Not one of the model’s classes]" in texts(page)
+    assert ":orange-badge[Shows none of the model’s classes]" in texts(page)
     assert "The model can only choose among its 10 classes." in texts(page)
     stage = open_page(sample=stranger, stage="1")
-    assert ":orange-badge[Not one of the model’s classes]" in texts(stage)
+    assert ":orange-badge[Shows none of the model’s classes]" in texts(stage)
 
 
 def test_right_and_wrong_are_told_apart() -> None:

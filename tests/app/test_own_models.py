@@ -62,7 +62,7 @@ def test_a_model_is_offered_and_labelled(folder: Path) -> None:
     assert str(folder) not in sidebar(page)
     name, _ = explain(zoo.load(folder / "mine"), FIRST.path).predictions[0]
     assert f"## {name}" in texts(page)
-    assert "Not one of the model’s classes" not in texts(page)  # nobody knows that
+    assert "Shows none of the model’s classes" not in texts(page)  # nobody knows that
     assert "can only answer with red, green or blue" in texts(page)
 
 
@@ -92,7 +92,7 @@ def test_a_model_of_timm_with_an_untrained_learner(folder: Path) -> None:
     assert f"The photo shows “{FIRST.subject('imagenette')}”" in texts(page)  # one of ImageNet's
     # No parachute, and no garbage truck, yet something else that ImageNet has.
     beagle = open_page(model="own:of-timm", sample="beagle")
-    assert "Not one of the model’s classes" not in texts(beagle)
+    assert "Shows none of the model’s classes" not in texts(beagle)
     staged = open_page(model="own:of-timm", stage="1")
     assert "TokenLearner not trained" in texts(staged)
 
