@@ -34,9 +34,9 @@ from tokenlearner.efficiency.throughput import synchronizer
 from tokenlearner.modules import attention
 from tokenlearner.modules.shapes import Tensor
 from tokenlearner.training.batches import Loaded, Part
-from tokenlearner.training.learner import Learner
 from tokenlearner.training.objective import Objective
 from tokenlearner.training.recipes import RECIPES, Recipe
+from tokenlearner.training.train_state import TrainState
 
 PAIRS = (
     ("cifar10-mini-vit", "cifar10-mini-vit-tl8"),
@@ -72,8 +72,8 @@ class Way:
         torch.manual_seed(0)
         images = torch.randint(256, (count, 3, *size), dtype=torch.uint8).to(device)
         labels = torch.randint(recipe.model.num_classes, (count,))
-        learner = Learner(recipe.build(), recipe, device)
-        learner.connect(compile=False)
+        state = TrainState(recipe.build(), recipe, device)
+        state.connect(compile=False)
         objective = Objective(
             recipe, labels, device=device, mixed_precision=self.how != FP32, teacher=None
         )
@@ -82,7 +82,7 @@ class Way:
 
         def step() -> object:
             with patch.object(attention, "attend", fused if self.how == FUSED else _ATTEND):
-                return learner.take_step([Loaded(part, images, rows, {})], objective, rate=1.0)
+                return state.take_step([Loaded(part, images, rows, {})], objective, rate=1.0)
 
         return step
 

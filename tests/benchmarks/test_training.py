@@ -11,8 +11,8 @@ from benchmarks import training
 from benchmarks.training import BF16, FP32, FUSED, Way
 from tokenlearner.efficiency.rounds import Round, Sample
 from tokenlearner.modules import attention
-from tokenlearner.training.learner import Learner
 from tokenlearner.training.recipes import RECIPES
+from tokenlearner.training.train_state import TrainState
 
 CPU = torch.device("cpu")
 RECIPE = RECIPES["cifar10-mini-vit-tl8"]()
@@ -46,7 +46,7 @@ def test_gains_are_over_the_first_way_and_over_fused_attention_of_the_same_recip
 
 @pytest.mark.parametrize(("how", "num_fused"), [(FP32, 4), (BF16, 0), (FUSED, 4)])
 def test_a_step_changes_the_weights_with_the_attention_asked_for(how: str, num_fused: int) -> None:
-    with patch.object(training, "Learner", side_effect=Learner) as made:
+    with patch.object(training, "TrainState", side_effect=TrainState) as made:
         step = Way(recipe=replace(RECIPE, batch_size=2), how=how).prepare(CPU)
     model = made.call_args.args[0]
     before = [weight.detach().clone() for weight in model.parameters()]

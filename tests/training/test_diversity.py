@@ -10,8 +10,8 @@ from tokenlearner.attention import overlap
 from tokenlearner.errors import ConfigError
 from tokenlearner.training.data import LabelledImages, read_images
 from tokenlearner.training.fit import fingerprint
-from tokenlearner.training.learner import WithMaps
 from tokenlearner.training.loop import Trainer
+from tokenlearner.training.train_state import WithMaps
 
 CPU = torch.device("cpu")
 

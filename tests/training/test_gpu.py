@@ -17,8 +17,8 @@ def test_gpu_learns_in_bfloat16_and_goes_on(data: LabelledImages, tmp_path: Path
     cuda = torch.device("cuda")
     precision = torch.get_float32_matmul_precision()
     trainer = Trainer(recipe, data, tmp_path, device=cuda)
-    assert {p.device.type for p in trainer.learner.model.parameters()} == {"cuda"}
-    assert {p.dtype for p in trainer.learner.model.parameters()} == {torch.float32}
+    assert {p.device.type for p in trainer.train_state.model.parameters()} == {"cuda"}
+    assert {p.dtype for p in trainer.train_state.model.parameters()} == {torch.float32}
     reports = list(trainer.run(report_every=1))
     again = Trainer(recipe, data, tmp_path, device=cuda)
     assert torch.get_float32_matmul_precision() == precision

@@ -95,7 +95,7 @@ class TestTraining:
         name = "embedding.1.running_mean"
         wanted = torch.zeros(())
         for step, _ in enumerate(trainer.run()):
-            current = trainer.learner.model.state_dict()[name].clone()
+            current = trainer.train_state.model.state_dict()[name].clone()
             # Over few steps at first, and never over the random start.
             decay = min(0.5, (1 + step) / (10 + step)) if step else 0.0
             wanted = decay * wanted + (1 - decay) * current
@@ -116,9 +116,9 @@ class TestModel:
         model = tiny.model()
         wanted = {name: value.clone() for name, value in model.state_dict().items()}
         trainer = start(data, tmp_path, tiny.recipe(ema_decay=None), model=model)
-        assert_equal(trainer.learner.model.state_dict(), wanted)
+        assert_equal(trainer.train_state.model.state_dict(), wanted)
         next(trainer.run())
-        assert trainer.learner.model is model
+        assert trainer.train_state.model is model
         assert not torch.equal(model.state_dict()["head.weight"], wanted["head.weight"])
 
     def test_another_architecture(self, data: LabelledImages, tmp_path: Path) -> None:
@@ -142,7 +142,9 @@ class TestDividing:
             counts.append(count)
             assert (float(divided), same) == (pytest.approx(float(loss), rel=1e-5), count)
             pairs = zip(
-                whole.learner.model.parameters(), parts.learner.model.parameters(), strict=True
+                whole.train_state.model.parameters(),
+                parts.train_state.model.parameters(),
+                strict=True,
             )
             for wanted, found in pairs:
                 torch.testing.assert_close(found.grad, wanted.grad, rtol=1e-3, atol=1e-6)
@@ -254,7 +256,7 @@ class TestLossOfNumbers:
         next(trainer.run(checkpoint_every=1))
         before = (tmp_path / CHECKPOINT).read_bytes()
         with torch.no_grad():
-            next(trainer.learner.model.parameters()).fill_(math.nan)
+            next(trainer.train_state.model.parameters()).fill_(math.nan)
         with pytest.raises(
             TrainingError,
             match=r"the loss is nan at step 1; the last good state is in .*Lower the learning rate",
@@ -268,7 +270,7 @@ class TestLossOfNumbers:
         for clip, advice in ((None, ", or take a recipe with a gradient_clip"), (1.0, "")):
             trainer = start(data, tmp_path, tiny.recipe(gradient_clip=clip))
             with torch.no_grad():
-                next(trainer.learner.model.parameters()).fill_(math.nan)
+                next(trainer.train_state.model.parameters()).fill_(math.nan)
             with pytest.raises(TrainingError) as caught:
                 list(trainer.run())
             said = (

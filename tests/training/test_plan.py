@@ -13,7 +13,6 @@ from tokenlearner.efficiency.flops import count_macs
 from tokenlearner.errors import TrainingError
 from tokenlearner.training.augment import Augmentation
 from tokenlearner.training.batches import Loaded
-from tokenlearner.training.learner import Learner
 from tokenlearner.training.plan import plan, size_of
 from tokenlearner.training.recipes import RECIPES, Distillation, Recipe
 from tokenlearner.training.trial import Trial, cpu_batch
@@ -109,15 +108,15 @@ def test_with_a_teacher(loss: str) -> None:
 
 def fill_memory(monkeypatch: pytest.MonkeyPatch, *, most: int) -> list[int]:
     """Lets no more photos than so many fit in memory; returns how many were tried, step by step."""
-    tried, take_step = [], Learner.take_step
+    tried, take_step = [], TrainState.take_step
 
-    def full(learner: Learner, parts: Sequence[Loaded], *rest: Any, **options: Any) -> Any:
+    def full(learner: TrainState, parts: Sequence[Loaded], *rest: Any, **options: Any) -> Any:
         tried.append(len(parts[0].rows))
         if tried[-1] > most:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 1 GiB.")
         return take_step(learner, parts, *rest, **options)
 
-    monkeypatch.setattr(Learner, "take_step", full)
+    monkeypatch.setattr(TrainState, "take_step", full)
     return tried
 
 

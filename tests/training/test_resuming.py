@@ -37,7 +37,7 @@ def undisturbed(
         trainer = worker.start(case, data.source, tmp_path_factory.mktemp("undisturbed"))
         for _ in trainer.run():
             pass
-        states[case] = trainer.learner.state_dict()
+        states[case] = trainer.train_state.state_dict()
     return states
 
 
@@ -96,7 +96,7 @@ class TestKilling:
         trainer = worker.start(case, data.source, tmp_path)
         assert 0 < trainer.step < trainer.num_steps
         finish(trainer)
-        assert_same(trainer.learner.state_dict(), undisturbed[case])
+        assert_same(trainer.train_state.state_dict(), undisturbed[case])
 
     @pytest.mark.parametrize(
         ("sync", "steps"),
@@ -125,7 +125,7 @@ class TestKilling:
         trainer = worker.start(case, data.source, tmp_path)
         assert trainer.step == steps
         finish(trainer)
-        assert_same(trainer.learner.state_dict(), undisturbed[case])
+        assert_same(trainer.train_state.state_dict(), undisturbed[case])
 
 
 class TestResuming:
@@ -139,7 +139,7 @@ class TestResuming:
         assert (second.step, second.saved_step) == (4, 4)
         assert second.seconds == first.seconds > 0
         assert second.hardware == first.hardware != ()
-        assert_same(second.learner.state_dict(), first.learner.state_dict())
+        assert_same(second.train_state.state_dict(), first.train_state.state_dict())
 
     def test_the_best_epoch_survives(self, data: LabelledImages, tmp_path: Path) -> None:
         recipe = tiny.recipe(keep="best", ema_decay=None)

@@ -82,8 +82,8 @@ class TestResuming:
         assert second.unusable == first.unusable == undisturbed.unusable
         assert list(second.unusable) == sorted(second.unusable)
         assert run(second) == []  # it has been said
-        wanted = undisturbed.learner.model.state_dict()
-        for name, value in second.learner.model.state_dict().items():
+        wanted = undisturbed.train_state.model.state_dict()
+        for name, value in second.train_state.model.state_dict().items():
             assert torch.equal(value, wanted[name]), name
         finished = start(broken, tmp_path / "b")
         assert finished.unusable == undisturbed.unusable

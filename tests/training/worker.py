@@ -90,7 +90,7 @@ def start(case: str, data: str, out: Path, device: torch.device | None = None) -
 
 def gradient_norm(trainer: Trainer) -> float:
     """Returns the norm of the last step's gradients."""
-    gradients = [p.grad for p in trainer.learner.model.parameters() if p.grad is not None]
+    gradients = [p.grad for p in trainer.train_state.model.parameters() if p.grad is not None]
     return float(torch.cat([gradient.flatten() for gradient in gradients]).norm())
 
 

@@ -25,11 +25,11 @@ from tokenlearner.training.checkpoint import read_state, write_state
 from tokenlearner.training.data import LabelledClips, LabelledImages
 from tokenlearner.training.distributed import add_up, gather, num_processes, rank
 from tokenlearner.training.fit import check_fit, fingerprint, in_order
-from tokenlearner.training.learner import Learner
 from tokenlearner.training.objective import Objective
 from tokenlearner.training.optimizers import rate_factor
 from tokenlearner.training.recipes import Recipe
 from tokenlearner.training.samples import open_photos, stack
+from tokenlearner.training.train_state import TrainState
 from tokenlearner.training.unusable import Unusable
 
 CHECKPOINT = "checkpoint.pt"
@@ -128,7 +128,7 @@ class Trainer:
         torch.manual_seed(recipe.seed)
         if model is None:
             model = recipe.build()
-        self.learner = Learner(model, recipe, device)
+        self.train_state = TrainState(model, recipe, device)
         if (out / CHECKPOINT).exists():
             self._restore()
         self._objective = Objective(
@@ -145,7 +145,7 @@ class Trainer:
                 f"the processes would go on after the steps {', '.join(map(str, steps))}; wanted "
                 f"one folder {out} for all, on a disk that they share"
             )
-        self.learner.connect(compile=compile)
+        self.train_state.connect(compile=compile)
 
     @property
     def num_steps(self) -> int:
@@ -248,7 +248,7 @@ class Trainer:
         rate = rate_factor(self.recipe, self.step, self.steps_per_epoch)
         try:
             with float32_precision(self.device, tf32=self._mixed_precision):
-                loss = self.learner.take_step(parts, self._objective, rate=rate)
+                loss = self.train_state.take_step(parts, self._objective, rate=rate)
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
@@ -272,7 +272,7 @@ class Trainer:
             TrainingError: If the weights are no numbers or it cannot be written; the one before is
                 left as it was.
         """
-        if not self.learner.is_finite():
+        if not self.train_state.is_finite():
             raise TrainingError(
                 f"the weights are not finite after step {self.step}; {self._advice}"
             )
@@ -282,7 +282,7 @@ class Trainer:
             "seconds": self.seconds,
             "hardware": list(self.hardware),
             "unusable": self._unusable.state_dict(),
-            "learner": self.learner.state_dict(),
+            "train_state": self.train_state.state_dict(),
             "best_accuracy": self.best[0],
             "best_model": self.best[1] if self.recipe.keep == "best" else {},
         }
@@ -292,11 +292,13 @@ class Trainer:
 
     def result(self) -> AnyModel:
         """Returns the trained model on the CPU, in eval mode: average, best or last weights."""
-        model = copy.deepcopy(self.learner.model).cpu().to(memory_format=torch.contiguous_format)
+        model = (
+            copy.deepcopy(self.train_state.model).cpu().to(memory_format=torch.contiguous_format)
+        )
         if self.recipe.keep == "best":
             model.load_state_dict(self.best[1])
         else:
-            model.load_state_dict(self.learner.final_model().state_dict())
+            model.load_state_dict(self.train_state.final_model().state_dict())
         return model.eval()
 
     def _mean_loss(self, losses: list[Tensor]) -> float:
@@ -319,7 +321,7 @@ class Trainer:
 
     @torch.inference_mode()
     def _validate(self) -> float:
-        model = self.learner.final_model().eval()
+        model = self.train_state.final_model().eval()
         hits = torch.zeros((), device=self.device)
         # No more at once than a step takes, which is known to fit in memory.
         processes = num_processes()
@@ -343,5 +345,5 @@ class Trainer:
         self.seconds = state["seconds"]
         self.hardware = tuple(state["hardware"])
         self._unusable.load_state_dict(state["unusable"])
-        self.learner.load_state_dict(state["learner"])
+        self.train_state.load_state_dict(state["train_state"])
         self.best = (state["best_accuracy"], state["best_model"])

@@ -133,7 +133,7 @@ def _take_steps(trainer: Trainer) -> tuple[list[float], int]:
     seconds_per_step, most_bytes = [], 0
     wait = synchronizer(trainer.device) or (lambda: None)
     for _ in trainer.recipe.stages:
-        kept = _KeptBytes(trainer.learner.model)
+        kept = _KeptBytes(trainer.train_state.model)
         with torch.autograd.graph.saved_tensors_hooks(kept.keep, lambda tensor: tensor):
             trainer.take_step(loaded)
         most_bytes = max(most_bytes, kept.total)
@@ -163,12 +163,12 @@ class _KeptBytes:
 
 def _count_bytes(trainer: Trainer, teacher: nn.Module | None) -> int:
     """Returns the bytes of weights, gradients, optimisers' states and averages."""
-    held = [*trainer.learner.model.state_dict().values()]
-    held += [p.grad for p in trainer.learner.model.parameters() if p.grad is not None]
-    for optimizer in trainer.learner.optimizers:
+    held = [*trainer.train_state.model.state_dict().values()]
+    held += [p.grad for p in trainer.train_state.model.parameters() if p.grad is not None]
+    for optimizer in trainer.train_state.optimizers:
         for state in optimizer.state.values():
             held += [value for value in state.values() if isinstance(value, Tensor)]
-    for module in (trainer.learner.average, teacher):
+    for module in (trainer.train_state.average, teacher):
         if module is not None:
             held += module.state_dict().values()
     return sum(tensor.nbytes for tensor in held)

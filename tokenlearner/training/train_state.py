@@ -30,8 +30,8 @@ class WithMaps(nn.Module):
         return trace.logits, [learner.maps for learner in trace.learners]
 
 
-class Learner:
-    """A model in training.
+class TrainState:
+    """What a run changes, as Scenic calls it: a model in training.
 
     Args:
         model: Trained in place.
