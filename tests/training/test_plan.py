@@ -15,6 +15,7 @@ from tokenlearner.training.augment import Augmentation
 from tokenlearner.training.batches import Loaded
 from tokenlearner.training.plan import plan, size_of
 from tokenlearner.training.recipes import RECIPES, Distillation, Recipe
+from tokenlearner.training.train_state import TrainState
 from tokenlearner.training.trial import Trial, cpu_batch
 
 CPU = torch.device("cpu")
@@ -110,11 +111,11 @@ def fill_memory(monkeypatch: pytest.MonkeyPatch, *, most: int) -> list[int]:
     """Lets no more photos than so many fit in memory; returns how many were tried, step by step."""
     tried, take_step = [], TrainState.take_step
 
-    def full(learner: TrainState, parts: Sequence[Loaded], *rest: Any, **options: Any) -> Any:
+    def full(state: TrainState, parts: Sequence[Loaded], *rest: Any, **options: Any) -> Any:
         tried.append(len(parts[0].rows))
         if tried[-1] > most:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 1 GiB.")
-        return take_step(learner, parts, *rest, **options)
+        return take_step(state, parts, *rest, **options)
 
     monkeypatch.setattr(TrainState, "take_step", full)
     return tried
