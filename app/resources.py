@@ -151,8 +151,9 @@ def bare_name(name: str) -> str:
 
 def title_of(name: str) -> str:
     """What a model, or what `bare_name` makes of it, is called on the page."""
-    found = models().get(name.removesuffix(_BARE))
-    title = found.title if found else name.removesuffix(_BARE)
+    whole = name.removesuffix(_BARE)
+    found = models().get(whole)
+    title = found.title if found else catalogue.title_of(whole)
     return f"{title} without TokenLearner" if name.endswith(_BARE) else title
 
 
