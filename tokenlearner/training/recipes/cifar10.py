@@ -68,8 +68,8 @@ def cifar10_mini_vit_tl4() -> Recipe:
 
     Published: 56.50 % (mean of five runs).
 
-    Not carried out yet. With the official code's random weights, and tested on centre crops,
-    56.79 % with seed 0, in 0.79 hours on two CPU cores.
+    54.68 % on the test split with seed 0; 1.91 hours on one core of an AMD EPYC. With the official
+    code's random weights, and tested on centre crops, 56.79 %, in 0.79 hours on two CPU cores.
     """
     return replace(cifar10_mini_vit(), name="cifar10-mini-vit-tl4", model=mini_vit(num_tokens=4))
 
@@ -94,8 +94,8 @@ def cifar10_mini_vit_g4_tl4() -> Recipe:
 
     Published: 54.64 %.
 
-    Not carried out yet. With the official code's random weights, and tested on centre crops,
-    55.19 % with seed 0, in 0.85 hours on two CPU cores.
+    53.83 % on the test split with seed 0; 2.01 hours on one core of an AMD EPYC. With the official
+    code's random weights, and tested on centre crops, 55.19 %, in 0.85 hours on two CPU cores.
     """
     model = mini_vit(num_tokens=4, groups=4)
     return replace(cifar10_mini_vit(), name="cifar10-mini-vit-g4-tl4", model=model)
