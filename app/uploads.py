@@ -78,14 +78,13 @@ def read_upload(
         with st.spinner(f"Reading {plain(name)}…"):
             found = wait_for(lambda progress: read(content, name, progress), report, text="Reading")
     except MediaError as error:
-        drop_upload(page)
         refuse(name, error)
     except Exception:  # of which a run that is ended early raises none
         drop_upload(page)
         raise
     else:
-        drop_upload(page)
         show(found)
+    drop_upload(page)  # afterwards, as this run may be ended early
     st.rerun()
 
 

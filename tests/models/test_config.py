@@ -24,7 +24,7 @@ LEARNER = TokenLearnerConfig(num_tokens=4, at=1)
         ({"dropout": "0.1"}, "dropout is '0.1'; it must be in 0 <= p < 1"),
         ({"stem_widths": 8}, "stem_widths is 8; wanted numbers of channels"),
         ({"num_classes": -1}, "num_classes is -1; it must be 0 or more"),
-        ({"activation": "relu"}, r"activation is 'relu'; it must be one of \('gelu_tanh', 'gelu'"),
+        ({"activation": "relu"}, "activation is 'relu'; it must be 'gelu_tanh' or 'gelu'"),
         ({"token_learner": {"at": 2}}, "token_learner is {'at': 2}; wanted a TokenLearnerConfig"),
         ({"image_size": 224}, r"image_size is 224; wanted \(height, width\) in px"),
         ({"image_size": (62,)}, r"image_size is \(62,\); wanted \(height, width\) in px"),

@@ -21,18 +21,17 @@ def spaced(timed: Iterable[tuple[_Picture, int]], least: int) -> Iterator[tuple[
 def within(pictures: Iterable[_Picture], path: Path, max_bytes: int | None) -> Iterator[_Picture]:
     """Ends the work as soon as the file that is being written gets too large."""
     for picture in pictures:
-        check_size(path, max_bytes)
+        _check_size(path, max_bytes)
         yield picture
 
 
 def read_whole(path: Path, max_bytes: int | None) -> bytes:
     """Returns a finished file, unless it is too large."""
-    check_size(path, max_bytes)
+    _check_size(path, max_bytes)
     return path.read_bytes()
 
 
-def check_size(path: Path, max_bytes: int | None) -> None:
-    """Raises MediaTooLargeError if a file that is being written is larger than it may be."""
+def _check_size(path: Path, max_bytes: int | None) -> None:
     if max_bytes is not None and path.exists() and path.stat().st_size > max_bytes:
         other = ", or mp4" if path.suffix == ".gif" else ""
         raise MediaTooLargeError(

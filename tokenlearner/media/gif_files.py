@@ -13,7 +13,7 @@ from PIL import Image as PillowImage
 
 from tokenlearner.errors import ConfigError
 from tokenlearner.media.clip_files import import_av
-from tokenlearner.media.encoding import check_size, read_whole, spaced
+from tokenlearner.media.encoding import read_whole, spaced, within
 
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame
@@ -44,7 +44,8 @@ def encode_gif(
         options = {"loop": "0", "final_delay": str(max(final, _SHORTEST_FRAME))}
         with av.open(str(path), "w", format="gif", options=options) as out:
             stream, before = None, None
-            for frame, stamp in spaced(zip(frames, stamps, strict=False), _SHORTEST_FRAME):
+            timed = zip(within(frames, path, max_bytes), stamps, strict=False)
+            for frame, stamp in spaced(timed, _SHORTEST_FRAME):
                 picture = _with_palette(frame)
                 if stream is None:
                     stream = out.add_stream("gif", rate=_UNITS_PER_S)
@@ -55,7 +56,6 @@ def encode_gif(
                 before = stamp
                 picture.pts, picture.time_base = stamp, Fraction(1, _UNITS_PER_S)
                 out.mux(stream.encode(picture))
-                check_size(path, max_bytes)
             if stream is not None:
                 out.mux(stream.encode())
         return read_whole(path, max_bytes)

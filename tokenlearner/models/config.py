@@ -1,7 +1,7 @@
 """What a vision transformer is made of, as plain data."""
 
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal, TypeVar, get_args
+from typing import Any, Literal, TypeVar
 
 from tokenlearner.errors import ConfigError
 from tokenlearner.models.checks import (
@@ -17,6 +17,7 @@ from tokenlearner.modules.token_learner import Pooling
 
 Version = Literal["1.0", "1.1", "grouped"]
 Classifier = Literal["gap", "gmp", "gsp"]
+PositionEmbedding = Literal["learned", "frozen"]
 Config = TypeVar("Config", bound="VisionTransformerConfig")
 
 
@@ -107,7 +108,7 @@ class VisionTransformerConfig:
     representation_size: int | None = None
     activation: Activation = "gelu_tanh"
     mlp_activates_output: bool = False
-    position_embedding: Literal["learned", "frozen"] = "learned"
+    position_embedding: PositionEmbedding = "learned"
     embedding_dropout: float = 0.0
     dropout: float = 0.0
     attention_dropout: float = 0.0
@@ -124,16 +125,9 @@ class VisionTransformerConfig:
         )
         if not isinstance(self.num_classes, int) or self.num_classes < 0:
             raise ConfigError(f"num_classes is {self.num_classes!r}; it must be 0 or more")
-        if self.activation not in get_args(Activation):
-            raise ConfigError(
-                f"activation is {self.activation!r}; it must be one of {get_args(Activation)}"
-            )
+        require_choice(self, "activation", Activation)
         require_learner(self.token_learner)
-        if self.position_embedding not in ("learned", "frozen"):
-            raise ConfigError(
-                f"position_embedding is {self.position_embedding!r}; "
-                "it must be 'learned' or 'frozen'"
-            )
+        require_choice(self, "position_embedding", PositionEmbedding)
         if self.head_dim is None and self.dim % self.num_heads:
             raise ConfigError(
                 f"dim={self.dim} is not a multiple of num_heads={self.num_heads}; change one, "
